@@ -109,6 +109,7 @@ class Printer {
     if (typeof value === 'bigint') return `${value}n`
     if (value === null || typeof value !== 'object') return JSON.stringify(value)
     if (Array.isArray(value) && value.length === 0) return '[]'
+    if (Buffer.isBuffer(value) && value.length === 0) return 'Buffer.alloc(0)'
     this.fallbacks.push(value)
     return `structuredClone(d[${this.fallbacks.length - 1}])`
   }

@@ -1,0 +1,160 @@
+/** Every error code of the protocol: what a refusal says, and whether asking again may help. */
+
+export interface KafkaError {
+  readonly code: number
+  readonly name: string
+  /** Asking again, perhaps elsewhere and with newer metadata, may succeed. */
+  readonly retriable: boolean
+  readonly message: string
+}
+
+export const errors = {
+  unknownServerError: { code: -1, name: 'UNKNOWN_SERVER_ERROR', retriable: false, message: 'the broker failed in a way that has no code of its own; its log says more' },
+  none: { code: 0, name: 'NONE', retriable: false, message: 'no error' },
+  offsetOutOfRange: { code: 1, name: 'OFFSET_OUT_OF_RANGE', retriable: false, message: "the offset lies before the log's start or behind its end" },
+  corruptMessage: { code: 2, name: 'CORRUPT_MESSAGE', retriable: true, message: 'the record set does not match its checksum, is cut off, or a record lacks the key that compaction needs' },
+  unknownTopicOrPartition: { code: 3, name: 'UNKNOWN_TOPIC_OR_PARTITION', retriable: true, message: 'no such topic or partition on this broker' },
+  invalidFetchSize: { code: 4, name: 'INVALID_FETCH_SIZE', retriable: false, message: 'the fetch size is not valid' },
+  leaderNotAvailable: { code: 5, name: 'LEADER_NOT_AVAILABLE', retriable: true, message: 'the partition has no leader at the moment' },
+  notLeaderOrFollower: { code: 6, name: 'NOT_LEADER_OR_FOLLOWER', retriable: true, message: 'this broker is not the leader, or holds no replica, of the partition' },
+  requestTimedOut: { code: 7, name: 'REQUEST_TIMED_OUT', retriable: true, message: 'the time given for the request ran out' },
+  brokerNotAvailable: { code: 8, name: 'BROKER_NOT_AVAILABLE', retriable: false, message: 'the broker is not available' },
+  replicaNotAvailable: { code: 9, name: 'REPLICA_NOT_AVAILABLE', retriable: true, message: 'the replica is not available here' },
+  messageTooLarge: { code: 10, name: 'MESSAGE_TOO_LARGE', retriable: false, message: "a record batch is larger than the topic's max.message.bytes" },
+  staleControllerEpoch: { code: 11, name: 'STALE_CONTROLLER_EPOCH', retriable: false, message: 'another broker is controller by now' },
+  offsetMetadataTooLarge: { code: 12, name: 'OFFSET_METADATA_TOO_LARGE', retriable: false, message: 'the metadata of the committed offset is longer than offset.metadata.max.bytes' },
+  networkException: { code: 13, name: 'NETWORK_EXCEPTION', retriable: true, message: 'the connection ended before an answer came' },
+  coordinatorLoadInProgress: { code: 14, name: 'COORDINATOR_LOAD_IN_PROGRESS', retriable: true, message: "the coordinator is still loading the group's or transaction's state" },
+  coordinatorNotAvailable: { code: 15, name: 'COORDINATOR_NOT_AVAILABLE', retriable: true, message: 'there is no coordinator at the moment' },
+  notCoordinator: { code: 16, name: 'NOT_COORDINATOR', retriable: true, message: 'this broker does not coordinate that group or transactional id' },
+  invalidTopicException: { code: 17, name: 'INVALID_TOPIC_EXCEPTION', retriable: false, message: 'the topic name is not valid, or the topic does not allow this operation' },
+  recordListTooLarge: { code: 18, name: 'RECORD_LIST_TOO_LARGE', retriable: false, message: 'the record set is larger than a segment may be' },
+  notEnoughReplicas: { code: 19, name: 'NOT_ENOUGH_REPLICAS', retriable: true, message: 'fewer replicas are in sync than min.insync.replicas asks for' },
+  notEnoughReplicasAfterAppend: { code: 20, name: 'NOT_ENOUGH_REPLICAS_AFTER_APPEND', retriable: true, message: 'the records were written, but fewer replicas are in sync than min.insync.replicas asks for' },
+  invalidRequiredAcks: { code: 21, name: 'INVALID_REQUIRED_ACKS', retriable: false, message: 'acks has to be -1, 0 or 1' },
+  illegalGeneration: { code: 22, name: 'ILLEGAL_GENERATION', retriable: false, message: "the generation is not the group's current one" },
+  inconsistentGroupProtocol: { code: 23, name: 'INCONSISTENT_GROUP_PROTOCOL', retriable: false, message: 'the member shares no protocol with the others, or named none' },
+  invalidGroupId: { code: 24, name: 'INVALID_GROUP_ID', retriable: false, message: 'the group id is not valid' },
+  unknownMemberId: { code: 25, name: 'UNKNOWN_MEMBER_ID', retriable: false, message: 'the group has no member of that id' },
+  invalidSessionTimeout: { code: 26, name: 'INVALID_SESSION_TIMEOUT', retriable: false, message: 'the session timeout lies outside group.min.session.timeout.ms and group.max.session.timeout.ms' },
+  rebalanceInProgress: { code: 27, name: 'REBALANCE_IN_PROGRESS', retriable: false, message: 'the group is rebalancing; members have to join again' },
+  invalidCommitOffsetSize: { code: 28, name: 'INVALID_COMMIT_OFFSET_SIZE', retriable: false, message: 'the offsets to be committed are larger than allowed' },
+  topicAuthorizationFailed: { code: 29, name: 'TOPIC_AUTHORIZATION_FAILED', retriable: false, message: 'not authorized for the topic' },
+  groupAuthorizationFailed: { code: 30, name: 'GROUP_AUTHORIZATION_FAILED', retriable: false, message: 'not authorized for the group' },
+  clusterAuthorizationFailed: { code: 31, name: 'CLUSTER_AUTHORIZATION_FAILED', retriable: false, message: 'not authorized for the cluster' },
+  invalidTimestamp: { code: 32, name: 'INVALID_TIMESTAMP', retriable: false, message: 'the timestamp lies outside the range that the topic accepts' },
+  unsupportedSaslMechanism: { code: 33, name: 'UNSUPPORTED_SASL_MECHANISM', retriable: false, message: 'the broker does not offer that SASL mechanism' },
+  illegalSaslState: { code: 34, name: 'ILLEGAL_SASL_STATE', retriable: false, message: 'that SASL step is not due now' },
+  unsupportedVersion: { code: 35, name: 'UNSUPPORTED_VERSION', retriable: false, message: 'that version of the API is not supported' },
+  topicAlreadyExists: { code: 36, name: 'TOPIC_ALREADY_EXISTS', retriable: false, message: 'a topic of that name exists' },
+  invalidPartitions: { code: 37, name: 'INVALID_PARTITIONS', retriable: false, message: 'the number of partitions is not valid' },
+  invalidReplicationFactor: { code: 38, name: 'INVALID_REPLICATION_FACTOR', retriable: false, message: 'the replication factor is below 1 or larger than the number of brokers' },
+  invalidReplicaAssignment: { code: 39, name: 'INVALID_REPLICA_ASSIGNMENT', retriable: false, message: 'the replica assignment is not valid' },
+  invalidConfig: { code: 40, name: 'INVALID_CONFIG', retriable: false, message: 'a configuration name or value is not valid' },
+  notController: { code: 41, name: 'NOT_CONTROLLER', retriable: true, message: 'this broker is not the controller' },
+  invalidRequest: { code: 42, name: 'INVALID_REQUEST', retriable: false, message: 'the request contradicts itself or the protocol' },
+  unsupportedForMessageFormat: { code: 43, name: 'UNSUPPORTED_FOR_MESSAGE_FORMAT', retriable: false, message: "the topic's message format does not support this" },
+  policyViolation: { code: 44, name: 'POLICY_VIOLATION', retriable: false, message: 'a policy of the cluster forbids this' },
+  outOfOrderSequenceNumber: { code: 45, name: 'OUT_OF_ORDER_SEQUENCE_NUMBER', retriable: false, message: "the producer's sequence number does not follow the last one" },
+  duplicateSequenceNumber: { code: 46, name: 'DUPLICATE_SEQUENCE_NUMBER', retriable: false, message: "the producer's sequence number was seen before" },
+  invalidProducerEpoch: { code: 47, name: 'INVALID_PRODUCER_EPOCH', retriable: false, message: "the producer's epoch is an old one" },
+  invalidTxnState: { code: 48, name: 'INVALID_TXN_STATE', retriable: false, message: 'the transaction is not in a state that allows this' },
+  invalidProducerIdMapping: { code: 49, name: 'INVALID_PRODUCER_ID_MAPPING', retriable: false, message: 'the producer id does not belong to that transactional id' },
+  invalidTransactionTimeout: { code: 50, name: 'INVALID_TRANSACTION_TIMEOUT', retriable: false, message: 'the transaction timeout is larger than transaction.max.timeout.ms' },
+  concurrentTransactions: { code: 51, name: 'CONCURRENT_TRANSACTIONS', retriable: true, message: 'another operation on the same transaction is still going on' },
+  transactionCoordinatorFenced: { code: 52, name: 'TRANSACTION_COORDINATOR_FENCED', retriable: false, message: 'another broker coordinates that transaction by now' },
+  transactionalIdAuthorizationFailed: { code: 53, name: 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED', retriable: false, message: 'not authorized for the transactional id' },
+  securityDisabled: { code: 54, name: 'SECURITY_DISABLED', retriable: false, message: 'the cluster has no authorizer' },
+  operationNotAttempted: { code: 55, name: 'OPERATION_NOT_ATTEMPTED', retriable: false, message: 'not attempted, because another part of the request failed' },
+  kafkaStorageError: { code: 56, name: 'KAFKA_STORAGE_ERROR', retriable: true, message: 'the disk that holds the log failed' },
+  logDirNotFound: { code: 57, name: 'LOG_DIR_NOT_FOUND', retriable: false, message: 'the broker has no such log directory' },
+  saslAuthenticationFailed: { code: 58, name: 'SASL_AUTHENTICATION_FAILED', retriable: false, message: 'authentication failed' },
+  unknownProducerId: { code: 59, name: 'UNKNOWN_PRODUCER_ID', retriable: false, message: 'nothing is known of that producer id in this partition (any more)' },
+  reassignmentInProgress: { code: 60, name: 'REASSIGNMENT_IN_PROGRESS', retriable: false, message: 'a reassignment of the partition is going on' },
+  delegationTokenAuthDisabled: { code: 61, name: 'DELEGATION_TOKEN_AUTH_DISABLED', retriable: false, message: 'delegation tokens are not enabled' },
+  delegationTokenNotFound: { code: 62, name: 'DELEGATION_TOKEN_NOT_FOUND', retriable: false, message: 'no such delegation token' },
+  delegationTokenOwnerMismatch: { code: 63, name: 'DELEGATION_TOKEN_OWNER_MISMATCH', retriable: false, message: 'the principal neither owns the token nor may renew it' },
+  delegationTokenRequestNotAllowed: { code: 64, name: 'DELEGATION_TOKEN_REQUEST_NOT_ALLOWED', retriable: false, message: 'delegation tokens cannot be managed over this kind of connection' },
+  delegationTokenAuthorizationFailed: { code: 65, name: 'DELEGATION_TOKEN_AUTHORIZATION_FAILED', retriable: false, message: 'not authorized for the delegation token' },
+  delegationTokenExpired: { code: 66, name: 'DELEGATION_TOKEN_EXPIRED', retriable: false, message: 'the delegation token has expired' },
+  invalidPrincipalType: { code: 67, name: 'INVALID_PRINCIPAL_TYPE', retriable: false, message: 'that type of principal is not supported' },
+  nonEmptyGroup: { code: 68, name: 'NON_EMPTY_GROUP', retriable: false, message: 'the group has members' },
+  groupIdNotFound: { code: 69, name: 'GROUP_ID_NOT_FOUND', retriable: false, message: 'no such group' },
+  fetchSessionIdNotFound: { code: 70, name: 'FETCH_SESSION_ID_NOT_FOUND', retriable: true, message: 'the broker has no such fetch session' },
+  invalidFetchSessionEpoch: { code: 71, name: 'INVALID_FETCH_SESSION_EPOCH', retriable: true, message: "the fetch session's epoch is not the expected one" },
+  listenerNotFound: { code: 72, name: 'LISTENER_NOT_FOUND', retriable: true, message: 'the leader has no listener of the name that the request came in on' },
+  topicDeletionDisabled: { code: 73, name: 'TOPIC_DELETION_DISABLED', retriable: false, message: 'delete.topic.enable is false' },
+  fencedLeaderEpoch: { code: 74, name: 'FENCED_LEADER_EPOCH', retriable: true, message: "the leader epoch is older than the broker's" },
+  unknownLeaderEpoch: { code: 75, name: 'UNKNOWN_LEADER_EPOCH', retriable: true, message: "the leader epoch is newer than the broker's" },
+  unsupportedCompressionType: { code: 76, name: 'UNSUPPORTED_COMPRESSION_TYPE', retriable: false, message: "the topic's compression needs a newer version of the request" },
+  staleBrokerEpoch: { code: 77, name: 'STALE_BROKER_EPOCH', retriable: false, message: 'the broker epoch is not the current one' },
+  offsetNotAvailable: { code: 78, name: 'OFFSET_NOT_AVAILABLE', retriable: true, message: 'the leader cannot tell the offset yet; its high watermark has not caught up since the election' },
+  memberIdRequired: { code: 79, name: 'MEMBER_ID_REQUIRED', retriable: false, message: 'join again with the member id from this answer' },
+  preferredLeaderNotAvailable: { code: 80, name: 'PREFERRED_LEADER_NOT_AVAILABLE', retriable: true, message: 'the preferred leader is not alive or not in sync' },
+  groupMaxSizeReached: { code: 81, name: 'GROUP_MAX_SIZE_REACHED', retriable: false, message: 'the group has group.max.size members' },
+  fencedInstanceId: { code: 82, name: 'FENCED_INSTANCE_ID', retriable: false, message: 'another member uses the same group.instance.id' },
+  eligibleLeadersNotAvailable: { code: 83, name: 'ELIGIBLE_LEADERS_NOT_AVAILABLE', retriable: true, message: 'none of the replicas may lead' },
+  electionNotNeeded: { code: 84, name: 'ELECTION_NOT_NEEDED', retriable: true, message: 'the partition has the leader it should have' },
+  noReassignmentInProgress: { code: 85, name: 'NO_REASSIGNMENT_IN_PROGRESS', retriable: false, message: 'no reassignment of the partition is going on' },
+  groupSubscribedToTopic: { code: 86, name: 'GROUP_SUBSCRIBED_TO_TOPIC', retriable: false, message: 'the group is subscribed to the topic' },
+  invalidRecord: { code: 87, name: 'INVALID_RECORD', retriable: false, message: 'a record was refused' },
+  unstableOffsetCommit: { code: 88, name: 'UNSTABLE_OFFSET_COMMIT', retriable: true, message: 'a transaction has offsets that are not decided yet' },
+  throttlingQuotaExceeded: { code: 89, name: 'THROTTLING_QUOTA_EXCEEDED', retriable: true, message: 'the quota is used up' },
+  producerFenced: { code: 90, name: 'PRODUCER_FENCED', retriable: false, message: 'a newer producer uses the same transactional id' },
+  resourceNotFound: { code: 91, name: 'RESOURCE_NOT_FOUND', retriable: false, message: 'no such resource' },
+  duplicateResource: { code: 92, name: 'DUPLICATE_RESOURCE', retriable: false, message: 'the request names the same resource twice' },
+  unacceptableCredential: { code: 93, name: 'UNACCEPTABLE_CREDENTIAL', retriable: false, message: 'the credential is not acceptable' },
+  inconsistentVoterSet: { code: 94, name: 'INCONSISTENT_VOTER_SET', retriable: false, message: 'sender or receiver is not among the voters' },
+  invalidUpdateVersion: { code: 95, name: 'INVALID_UPDATE_VERSION', retriable: false, message: 'somebody else changed the state before' },
+  featureUpdateFailed: { code: 96, name: 'FEATURE_UPDATE_FAILED', retriable: false, message: 'the features could not be updated' },
+  principalDeserializationFailure: { code: 97, name: 'PRINCIPAL_DESERIALIZATION_FAILURE', retriable: false, message: 'the forwarded principal could not be read' },
+  snapshotNotFound: { code: 98, name: 'SNAPSHOT_NOT_FOUND', retriable: false, message: 'no such snapshot' },
+  positionOutOfRange: { code: 99, name: 'POSITION_OUT_OF_RANGE', retriable: false, message: 'the position lies outside the snapshot' },
+  unknownTopicId: { code: 100, name: 'UNKNOWN_TOPIC_ID', retriable: true, message: 'no topic of that id on this broker' },
+  duplicateBrokerRegistration: { code: 101, name: 'DUPLICATE_BROKER_REGISTRATION', retriable: false, message: 'another broker is registered under that id' },
+  brokerIdNotRegistered: { code: 102, name: 'BROKER_ID_NOT_REGISTERED', retriable: false, message: 'no broker is registered under that id' },
+  inconsistentTopicId: { code: 103, name: 'INCONSISTENT_TOPIC_ID', retriable: true, message: 'the log belongs to a topic of another id' },
+  inconsistentClusterId: { code: 104, name: 'INCONSISTENT_CLUSTER_ID', retriable: false, message: 'the request is meant for another cluster' },
+  transactionalIdNotFound: { code: 105, name: 'TRANSACTIONAL_ID_NOT_FOUND', retriable: false, message: 'no such transactional id' },
+  fetchSessionTopicIdError: { code: 106, name: 'FETCH_SESSION_TOPIC_ID_ERROR', retriable: true, message: 'the fetch session mixes topic ids and names' },
+  ineligibleReplica: { code: 107, name: 'INELIGIBLE_REPLICA', retriable: false, message: 'a replica of the proposed ISR must not be in it' },
+  newLeaderElected: { code: 108, name: 'NEW_LEADER_ELECTED', retriable: false, message: 'the partition state was changed, and with it the leader' },
+  offsetMovedToTieredStorage: { code: 109, name: 'OFFSET_MOVED_TO_TIERED_STORAGE', retriable: false, message: 'the offset is in tiered storage only' },
+  fencedMemberEpoch: { code: 110, name: 'FENCED_MEMBER_EPOCH', retriable: false, message: 'the member epoch is fenced; give up all partitions and join again' },
+  unreleasedInstanceId: { code: 111, name: 'UNRELEASED_INSTANCE_ID', retriable: false, message: 'another member still uses the group.instance.id' },
+  unsupportedAssignor: { code: 112, name: 'UNSUPPORTED_ASSIGNOR', retriable: false, message: 'the group does not support that assignor' },
+  staleMemberEpoch: { code: 113, name: 'STALE_MEMBER_EPOCH', retriable: false, message: 'the member epoch is an old one' },
+  mismatchedEndpointType: { code: 114, name: 'MISMATCHED_ENDPOINT_TYPE', retriable: false, message: 'the request came to the wrong kind of endpoint' },
+  unsupportedEndpointType: { code: 115, name: 'UNSUPPORTED_ENDPOINT_TYPE', retriable: false, message: 'that kind of endpoint is not supported' },
+  unknownControllerId: { code: 116, name: 'UNKNOWN_CONTROLLER_ID', retriable: false, message: 'no controller of that id' },
+  unknownSubscriptionId: { code: 117, name: 'UNKNOWN_SUBSCRIPTION_ID', retriable: false, message: 'the telemetry subscription is unknown or out of date' },
+  telemetryTooLarge: { code: 118, name: 'TELEMETRY_TOO_LARGE', retriable: false, message: 'the telemetry is larger than the broker takes' },
+  invalidRegistration: { code: 119, name: 'INVALID_REGISTRATION', retriable: false, message: 'the registration is not valid' },
+  transactionAbortable: { code: 120, name: 'TRANSACTION_ABORTABLE', retriable: false, message: 'the transaction failed; abort it to go on' },
+  invalidRecordState: { code: 121, name: 'INVALID_RECORD_STATE', retriable: false, message: 'the record is not in a state that allows this' },
+  shareSessionNotFound: { code: 122, name: 'SHARE_SESSION_NOT_FOUND', retriable: true, message: 'no such share session' },
+  invalidShareSessionEpoch: { code: 123, name: 'INVALID_SHARE_SESSION_EPOCH', retriable: true, message: "the share session's epoch is not the expected one" },
+  fencedStateEpoch: { code: 124, name: 'FENCED_STATE_EPOCH', retriable: false, message: "the share group's state epoch is not the expected one" },
+  invalidVoterKey: { code: 125, name: 'INVALID_VOTER_KEY', retriable: false, message: "the voter's key is another one" },
+  duplicateVoter: { code: 126, name: 'DUPLICATE_VOTER', retriable: false, message: 'the voter is in the set' },
+  voterNotFound: { code: 127, name: 'VOTER_NOT_FOUND', retriable: false, message: 'the voter is not in the set' },
+} as const satisfies Record<string, KafkaError>
+
+const byCode: ReadonlyMap<number, KafkaError> = new Map(Object.values(errors).map((error) => [error.code, error]))
+
+/** The error of a code; one that this table does not know is told as it came. */
+export function errorByCode(code: number): KafkaError {
+  return byCode.get(code) ?? { code, name: `ERROR_${code}`, retriable: false, message: `error code ${code}, which this version does not know` }
+}
+
+/** A refusal received from a broker, as an exception: for clients and tools. */
+export class RefusedError extends Error {
+  readonly error: KafkaError
+  /** `message` is the broker's own sentence, where it sent one. */
+  constructor(error: KafkaError | number, message?: string | null) {
+    const known = typeof error === 'number' ? errorByCode(error) : error
+    super(message || `${known.message} (${known.name})`)
+    this.name = 'RefusedError'
+    this.error = known
+  }
+}
