@@ -1,0 +1,171 @@
+/** The partitions of this broker; applies LeaderAndIsr and StopReplica (reference §2.12). */
+import type { Host } from '../../host/host.ts'
+import { uuidZero } from '../../wire/schema.ts'
+import type { LogManager } from '../log/log-manager.ts'
+import { errors } from '../protocol/errors.ts'
+import type { LeaderAndIsr } from '../protocol/leader-and-isr.ts'
+import type { RequestOf, RequestTo, ResponseTo } from '../protocol/api.ts'
+import type { StopReplica } from '../protocol/stop-replica.ts'
+import { Partition, type PartitionState } from './partition.ts'
+
+/** What coordinators want to know of the partitions of their topics. */
+export type LeadershipChange =
+  | { kind: 'elected'; topic: string; partition: Partition; leaderEpoch: number }
+  | { kind: 'resigned'; topic: string; index: number; leaderEpoch: number | undefined }
+
+type LeaderAndIsrRequest = RequestOf<typeof LeaderAndIsr>
+type LeaderAndIsrState = LeaderAndIsrRequest['topicStates'][number]['partitionStates'][number]
+
+export interface ReplicaManagerOptions {
+  host: Host
+  brokerId: number
+  logs: LogManager
+  /** Own registration's epoch; a request with an older one was meant for an earlier life of this broker. */
+  brokerEpoch: () => bigint
+  minInsyncReplicas: (topic: string) => number
+}
+
+export class ReplicaManager {
+  readonly #options: ReplicaManagerOptions
+  readonly #topics = new Map<string, (Partition | undefined)[]>()
+  readonly #leadershipHandlers: ((change: LeadershipChange) => void)[] = []
+  #controllerEpoch = 0
+  /** State changes run one after the other. */
+  #changes: Promise<unknown> = Promise.resolve()
+
+  constructor(options: ReplicaManagerOptions) {
+    this.#options = options
+    options.logs.onDirectoryFailure((directory, failure) => {
+      for (const partition of this.all())
+        if (partition.log.directory.startsWith(`${directory}/`)) {
+          const leaderEpoch = partition.leaderEpoch
+          partition.stop(failure)
+          this.#announce({ kind: 'resigned', topic: partition.topic, index: partition.index, leaderEpoch })
+        }
+    })
+  }
+
+  find(topic: string, index: number): Partition | undefined {
+    return this.#topics.get(topic)?.[index]
+  }
+  *all(): Iterable<Partition> {
+    for (const partitions of this.#topics.values()) for (const partition of partitions) if (partition) yield partition
+  }
+  onLeadership(handler: (change: LeadershipChange) => void): void {
+    this.#leadershipHandlers.push(handler)
+  }
+
+  /** Nothing is led or followed afterwards; who waits is answered NOT_LEADER_OR_FOLLOWER. */
+  async stop(): Promise<void> {
+    await this.#changes
+    for (const partition of this.all()) partition.stop()
+  }
+
+  becomeLeaderOrFollower(request: RequestTo<typeof LeaderAndIsr>): Promise<ResponseTo<typeof LeaderAndIsr>> {
+    return this.#inTurn(() => this.#applyLeaderAndIsr(request as LeaderAndIsrRequest))
+  }
+  stopReplicas(request: RequestTo<typeof StopReplica>): Promise<ResponseTo<typeof StopReplica>> {
+    return this.#inTurn(() => this.#applyStopReplica(request as RequestOf<typeof StopReplica>))
+  }
+
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const done = this.#changes.then(change)
+    this.#changes = done.catch(() => undefined)
+    return done
+  }
+  #announce(change: LeadershipChange): void {
+    for (const handler of this.#leadershipHandlers) handler(change)
+  }
+  /** STALE_BROKER_EPOCH and STALE_CONTROLLER_EPOCH, or 0. */
+  #refusalOf(request: { controllerEpoch: number; brokerEpoch?: bigint }): number {
+    const brokerEpoch = request.brokerEpoch ?? -1n
+    if (brokerEpoch >= 0n && brokerEpoch < this.#options.brokerEpoch()) return errors.staleBrokerEpoch.code
+    if (request.controllerEpoch < this.#controllerEpoch) return errors.staleControllerEpoch.code
+    this.#controllerEpoch = request.controllerEpoch
+    return 0
+  }
+
+  async #applyLeaderAndIsr(request: LeaderAndIsrRequest): Promise<ResponseTo<typeof LeaderAndIsr>> {
+    const errorCode = this.#refusalOf(request)
+    if (errorCode !== 0) return { errorCode, partitionErrors: [], topics: [] }
+    const topics = []
+    for (const { topicName, topicId, partitionStates } of request.topicStates) {
+      const partitionErrors = []
+      for (const state of partitionStates)
+        partitionErrors.push({ topicName, partitionIndex: state.partitionIndex, errorCode: await this.#applyState(topicName, topicId, state) })
+      topics.push({ topicId, partitionErrors })
+    }
+    return { errorCode: 0, partitionErrors: topics.flatMap((topic) => topic.partitionErrors), topics }
+  }
+
+  async #applyState(topic: string, topicId: string, state: LeaderAndIsrState): Promise<number> {
+    const { brokerId, host } = this.#options
+    const known = this.find(topic, state.partitionIndex)
+    if (known?.failure) return errors.kafkaStorageError.code
+    const id = topicId === uuidZero ? undefined : topicId
+    if (known?.topicId && id && known.topicId !== id) return errors.inconsistentTopicId.code
+    if (known && state.leaderEpoch < known.leaderEpoch) return errors.staleControllerEpoch.code
+    if (known && state.leaderEpoch === known.leaderEpoch) return errors.staleControllerEpoch.code
+    if (!state.replicas.includes(brokerId)) return errors.unknownTopicOrPartition.code
+    let partition: Partition
+    try {
+      partition = known ?? (await this.#open(topic, state.partitionIndex, id))
+      if (partition.topicId && id && partition.topicId !== id) return errors.inconsistentTopicId.code
+      await this.#applyRole(partition, state)
+    } catch (error) {
+      host.logger.named('kafka.replication').error('partition failed', { partition: `${topic}-${state.partitionIndex}`, error })
+      return errors.kafkaStorageError.code
+    }
+    if (state.leader === brokerId) this.#announce({ kind: 'elected', topic, partition, leaderEpoch: state.leaderEpoch })
+    else this.#announce({ kind: 'resigned', topic, index: state.partitionIndex, leaderEpoch: state.leaderEpoch })
+    return 0
+  }
+  async #applyRole(partition: Partition, { leader, leaderEpoch, partitionEpoch, isr, replicas }: LeaderAndIsrState): Promise<void> {
+    const state: PartitionState = { leader, leaderEpoch, partitionEpoch, isr, replicas }
+    if (leader === this.#options.brokerId) await partition.becomeLeader(state)
+    else partition.becomeFollower(state)
+  }
+  async #open(topic: string, index: number, topicId: string | undefined): Promise<Partition> {
+    const { logs, brokerId, host, minInsyncReplicas } = this.#options
+    const log = logs.get(topic, index) ?? (await logs.create(topic, index, { topicId }))
+    const partition = new Partition({ topic, index, log, brokerId, timers: host.timers, minInsyncReplicas: () => minInsyncReplicas(topic) })
+    let partitions = this.#topics.get(topic)
+    if (!partitions) this.#topics.set(topic, (partitions = []))
+    partitions[index] = partition
+    return partition
+  }
+
+  async #applyStopReplica(request: RequestOf<typeof StopReplica>): Promise<ResponseTo<typeof StopReplica>> {
+    const errorCode = this.#refusalOf(request)
+    if (errorCode !== 0) return { errorCode, partitionErrors: [] }
+    const partitionErrors = []
+    for (const { topicName, partitionStates } of request.topicStates)
+      for (const { partitionIndex, leaderEpoch, deletePartition } of partitionStates)
+        partitionErrors.push({ topicName, partitionIndex, errorCode: await this.#stopReplica(topicName, partitionIndex, leaderEpoch, deletePartition) })
+    return { errorCode: 0, partitionErrors }
+  }
+  async #stopReplica(topic: string, index: number, leaderEpoch: number, deletePartition: boolean): Promise<number> {
+    const partition = this.find(topic, index)
+    if (partition?.failure) return errors.kafkaStorageError.code
+    // −2: the topic is being deleted, −1: the controller does not know; both are obeyed.
+    if (partition && leaderEpoch >= 0 && leaderEpoch < partition.leaderEpoch) return errors.fencedLeaderEpoch.code
+    if (partition) {
+      partition.stop()
+      this.#announce({ kind: 'resigned', topic, index, leaderEpoch: leaderEpoch >= 0 ? leaderEpoch : undefined })
+    }
+    if (!deletePartition) return 0
+    const partitions = this.#topics.get(topic)
+    if (partitions) {
+      partitions[index] = undefined
+      if (partitions.every((other) => other === undefined)) this.#topics.delete(topic)
+    }
+    if (!this.#options.logs.get(topic, index)) return 0
+    try {
+      await this.#options.logs.delete(topic, index)
+    } catch (error) {
+      this.#options.host.logger.named('kafka.replication').error('partition not deleted', { partition: `${topic}-${index}`, error })
+      return errors.kafkaStorageError.code
+    }
+    return 0
+  }
+}
