@@ -6,7 +6,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, afterEach, beforeAll } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
 import { killGroup, until } from './process.ts'
 import { where } from './programs.ts'
 
@@ -372,11 +372,18 @@ export function useZookeeper(options: ServerOptions = {}): { zookeeper: Server }
   return holder
 }
 
-/** Prints the logs of servers after a test that failed, and removes the servers after the last. */
+/** Prints what servers logged during a test that failed, and removes the servers after the last. */
 export function disposeOf(servers: () => readonly (Server | undefined)[]): void {
+  const before = new Map<Server, number>()
+  beforeEach(() => {
+    for (const server of servers()) if (server) before.set(server, server.log().length)
+  })
   afterEach(({ task }) => {
     if (task.result?.state !== 'fail') return
-    for (const server of servers()) if (server) console.error(`--- after "${task.name}" failed, ${server.maker} ${server.kind} had said:\n${server.log(40)}`)
+    for (const server of servers()) {
+      const news = server?.log().slice(before.get(server) ?? 0)
+      if (server && news) console.error(`--- while "${task.name}" failed, ${server.maker} ${server.kind} said:\n${news.split('\n').slice(-40).join('\n')}`)
+    }
   })
   afterAll(async () => {
     for (const server of servers()) await server?.dispose()
