@@ -20,6 +20,7 @@ export class Writer {
     return this.#piecesSize + this.#position - this.#start
   }
 
+  /** Makes room and moves behind it. Call it before touching #buffer in the same expression: it may put a larger one there. */
   #room(size: number): number {
     const at = this.#position
     if (at + size > this.#buffer.length) this.#grow(size)
@@ -37,13 +38,16 @@ export class Writer {
   }
 
   int8(value: number): void {
-    this.#buffer[this.#room(1)] = value
+    const at = this.#room(1)
+    this.#buffer[at] = value
   }
   uint8(value: number): void {
-    this.#buffer[this.#room(1)] = value
+    const at = this.#room(1)
+    this.#buffer[at] = value
   }
   bool(value: boolean): void {
-    this.#buffer[this.#room(1)] = value ? 1 : 0
+    const at = this.#room(1)
+    this.#buffer[at] = value ? 1 : 0
   }
   int16(value: number): void {
     const at = this.#room(2)
@@ -80,10 +84,10 @@ export class Writer {
   uvarint(value: number): void {
     let rest = value >>> 0
     while (rest > 0x7f) {
-      this.#buffer[this.#room(1)] = (rest & 0x7f) | 0x80
+      this.uint8((rest & 0x7f) | 0x80)
       rest >>>= 7
     }
-    this.#buffer[this.#room(1)] = rest
+    this.uint8(rest)
   }
   /** Zigzag varint, int32. */
   varint(value: number): void {
