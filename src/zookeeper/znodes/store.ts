@@ -1,7 +1,4 @@
 /** The door between a server and what keeps its transactions: `zookeeper/storage` on disk, `MemoryStore` in tests. */
-import type { TxnDigest } from '../protocol/transactions.ts'
-import type { Sessions } from './sessions.ts'
-import type { ZnodeTree } from './tree.ts'
 
 /** One transaction as it is logged and proposed. */
 export interface LoggedTransaction {
@@ -10,6 +7,10 @@ export interface LoggedTransaction {
   readonly bytes: Buffer
 }
 
+/**
+ * `openStore(host, options, tree): Promise<TransactionStore>` of `zookeeper/storage` restores the newest valid snapshot into the
+ * tree (see "Restoring" in tree.ts), replays the logs with `tree.apply`, and then answers with one of these.
+ */
 export interface TransactionStore {
   /** Zxid of the last transaction appended or, before the first, restored. */
   readonly lastZxid: bigint
@@ -21,29 +22,16 @@ export interface TransactionStore {
    */
   flushed(): Promise<void>
   /**
-   * To be called with every transaction the server has applied, in order, right after it: this is where the store counts towards
-   * snapCount, rolls the log and begins a snapshot, fuzzy and in slices of a few milliseconds.
+   * Called after each batch that the server has applied to the tree, with how many transactions it had: here the store counts
+   * towards snapCount, rolls the log and begins a snapshot, fuzzy and in slices of a few milliseconds (`tree.beginSnapshot()`).
    */
-  applied(transaction: LoggedTransaction): void
+  applied(count: number): void
   /** Takes a snapshot now (at most one at a time); resolves with the zxid in its name when it is durable. */
   snapshot(): Promise<bigint>
-  /** Sizes in bytes of what `conf`, `dirs` and the AdminServer report. */
+  /** Bytes under dataDir and dataLogDir, for `conf`, `dirs` and the AdminServer. */
   sizes(): Promise<{ dataDir: number; dataLogDir: number }>
-  /** Counters for `mntr`, by metric name: fsynctime, snapshottime, startup_txns_loaded and so on. */
+  /** Figures for `mntr`, by metric name: fsynctime, snapshottime, startup_txns_loaded and so on. */
   metrics(): Readonly<Record<string, number>>
   /** Makes everything appended durable and closes the files and the folder's lock. */
   close(): Promise<void>
-}
-
-/** What a store restores into, and what its snapshots are taken of. */
-export interface Restorable {
-  readonly tree: ZnodeTree
-  readonly sessions: Sessions
-}
-
-/** Told of digests found in logs and snapshots that do not fit the tree: never fatal (reference §3.4). */
-export interface DigestMismatch {
-  readonly zxid: bigint
-  readonly expected: TxnDigest
-  readonly found: bigint
 }

@@ -1,0 +1,111 @@
+/**
+ * Sessions: their ids, their passwords, and when they expire (reference §1.4). Time comes in as an argument, in ms of a clock that
+ * never goes back. Sessions expire in buckets of one tick, so that thousands of pings move nothing.
+ */
+
+/** 16 bytes that anybody can compute from the id: any server of any maker must be able to check them. java.util.Random, seeded. */
+export function passwordOf(sessionId: bigint): Buffer {
+  const password = Buffer.alloc(16)
+  let state = (BigInt.asUintN(64, sessionId ^ 0xb341_5c00n) ^ 0x5_deec_e66dn) & 0xffff_ffff_ffffn
+  for (let at = 0; at < 16; at += 4) {
+    state = (state * 0x5_deec_e66dn + 0xbn) & 0xffff_ffff_ffffn
+    password.writeUInt32LE(Number((state >> 16n) & 0xffff_ffffn), at)
+  }
+  return password
+}
+
+/** First id of a server's life: its number in the high byte, then milliseconds, so that a restart never repeats one. */
+export function firstSessionId(serverId: number, elapsedMs: number): bigint {
+  const time = BigInt.asUintN(64, BigInt(Math.floor(elapsedMs)) << 24n) >> 8n
+  const id = BigInt.asIntN(64, time | (BigInt(serverId) << 56n))
+  return id === -(1n << 63n) ? id + 1n : id
+}
+
+export class Session {
+  readonly id: bigint
+  readonly timeoutMs: number
+  /** End of the tick in which the session expires unless touched. */
+  expiresAt = 0
+  /** Its end is decided and on its way through the log: nothing more is taken from it. */
+  closing = false
+
+  constructor(id: bigint, timeoutMs: number) {
+    this.id = id
+    this.timeoutMs = timeoutMs
+  }
+}
+
+export class Sessions {
+  readonly #tickMs: number
+  readonly #byId = new Map<bigint, Session>()
+  readonly #buckets = new Map<number, Set<Session>>()
+  #nextId: bigint
+
+  constructor({ tickMs, firstId }: { tickMs: number; firstId: bigint }) {
+    this.#tickMs = tickMs
+    this.#nextId = firstId
+  }
+
+  get size(): number {
+    return this.#byId.size
+  }
+  newId(): bigint {
+    const id = this.#nextId
+    this.#nextId = BigInt.asIntN(64, id + 1n)
+    return id
+  }
+  get(id: bigint): Session | undefined {
+    return this.#byId.get(id)
+  }
+  /** Tracks a session from now on with its full timeout; one that is tracked already is touched. */
+  add(id: bigint, timeoutMs: number, now: number): Session {
+    let session = this.#byId.get(id)
+    if (!session) {
+      session = new Session(id, timeoutMs)
+      this.#byId.set(id, session)
+    }
+    this.touch(session, now)
+    return session
+  }
+  /** False where the session is ending or gone. */
+  touch(session: Session, now: number): boolean {
+    if (session.closing) return false
+    const expiresAt = (Math.floor((now + session.timeoutMs) / this.#tickMs) + 1) * this.#tickMs
+    if (expiresAt <= session.expiresAt) return true
+    this.#leaveBucket(session)
+    session.expiresAt = expiresAt
+    const bucket = this.#buckets.get(expiresAt)
+    if (bucket) bucket.add(session)
+    else this.#buckets.set(expiresAt, new Set([session]))
+    return true
+  }
+  remove(id: bigint): void {
+    const session = this.#byId.get(id)
+    if (!session) return
+    session.closing = true
+    this.#byId.delete(id)
+    this.#leaveBucket(session)
+  }
+  /** Sessions whose time is over, marked as closing: each is answered once, and its end has to be logged. */
+  expire(now: number): Session[] {
+    const expired: Session[] = []
+    for (const [expiresAt, bucket] of this.#buckets) {
+      if (expiresAt > now) continue
+      this.#buckets.delete(expiresAt)
+      for (const session of bucket) {
+        session.closing = true
+        expired.push(session)
+      }
+    }
+    return expired
+  }
+  /** For `dump`: sessions by the time they expire at, earliest first. */
+  buckets(): { expiresAt: number; sessions: Session[] }[] {
+    return [...this.#buckets].sort(([one], [other]) => one - other).map(([expiresAt, sessions]) => ({ expiresAt, sessions: [...sessions] }))
+  }
+
+  #leaveBucket(session: Session): void {
+    const bucket = this.#buckets.get(session.expiresAt)
+    if (bucket?.delete(session) && bucket.size === 0) this.#buckets.delete(session.expiresAt)
+  }
+}
