@@ -185,6 +185,11 @@ export class Partition {
     )
   }
 
+  /** A follower has everything below `fetchOffset`. */
+  followerFetched(replica: number, fetchOffset: number): void {
+    if (this.#role.kind === 'leading') this.#advanced(this.#role.leader.step({ kind: 'fetched', replica, fetchOffset }))
+  }
+
   addWaiter(waiter: DataWaiter): void {
     this.#dataWaiters.add(waiter)
   }

@@ -1,0 +1,36 @@
+/** DescribeLogDirs: what lies in each log directory, and what is left of it. */
+import { DescribeLogDirs } from '../../protocol/describe-log-dirs.ts'
+import { errors } from '../../protocol/errors.ts'
+import { handler } from '../handler.ts'
+
+export const describeLogDirs = handler({
+  api: DescribeLogDirs,
+  refuse: (errorCode) => ({ errorCode, results: [] }),
+  async answer({ topics }, { broker }) {
+    const wanted = topics && new Map(topics.map(({ topic, partitions }) => [topic, new Set(partitions)]))
+    const results = []
+    for (const directory of await broker.logs.directories()) {
+      if (directory.failure) {
+        results.push({ errorCode: errors.kafkaStorageError.code, logDir: directory.path, topics: [] })
+        continue
+      }
+      const byTopic = new Map<string, { partitionIndex: number; partitionSize: number; offsetLag: number; isFutureKey: boolean }[]>()
+      for (const { topic, partition, size } of directory.partitions) {
+        if (wanted && !wanted.get(topic)?.has(partition)) continue
+        const log = broker.logs.get(topic, partition)
+        const list = byTopic.get(topic) ?? []
+        byTopic.set(topic, list)
+        // How far the log's end is ahead of what is committed, as Apache reports it for a current (not a future) log.
+        list.push({ partitionIndex: partition, partitionSize: size, offsetLag: log ? Math.max(0, log.highWatermark - log.logEndOffset) : 0, isFutureKey: false })
+      }
+      results.push({
+        errorCode: 0,
+        logDir: directory.path,
+        topics: [...byTopic].map(([name, partitions]) => ({ name, partitions })),
+        totalBytes: directory.totalBytes,
+        usableBytes: directory.usableBytes,
+      })
+    }
+    return { errorCode: 0, results }
+  },
+})

@@ -1,0 +1,236 @@
+/**
+ * Fetch: records for consumers and followers, with sessions and waiting. Behaviour by version: below v3 limits are hard, below
+ * v4 batches are converted down, v7 sessions, v13 topic ids, v16 names the new leader.
+ */
+import { uuidZero } from '../../../wire/schema.ts'
+import { downConvert } from '../../records/convert.ts'
+import { errors } from '../../protocol/errors.ts'
+import { Fetch } from '../../protocol/fetch.ts'
+import type { RequestOf, ResponseTo } from '../../protocol/api.ts'
+import type { DataWaiter, Partition } from '../../replication/partition.ts'
+import { leaderHint, nodesOf } from '../endpoints.ts'
+import type { FetchContext, FetchTarget } from '../fetch-sessions.ts'
+import { handler, type RequestContext } from '../handler.ts'
+
+type FetchRequest = RequestOf<typeof Fetch>
+type Response = ResponseTo<typeof Fetch>
+type PartitionAnswer = Response['responses'][number]['partitions'][number]
+
+/** One partition's part of an answer, and what it was read for. */
+interface Result {
+  target: FetchTarget
+  topic: string
+  answer: PartitionAnswer
+  recordsSize: number
+  /** The partition, when there was no error; and how far it could be read when it was. */
+  partition: Partition | undefined
+  readableTo: number
+}
+
+const readCommitted = 1
+/** First version that takes record batches as they are. */
+const batchVersionMin = 4
+
+export const fetch = handler({
+  api: Fetch,
+  inPlace: true,
+  refuse: (errorCode) => ({ errorCode, responses: [] }),
+  async answer(request, context) {
+    const { broker, version } = context
+    const replicaId = version >= 15 ? request.replicaState.replicaId : request.replicaId
+    const session = broker.fetchSessions.begin(
+      {
+        sessionId: request.sessionId,
+        sessionEpoch: request.sessionEpoch,
+        targets: targetsOf(request),
+        forgotten: request.forgottenTopicsData.flatMap(({ topic, topicId, partitions }) => partitions.map((partition) => ({ topic, topicId, partition }))),
+        usesTopicIds: version >= 13,
+        privileged: replicaId >= 0,
+      },
+      broker.host.clock.monotonic(),
+    )
+    if (session.errorCode !== 0) return { errorCode: session.errorCode, responses: [] }
+    const reader = new Reading(request, replicaId, session, context)
+    return reader.answer()
+  },
+})
+
+function targetsOf(request: FetchRequest): FetchTarget[] {
+  const targets = []
+  for (const { topic, topicId, partitions } of request.topics)
+    for (const { partition, currentLeaderEpoch, fetchOffset, lastFetchedEpoch, logStartOffset, partitionMaxBytes } of partitions)
+      targets.push({ topic, topicId, partition, currentLeaderEpoch, fetchOffset, lastFetchedEpoch, logStartOffset, maxBytes: partitionMaxBytes })
+  return targets
+}
+
+class Reading {
+  readonly #request: FetchRequest
+  readonly #replicaId: number
+  readonly #session: FetchContext
+  readonly #context: RequestContext
+
+  constructor(request: FetchRequest, replicaId: number, session: FetchContext, context: RequestContext) {
+    this.#request = request
+    this.#replicaId = replicaId
+    this.#session = session
+    this.#context = context
+  }
+
+  async answer(): Promise<Response> {
+    const { maxWaitMs, minBytes } = this.#request
+    let results = await this.#readAll()
+    if (maxWaitMs > 0 && this.#shouldWait(results, minBytes)) {
+      await this.#wait(results, minBytes, maxWaitMs)
+      results = await this.#readAll()
+    }
+    return this.#shape(results)
+  }
+
+  async #readAll(): Promise<Result[]> {
+    const { broker, version } = this.#context
+    let left = Math.min(version >= 3 ? this.#request.maxBytes : 0x7fff_ffff, broker.fetchMaxBytes)
+    let first = version >= 3
+    const results: Result[] = []
+    for (const target of this.#session.targets) {
+      const result = await this.#read(target, Math.max(0, Math.min(left, target.maxBytes)), first)
+      if (result.recordsSize > 0) first = false
+      left -= result.recordsSize
+      results.push(result)
+    }
+    return results
+  }
+
+  async #read(target: FetchTarget, maxBytes: number, minOneBatch: boolean): Promise<Result> {
+    const { broker, version } = this.#context
+    const topic = version >= 13 ? (broker.metadata.topicName(target.topicId) ?? '') : target.topic
+    const failed = (errorCode: number): Result => {
+      const withHint = version >= 16 && (errorCode === errors.notLeaderOrFollower.code || errorCode === errors.fencedLeaderEpoch.code)
+      const answer: PartitionAnswer = {
+        partitionIndex: target.partition,
+        errorCode,
+        highWatermark: -1,
+        lastStableOffset: -1,
+        logStartOffset: -1,
+        abortedTransactions: [],
+        records: Buffer.alloc(0),
+        ...(withHint && { currentLeader: leaderHint(this.#context, topic, target.partition) }),
+      }
+      return { target, topic, answer, recordsSize: 0, partition: undefined, readableTo: -1 }
+    }
+    if (topic === '') return failed((version >= 13 ? errors.unknownTopicId : errors.unknownTopicOrPartition).code)
+    const partition = broker.replicas.find(topic, target.partition)
+    if (!partition) return failed((broker.metadata.partition(topic, target.partition) ? errors.notLeaderOrFollower : errors.unknownTopicOrPartition).code)
+    if (version >= 13 && partition.topicId && target.topicId !== uuidZero && partition.topicId !== target.topicId) return failed(errors.inconsistentTopicId.code)
+    const errorCode = partition.refusalFor({ epoch: target.currentLeaderEpoch })
+    if (errorCode !== 0) return failed(errorCode === errors.kafkaStorageError.code && version <= 5 ? errors.notLeaderOrFollower.code : errorCode)
+    const asReplica = this.#replicaId >= 0
+    if (asReplica && !partition.replicas.includes(this.#replicaId))
+      return failed((target.currentLeaderEpoch >= 0 ? errors.unknownLeaderEpoch : errors.notLeaderOrFollower).code)
+
+    const { log } = partition
+    const { highWatermark } = partition
+    const lastStableOffset = Math.min(log.lastStableOffset, highWatermark)
+    const committedOnly = this.#request.isolationLevel === readCommitted
+    const readableTo = asReplica ? log.logEndOffset : committedOnly ? lastStableOffset : highWatermark
+    const answer: PartitionAnswer = {
+      partitionIndex: target.partition,
+      errorCode: 0,
+      highWatermark,
+      lastStableOffset,
+      logStartOffset: log.logStartOffset,
+      abortedTransactions: committedOnly ? [] : null,
+      records: Buffer.alloc(0),
+    }
+    const result: Result = { target, topic, answer, recordsSize: 0, partition, readableTo }
+    if (target.lastFetchedEpoch >= 0) {
+      const { epoch, endOffset } = log.endOffsetForEpoch(target.lastFetchedEpoch)
+      if (epoch < 0 || endOffset < 0 || target.fetchOffset < log.logStartOffset) return failed(errors.offsetOutOfRange.code)
+      if (epoch < target.lastFetchedEpoch || endOffset < target.fetchOffset) {
+        answer.divergingEpoch = { epoch, endOffset }
+        return result
+      }
+    }
+    if (target.fetchOffset < log.logStartOffset || target.fetchOffset > log.logEndOffset) return failed(errors.offsetOutOfRange.code)
+    // Zstandard came with v10; older clients cannot read it (KIP-110).
+    if (version < 10 && log.config.compressionType === 'zstd') return failed(errors.unsupportedCompressionType.code)
+    if (asReplica) partition.followerFetched(this.#replicaId, target.fetchOffset)
+    if (target.fetchOffset >= readableTo) return result
+    const reading = log.read({ offset: target.fetchOffset, maxBytes, minOneBatch, upTo: readableTo })
+    const outcome = reading instanceof Promise ? await reading : reading
+    if ('errorCode' in outcome && outcome.errorCode !== 0) return failed(outcome.errorCode)
+    answer.records = outcome.slices
+    result.recordsSize = outcome.size
+    if (committedOnly && outcome.size > 0) answer.abortedTransactions = log.abortedTransactions(target.fetchOffset, readableTo)
+    if (version < batchVersionMin && outcome.size > 0) {
+      const converted = downConvert(Buffer.concat(outcome.slices), version <= 1 ? 0 : 1, target.fetchOffset)
+      if (converted.kind === 'unsupported') return failed(errors.unsupportedCompressionType.code)
+      answer.records = converted.bytes
+    }
+    return result
+  }
+
+  #shouldWait(results: readonly Result[], minBytes: number): boolean {
+    if (results.length === 0) return false
+    let size = 0
+    for (const { answer, recordsSize } of results) {
+      if (answer.errorCode !== 0 || answer.divergingEpoch) return false
+      size += recordsSize
+    }
+    return size < minBytes
+  }
+
+  /** Until enough has come for it to be worth while to read again, the time is over, or the client is gone. */
+  #wait(results: readonly Result[], minBytes: number, maxWaitMs: number): Promise<void> {
+    const { broker } = this.#context
+    let size = 0
+    for (const { recordsSize } of results) size += recordsSize
+    return new Promise((done) => {
+      const finish = (): void => {
+        timer.cancel()
+        forgetClose()
+        for (const { partition } of results) partition?.removeWaiter(waiter)
+        done()
+      }
+      const waiter: DataWaiter = { missing: minBytes - size, wake: finish }
+      const timer = broker.host.timers.set(maxWaitMs, finish)
+      let forgetClose = (): void => {}
+      forgetClose = this.#context.onClosed(finish)
+      // Something may have come while the disk was being read.
+      const news = results.some(({ partition, readableTo }) => partition !== undefined && this.#readableTo(partition) !== readableTo)
+      if (news) finish()
+      else for (const { partition } of results) partition?.addWaiter(waiter)
+    })
+  }
+  #readableTo(partition: Partition): number {
+    if (this.#replicaId >= 0) return partition.log.logEndOffset
+    return this.#request.isolationLevel === readCommitted ? Math.min(partition.log.lastStableOffset, partition.highWatermark) : partition.highWatermark
+  }
+
+  #shape(results: readonly Result[]): Response {
+    const { version } = this.#context
+    const byTopic = new Map<string, Response['responses'][number] & { partitions: PartitionAnswer[] }>()
+    const shown: PartitionAnswer[] = []
+    for (const { target, topic, answer, recordsSize } of results) {
+      const news = {
+        errorCode: answer.errorCode,
+        recordsSize,
+        highWatermark: answer.highWatermark,
+        logStartOffset: answer.logStartOffset ?? -1,
+        preferredReadReplica: -1,
+        diverging: answer.divergingEpoch !== undefined,
+      }
+      if (!this.#session.isNews(target, news)) continue
+      const key = version >= 13 ? target.topicId : topic || target.topic
+      let group = byTopic.get(key)
+      if (!group) byTopic.set(key, (group = { topic: topic || target.topic, topicId: target.topicId, partitions: [] }))
+      group.partitions.push(answer)
+      shown.push(answer)
+    }
+    return {
+      errorCode: 0,
+      sessionId: this.#session.sessionId,
+      responses: [...byTopic.values()],
+      nodeEndpoints: version >= 16 ? nodesOf(this.#context, shown) : [],
+    }
+  }
+}

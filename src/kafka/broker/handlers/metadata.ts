@@ -1,0 +1,108 @@
+/**
+ * Metadata: brokers on the client's listener, topics, leaders. Behaviour by version: v0 an empty list means all topics; v0 hides
+ * replicas that are not alive; below v6 a leader without the client's listener is LEADER_NOT_AVAILABLE; v12 asks by id.
+ */
+import { uuidZero } from '../../../wire/schema.ts'
+import type { ResponseTo } from '../../protocol/api.ts'
+import { errors } from '../../protocol/errors.ts'
+import { Metadata } from '../../protocol/metadata.ts'
+import type { PartitionView, TopicView } from '../../metadata/metadata-cache.ts'
+import { operationsOn } from '../authorized-operations.ts'
+import { nodeFor, nodesFor } from '../endpoints.ts'
+import { handler, type RequestContext } from '../handler.ts'
+import { internalTopics } from '../internal-topics.ts'
+
+type TopicAnswer = ResponseTo<typeof Metadata>['topics'][number]
+
+/** How long a topic that was made for this request may take to get its leaders, before the client is told to ask again. */
+const creationWaitMs = 1_000
+
+export const metadata = handler({
+  api: Metadata,
+  inPlace: true,
+  refuse: (errorCode, request) => ({
+    brokers: [],
+    topics: (request.topics ?? []).map(({ name, topicId }) => ({ errorCode, name: name ?? '', topicId, partitions: [] })),
+  }),
+  answer(request, context) {
+    const { broker, version } = context
+    const { topics } = request
+    const withOperations = version >= 8 && request.includeTopicAuthorizedOperations
+    const answerOf = (topic: TopicView) => describe(topic, context, withOperations)
+    const whole = (answers: TopicAnswer[]): ResponseTo<typeof Metadata> => ({
+      brokers: nodesFor(context),
+      clusterId: broker.clusterId,
+      controllerId: broker.metadata.controllerId,
+      topics: answers,
+      clusterAuthorizedOperations: version >= 8 && version <= 10 && request.includeClusterAuthorizedOperations ? operationsOn.cluster : operationsOn.notAsked,
+    })
+    if (topics === null || (version === 0 && topics.length === 0)) return whole([...broker.metadata.topics()].map(answerOf))
+    // In v10 and v11 the field exists, but asking by id does not work yet.
+    if (version < 12 && topics.some(({ topicId, name }) => topicId !== uuidZero || name === null))
+      return { brokers: [], topics: topics.map(({ name, topicId }) => ({ errorCode: errors.invalidRequest.code, name: name ?? '', topicId, partitions: [] })) }
+    if (version >= 12 && topics.some(({ topicId }) => topicId !== uuidZero)) {
+      return whole(
+        topics
+          .filter(({ topicId }) => topicId !== uuidZero)
+          .map(({ topicId }) => {
+            const known = broker.metadata.topic(broker.metadata.topicName(topicId) ?? '')
+            return known ? answerOf(known) : { errorCode: errors.unknownTopicId.code, name: null, topicId, partitions: [] }
+          }),
+      )
+    }
+    const names = [...new Set(topics.map(({ name }) => name ?? ''))]
+    const unknown = names.filter((name) => !broker.metadata.topic(name))
+    if (unknown.length === 0) return whole(names.map((name) => answerOf(broker.metadata.topic(name)!)))
+    return create(unknown, request.allowAutoTopicCreation, context).then((errorCodes) =>
+      whole(
+        names.map((name) => {
+          const known = broker.metadata.topic(name)
+          return known ? answerOf(known) : { errorCode: errorCodes.get(name) ?? errors.unknownTopicOrPartition.code, name, isInternal: internalTopics.has(name), partitions: [] }
+        }),
+      ),
+    )
+  },
+})
+
+/** Makes the topics if that is allowed and waits a little for their leaders; the error codes of those that are not there afterwards. */
+async function create(names: readonly string[], allowed: boolean, { broker }: RequestContext): Promise<Map<string, number>> {
+  const codes = await broker.topics.autoCreate(names, { allowed })
+  const made = names.filter((name) => codes.get(name) === errors.leaderNotAvailable.code)
+  const usable = (name: string): boolean => {
+    const topic = broker.metadata.topic(name)
+    return topic !== undefined && topic.partitions.every((partition) => partition !== undefined && partition.leader >= 0)
+  }
+  if (made.length > 0) await broker.metadata.until(() => made.every(usable), creationWaitMs, broker.host.timers)
+  return codes
+}
+
+function describe(topic: TopicView, context: RequestContext, withOperations: boolean): TopicAnswer {
+  return {
+    errorCode: 0,
+    name: topic.name,
+    topicId: topic.topicId,
+    isInternal: internalTopics.has(topic.name),
+    partitions: topic.partitions.flatMap((partition) => (partition ? [describePartition(partition, context)] : [])),
+    topicAuthorizedOperations: withOperations ? operationsOn.topic : operationsOn.notAsked,
+  }
+}
+function describePartition(partition: PartitionView, context: RequestContext): TopicAnswer['partitions'][number] {
+  const { brokers } = context.broker.metadata
+  const alive = (id: number) => brokers.has(id)
+  const shown = {
+    partitionIndex: partition.index,
+    leaderId: partition.leader,
+    leaderEpoch: partition.leaderEpoch,
+    replicaNodes: partition.replicas,
+    isrNodes: partition.isr,
+    offlineReplicas: partition.replicas.filter((id) => !alive(id) || partition.offlineReplicas.includes(id)),
+  }
+  const withoutLeader = (errorCode: number) => ({ ...shown, errorCode, leaderId: -1 })
+  if (partition.leader < 0 || !alive(partition.leader)) return withoutLeader(errors.leaderNotAvailable.code)
+  if (!nodeFor(context, partition.leader)) return withoutLeader(context.version >= 6 ? errors.listenerNotFound.code : errors.leaderNotAvailable.code)
+  if (context.version > 0) return { ...shown, errorCode: 0 }
+  const replicaNodes = partition.replicas.filter(alive)
+  const isrNodes = partition.isr.filter(alive)
+  const hidden = replicaNodes.length < partition.replicas.length || isrNodes.length < partition.isr.length
+  return { ...shown, replicaNodes, isrNodes, errorCode: hidden ? errors.replicaNotAvailable.code : 0 }
+}
