@@ -1,0 +1,25 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { adler32 } from '../../src/wire/adler32.ts'
+import { crc32c, crc32cScript } from '../../src/wire/crc32c.ts'
+
+test('CRC-32C gives the vectors of RFC 3720, appendix B.4', () => {
+  expect(crc32c(Buffer.alloc(32))).toBe(0x8a9136aa)
+  expect(crc32c(Buffer.alloc(32, 0xff))).toBe(0x62a8ab43)
+  expect(crc32c(Buffer.from(Array.from({ length: 32 }, (_, index) => index)))).toBe(0x46dd794e)
+  expect(crc32c(Buffer.from('123456789'))).toBe(0xe3069283)
+})
+test('the script and the native library agree, in one piece and in several', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 2000 }), fc.nat(2000), (bytes, at) => {
+      expect(crc32c(bytes)).toBe(crc32cScript(bytes))
+      expect(crc32c(bytes.subarray(at), crc32c(bytes.subarray(0, at)))).toBe(crc32cScript(bytes))
+    }),
+  )
+})
+test('Adler-32 of known texts, whole and continued', () => {
+  expect(adler32(Buffer.from('Wikipedia'))).toBe(0x11e60398)
+  expect(adler32(Buffer.alloc(0))).toBe(1)
+  const long = Buffer.alloc(20_000, 0xff)
+  expect(adler32(long.subarray(7000), adler32(long.subarray(0, 7000)))).toBe(adler32(long))
+})
