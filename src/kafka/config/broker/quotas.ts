@@ -1,0 +1,24 @@
+/** Keys of quotas and of figures about the broker. */
+import { className, int, list, long, text } from '../definition.ts'
+
+const quota = { from: 1, refused: 'quotas do not work yet' } as const
+const plugIn = 'plug-in classes of the JVM cannot work here'
+
+export const quotaConfigs = {
+  'quota.window.num': int(11, 'Samples kept for client quotas.', quota),
+  'quota.window.size.seconds': int(1, 'Length of such a sample.', quota),
+  'controller.quota.window.num': int(11, 'Samples kept for quotas on changes of topics.', quota),
+  'controller.quota.window.size.seconds': int(1, 'Length of such a sample.', quota),
+  'replication.quota.window.num': int(11, 'Samples kept for quotas of replication.', quota),
+  'replication.quota.window.size.seconds': int(1, 'Length of such a sample.', quota),
+  'alter.log.dirs.replication.quota.window.num': int(11, 'Samples kept for quotas of moves between folders.', quota),
+  'alter.log.dirs.replication.quota.window.size.seconds': int(1, 'Length of such a sample.', quota),
+  'client.quota.callback.class': className(null, 'Class that decides about quotas.', { refused: plugIn }),
+  'metric.reporters': list('', 'Classes that report figures.', { refused: plugIn, update: 'cluster-wide' }),
+  'kafka.metrics.reporters': list('', 'Classes that report figures, of the older kind.', { refused: plugIn }),
+  'kafka.metrics.polling.interval.secs': int(10, 'How often those look.', { from: 1, ignored: 'there are no such classes' }),
+  'metrics.num.samples': int(2, 'Samples kept for a figure.', { from: 1, ignored: 'figures are counted without samples' }),
+  'metrics.sample.window.ms': long(30000, 'Length of such a sample.', { from: 1, ignored: 'figures are counted without samples' }),
+  'metrics.recording.level': text('INFO', 'How much is counted.', { ignored: 'figures are counted without levels' }),
+  'telemetry.max.bytes': int(1048576, 'Largest report of a client about itself.', { from: 1, ignored: 'reports of clients belong to KRaft' }),
+}

@@ -1,0 +1,87 @@
+/** Keys of TLS, SASL, authorization, delegation tokens and stored passwords. All of them protect something: none is accepted before it works. */
+import { bool, className, double, int, list, long, password, short, text } from '../definition.ts'
+
+const tls = { refused: 'TLS does not work yet' } as const
+const sasl = { refused: 'SASL does not work yet' } as const
+const tlsLive = { ...tls, update: 'per-broker' } as const
+const saslLive = { ...sasl, update: 'per-broker' } as const
+const tokens = { refused: 'delegation tokens do not work yet' } as const
+const encoder = { refused: 'encrypted passwords in ZooKeeper do not work yet' } as const
+
+export const securityConfigs = {
+  'authorizer.class.name': text('', 'Class that decides who may do what.', { refused: 'authorization does not work yet: everybody would be let in', rule: { range: 'non-null string', refuse: () => undefined } }),
+  'principal.builder.class': className('org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder', 'Class that makes a principal of what a connection proved.', { refused: 'plug-in classes of the JVM cannot work here', update: 'per-broker' }),
+  'security.providers': text(null, 'Classes that provide security algorithms.', { refused: 'plug-in classes of the JVM cannot work here' }),
+  'connections.max.reauth.ms': long(0, 'How long an authenticated connection may live before it has to prove itself again.', sasl),
+
+  'ssl.protocol': text('TLSv1.3', 'Version of TLS.', tlsLive),
+  'ssl.enabled.protocols': list('TLSv1.2,TLSv1.3', 'Versions of TLS that are on.', tlsLive),
+  'ssl.cipher.suites': list('', 'Ciphers of TLS.', tlsLive),
+  'ssl.client.auth': text('none', 'Whether clients must show a certificate.', { ...tlsLive, oneOf: ['required', 'requested', 'none'] }),
+  'ssl.provider': text(null, 'Provider of TLS in the JVM.', tlsLive),
+  'ssl.keystore.type': text('JKS', 'Type of the key store.', tlsLive),
+  'ssl.keystore.location': text(null, 'File of the key store.', tlsLive),
+  'ssl.keystore.password': password('Password of the key store.', tlsLive),
+  'ssl.keystore.key': password('Private key in PEM.', tlsLive),
+  'ssl.keystore.certificate.chain': password('Certificates in PEM.', tlsLive),
+  'ssl.key.password': password('Password of the private key.', tlsLive),
+  'ssl.truststore.type': text('JKS', 'Type of the trust store.', tlsLive),
+  'ssl.truststore.location': text(null, 'File of the trust store.', tlsLive),
+  'ssl.truststore.password': password('Password of the trust store.', tlsLive),
+  'ssl.truststore.certificates': password('Trusted certificates in PEM.', tlsLive),
+  'ssl.keymanager.algorithm': text('SunX509', 'Algorithm of the key manager of the JVM.', tlsLive),
+  'ssl.trustmanager.algorithm': text('PKIX', 'Algorithm of the trust manager of the JVM.', tlsLive),
+  'ssl.endpoint.identification.algorithm': text('https', 'How the name of a server is checked.', tlsLive),
+  'ssl.secure.random.implementation': text(null, 'Source of chance of the JVM.', tlsLive),
+  'ssl.engine.factory.class': className(null, 'Class that makes TLS engines.', tlsLive),
+  'ssl.principal.mapping.rules': text('DEFAULT', 'How a certificate name becomes a user name.', tls),
+  'ssl.allow.dn.changes': bool(false, 'Whether a new certificate may bear another name.', tls),
+  'ssl.allow.san.changes': bool(false, 'Whether a new certificate may bear fewer names.', tls),
+
+  'sasl.enabled.mechanisms': list('GSSAPI', 'Mechanisms of SASL that are on.', saslLive),
+  'sasl.mechanism.inter.broker.protocol': text('GSSAPI', 'Mechanism among brokers.', saslLive),
+  'sasl.mechanism.controller.protocol': text('GSSAPI', 'Mechanism towards a KRaft controller.', { ignored: 'belongs to KRaft' }),
+  'sasl.jaas.config': password('Login of a mechanism, as a JAAS entry.', saslLive),
+  'sasl.server.callback.handler.class': className(null, 'Class that checks logins.', sasl),
+  'sasl.client.callback.handler.class': className(null, 'Class that answers challenges.', sasl),
+  'sasl.login.callback.handler.class': className(null, 'Class that supplies credentials.', sasl),
+  'sasl.login.class': className(null, 'Class that logs in.', sasl),
+  'sasl.server.max.receive.size': int(524288, 'Largest SASL message taken.', sasl),
+  'sasl.kerberos.service.name': text(null, 'Kerberos name of the service.', saslLive),
+  'sasl.kerberos.kinit.cmd': text('/usr/bin/kinit', 'Command that renews tickets.', saslLive),
+  'sasl.kerberos.ticket.renew.window.factor': double(0.8, 'Share of a ticket life after which it is renewed.', saslLive),
+  'sasl.kerberos.ticket.renew.jitter': double(0.05, 'Chance added to that.', saslLive),
+  'sasl.kerberos.min.time.before.relogin': long(60000, 'Shortest time between two logins.', saslLive),
+  'sasl.kerberos.principal.to.local.rules': list('DEFAULT', 'How a Kerberos name becomes a user name.', saslLive),
+  'sasl.login.refresh.window.factor': double(0.8, 'Share of a token life after which it is renewed.', saslLive),
+  'sasl.login.refresh.window.jitter': double(0.05, 'Chance added to that.', saslLive),
+  'sasl.login.refresh.min.period.seconds': short(60, 'Shortest time between two renewals.', saslLive),
+  'sasl.login.refresh.buffer.seconds': short(300, 'Time kept before a token ends.', saslLive),
+  'sasl.login.connect.timeout.ms': int(null, 'How long reaching the token service may take.', sasl),
+  'sasl.login.read.timeout.ms': int(null, 'How long its answer may take.', sasl),
+  'sasl.login.retry.backoff.ms': long(100, 'First wait after a failed try.', sasl),
+  'sasl.login.retry.backoff.max.ms': long(10000, 'Longest wait after failed tries.', sasl),
+  'sasl.oauthbearer.scope.claim.name': text('scope', 'Claim that holds the scope.', sasl),
+  'sasl.oauthbearer.sub.claim.name': text('sub', 'Claim that holds the user.', sasl),
+  'sasl.oauthbearer.token.endpoint.url': text(null, 'Where tokens come from.', sasl),
+  'sasl.oauthbearer.jwks.endpoint.url': text(null, 'Where the keys to check tokens come from.', sasl),
+  'sasl.oauthbearer.jwks.endpoint.refresh.ms': long(3600000, 'How often those keys are read.', sasl),
+  'sasl.oauthbearer.jwks.endpoint.retry.backoff.ms': long(100, 'First wait after a failed try.', sasl),
+  'sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms': long(10000, 'Longest wait after failed tries.', sasl),
+  'sasl.oauthbearer.clock.skew.seconds': int(30, 'Difference of clocks that is let pass.', sasl),
+  'sasl.oauthbearer.expected.audience': list(null, 'Audience a token must name.', sasl),
+  'sasl.oauthbearer.expected.issuer': text(null, 'Issuer a token must name.', sasl),
+
+  'delegation.token.secret.key': password('Secret that signs delegation tokens.', tokens),
+  'delegation.token.master.key': password('The same, under its old name.', tokens),
+  'delegation.token.max.lifetime.ms': long(604800000, 'Longest life of a token.', { ...tokens, from: 1 }),
+  'delegation.token.expiry.time.ms': long(86400000, 'Life of a token without renewal.', { ...tokens, from: 1 }),
+  'delegation.token.expiry.check.interval.ms': long(3600000, 'How often expired tokens are removed.', { ...tokens, from: 1 }),
+
+  'password.encoder.secret': password('Secret that encrypts passwords kept in ZooKeeper.', encoder),
+  'password.encoder.old.secret': password('The secret before the present one.', encoder),
+  'password.encoder.keyfactory.algorithm': text(null, 'How a key is made of the secret.', encoder),
+  'password.encoder.cipher.algorithm': text('AES/CBC/PKCS5Padding', 'Cipher of those passwords.', encoder),
+  'password.encoder.key.length': int(128, 'Bits of that key.', { ...encoder, from: 8 }),
+  'password.encoder.iterations': int(4096, 'Rounds that make the key.', { ...encoder, from: 1024 }),
+}
