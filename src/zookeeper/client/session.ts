@@ -198,15 +198,15 @@ export class Session {
       } else await this.#pause(undefined)
     }
   }
-  /** Waits until something changes, at most `ms`. */
+  /** Waits until something changes, at most `ms`. A session that is looking for its server keeps the process alive. */
   #pause(ms: number | undefined): Promise<void> {
     return new Promise((done) => {
-      const timer = ms === undefined ? undefined : this.#host.timers.set(ms, () => this.#wake?.())
-      this.#wake = () => {
-        timer?.cancel()
-        this.#wake = undefined
+      const wake = (): void => {
+        if (this.#wake === wake) this.#wake = undefined
         done()
       }
+      this.#wake = wake
+      if (ms !== undefined) void this.#host.timers.sleep(ms).then(wake)
     })
   }
 

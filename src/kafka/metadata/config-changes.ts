@@ -1,0 +1,84 @@
+/**
+ * Follows `/config/changes`: each new notification makes its entity's configuration be read anew and handed on, in order. At start, and
+ * nodes older than 15 minutes are removed by whoever sees them (reference §1.7). Handlers are idempotent: notifications may come twice.
+ */
+import type { Host, Logger } from '../../host/host.ts'
+import { isZooKeeperError } from '../../zookeeper/client/errors.ts'
+import { decodeConfigChange, type ConfigChange } from './config-znodes.ts'
+import type { KafkaZooKeeper } from './kafka-zookeeper.ts'
+import { paths, sequenceOf } from './znode-paths.ts'
+
+export type ConfigChangeHandler = (change: ConfigChange, overrides: Readonly<Record<string, string>>) => void | Promise<void>
+
+/** By creation time on ZooKeeper's clock. */
+const expiryMs = 15 * 60 * 1000
+
+export class ConfigChanges {
+  readonly #host: Host
+  readonly #log: Logger
+  readonly #zookeeper: KafkaZooKeeper
+  readonly #handler: ConfigChangeHandler
+  #last = -1
+  #again = false
+  #running: Promise<void> | undefined
+  #stopped = false
+
+  constructor(host: Host, zookeeper: KafkaZooKeeper, handler: ConfigChangeHandler) {
+    this.#host = host
+    this.#log = host.logger.named('kafka.metadata')
+    this.#zookeeper = zookeeper
+    this.#handler = handler
+    zookeeper.sessions.follow({ renewed: () => this.#look() })
+  }
+  /** Handles all notifications that are there, then each that comes. */
+  async start(): Promise<void> {
+    await this.#look()
+  }
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.#running
+  }
+
+  /** One pass at a time; what comes meanwhile makes for one more. */
+  #look(): Promise<void> {
+    this.#again = true
+    return (this.#running ??= this.#passes().finally(() => (this.#running = undefined)))
+  }
+  async #passes(): Promise<void> {
+    while (this.#again && !this.#stopped) {
+      this.#again = false
+      try {
+        await this.#pass()
+      } catch (error) {
+        // The watch is set: the next notification tries this one again.
+        if (!this.#stopped) this.#log.error('changes of configurations could not be applied; the next change tries again', { error })
+      }
+    }
+  }
+  async #pass(): Promise<void> {
+    const names = (await this.#zookeeper.run((zk) => zk.listChildren(paths.configChanges, { watch: () => void this.#look() }))).sort((one, other) => sequenceOf(one) - sequenceOf(other))
+    for (const name of names) {
+      if (this.#stopped) return
+      if (sequenceOf(name) <= this.#last) continue
+      const node = await this.#read(name)
+      if (node) {
+        const change = decodeConfigChange(name, node.data)
+        await this.#handler(change, await this.#zookeeper.entityConfig(change.type, change.entity))
+      }
+      this.#last = sequenceOf(name)
+    }
+    const now = this.#host.clock.now()
+    for (const name of names) {
+      const node = await this.#read(name)
+      if (node && now - node.stat.ctime > expiryMs) await this.#zookeeper.run((zk) => zk.delete(`${paths.configChanges}/${name}`)).catch(ignoreMissing)
+    }
+  }
+  #read(name: string) {
+    return this.#zookeeper.run((zk) => zk.getData(`${paths.configChanges}/${name}`)).catch(ignoreMissing)
+  }
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (isZooKeeperError(error, 'noNode')) return undefined
+  throw error
+}

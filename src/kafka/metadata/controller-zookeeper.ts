@@ -1,0 +1,232 @@
+/** What only the controller asks of the znodes: its election, and writes that a later controller's election makes impossible (reference §1.6). */
+import type { MultiOp, MultiOutcome } from '../../zookeeper/client/client.ts'
+import { isZooKeeperError, MultiError, type ZooKeeperError } from '../../zookeeper/client/errors.ts'
+import { decodeControllerEpoch, decodeLogDirEvent, decodePartitions, decodeProducerIds, encodeController, encodeFeature, encodeProducerIds, type ProducerIdBlockNode, type TopicPartition } from './cluster-znodes.ts'
+import type { KafkaZooKeeper } from './kafka-zookeeper.ts'
+import { encodePartitionState, type PartitionState } from './partition-state-znode.ts'
+import { encodeTopic, type TopicAssignment } from './topic-znode.ts'
+import { paths } from './znode-paths.ts'
+import { makePath } from './zookeeper-sessions.ts'
+import type { Watcher } from '../../zookeeper/client/client.ts'
+
+/** Another broker has been elected meanwhile: nothing was written. */
+export class ControllerMovedError extends Error {
+  constructor(cause?: unknown) {
+    super('another broker is controller by now', { cause })
+    this.name = 'ControllerMovedError'
+  }
+}
+
+export interface Election {
+  readonly epoch: number
+  /** Version of /controller_epoch: what every write of this controller is checked against. */
+  readonly epochVersion: number
+}
+export interface StateWrite extends TopicPartition {
+  readonly state: PartitionState
+}
+/** Of a conditional write of a partition's state: the state with its new version, or that somebody else was faster. */
+export type StateWritten = { kind: 'written'; state: PartitionState } | { kind: 'conflict' } | { kind: 'failed'; error: ZooKeeperError }
+
+export class ControllerZooKeeper {
+  readonly #zookeeper: KafkaZooKeeper
+  /** The version writes are checked against; −1 while not elected: then they are refused here. */
+  #epochVersion = -1
+
+  constructor(zookeeper: KafkaZooKeeper) {
+    this.#zookeeper = zookeeper
+  }
+
+  /** Makes this broker controller if there is none. Otherwise says who is. */
+  async elect(brokerId: number, nowMs: number): Promise<Election | { controllerId: number }> {
+    const run = this.#zookeeper.run.bind(this.#zookeeper)
+    for (;;) {
+      const holder = await this.#zookeeper.controller()
+      if (holder) return { controllerId: holder.node.brokerId }
+      const current = await run((zk) => zk.getData(paths.controllerEpoch)).catch(async (error: unknown) => {
+        if (!isZooKeeperError(error, 'noNode')) throw error
+        await run((zk) => zk.create(paths.controllerEpoch, '0')).catch((other: unknown) => {
+          if (!isZooKeeperError(other, 'nodeExists')) throw other
+        })
+        return run((zk) => zk.getData(paths.controllerEpoch))
+      })
+      const epoch = decodeControllerEpoch(current.data) + 1
+      const version = current.stat.version
+      const data = encodeController({ brokerId, timestampMs: nowMs, kraftControllerEpoch: -1 })
+      try {
+        const outcome = await run((zk) =>
+          zk.multi([
+            { op: 'create', path: paths.controller, data, mode: 'ephemeral' },
+            { op: 'setData', path: paths.controllerEpoch, data: String(epoch), version },
+          ]),
+        )
+        const written = outcome[1] as Extract<MultiOutcome, { op: 'setData' }>
+        return this.#elected(epoch, written.stat.version)
+      } catch (error) {
+        if (!isZooKeeperError(error, 'nodeExists', 'badVersion')) throw error
+        // A lost connection may have hidden that this very election was won.
+        const [now, epochNow] = await Promise.all([this.#zookeeper.controller(), run((zk) => zk.getData(paths.controllerEpoch))])
+        if (now?.node.brokerId === brokerId && decodeControllerEpoch(epochNow.data) === epoch) return this.#elected(epoch, epochNow.stat.version)
+      }
+    }
+  }
+  #elected(epoch: number, epochVersion: number): Election {
+    this.#epochVersion = epochVersion
+    return { epoch, epochVersion }
+  }
+  /** No write of this controller is possible afterwards. */
+  resign(): void {
+    this.#epochVersion = -1
+  }
+  /** Gives the office back: the node goes, if it is still this controller's. */
+  async leaveOffice(): Promise<void> {
+    const version = this.#epochVersion
+    if (version < 0) return
+    await this.#checked([{ op: 'delete', path: paths.controller }]).catch((error: unknown) => {
+      if (!(error instanceof ControllerMovedError) && !isZooKeeperError(error, 'noNode')) throw error
+    })
+    this.resign()
+  }
+
+  /** The operations, after a check that this controller is still the one. Their own outcomes, or their error. */
+  async #checked(operations: readonly MultiOp[]): Promise<MultiOutcome[]> {
+    const version = this.#epochVersion
+    if (version < 0) throw new ControllerMovedError()
+    try {
+      return (await this.#zookeeper.run((zk) => zk.multi([{ op: 'check', path: paths.controllerEpoch, version }, ...operations]))).slice(1)
+    } catch (error) {
+      if (error instanceof MultiError && error.index === 0) throw new ControllerMovedError(error)
+      throw error
+    }
+  }
+
+  async makeFeatureNode(): Promise<void> {
+    const data = encodeFeature()
+    const known = await this.#zookeeper.run((zk) => zk.getData(paths.feature)).catch(ignore('noNode'))
+    if (!known) await this.#zookeeper.run((zk) => zk.create(paths.feature, data)).catch(ignore('nodeExists'))
+    else if (!known.data?.equals(data)) await this.#zookeeper.run((zk) => zk.setData(paths.feature, data, known.stat.version)).catch(ignore('badVersion'))
+  }
+
+  /** Makes the nodes of new partitions with their first state. */
+  async createStates(writes: readonly StateWrite[]): Promise<StateWritten[]> {
+    const topics = [...new Set(writes.map(({ topic }) => topic))]
+    await this.#zookeeper.each(topics, (topic) => this.#createOnce(paths.partitions(topic)))
+    await this.#zookeeper.each(writes, ({ topic, partition }) => this.#createOnce(paths.partition(topic, partition)))
+    return this.#zookeeper.each(writes, async ({ topic, partition, state }): Promise<StateWritten> => {
+      const path = paths.partitionState(topic, partition)
+      const data = encodePartitionState(state)
+      try {
+        await this.#checked([{ op: 'create', path, data }])
+        return { kind: 'written', state: { ...state, partitionEpoch: 0 } }
+      } catch (error) {
+        if (!isZooKeeperError(error, 'nodeExists')) return failed(error)
+        return this.#ownEarlier(topic, partition, data, 0, state)
+      }
+    })
+  }
+  async #createOnce(path: string): Promise<void> {
+    await this.#checked([{ op: 'create', path }]).catch(ignore('nodeExists'))
+  }
+  /** Writes states over those whose version is each one's `partitionEpoch`. */
+  async updateStates(writes: readonly StateWrite[]): Promise<StateWritten[]> {
+    return this.#zookeeper.each(writes, async ({ topic, partition, state }): Promise<StateWritten> => {
+      const path = paths.partitionState(topic, partition)
+      const data = encodePartitionState(state)
+      try {
+        const [written] = await this.#checked([{ op: 'setData', path, data, version: state.partitionEpoch }])
+        return { kind: 'written', state: { ...state, partitionEpoch: (written as Extract<MultiOutcome, { op: 'setData' }>).stat.version } }
+      } catch (error) {
+        if (!isZooKeeperError(error, 'badVersion')) return failed(error)
+        return this.#ownEarlier(topic, partition, data, state.partitionEpoch + 1, state)
+      }
+    })
+  }
+  /** Whether a conflict is only the own write whose acknowledgement was lost with the connection. */
+  async #ownEarlier(topic: string, partition: number, data: Buffer, version: number, state: PartitionState): Promise<StateWritten> {
+    const found = await this.#zookeeper.run((zk) => zk.getData(paths.partitionState(topic, partition))).catch(ignore('noNode'))
+    return found?.stat.version === version && found.data?.equals(data) ? { kind: 'written', state: { ...state, partitionEpoch: version } } : { kind: 'conflict' }
+  }
+
+  async setTopic(topic: string, assignment: TopicAssignment): Promise<void> {
+    await this.#checked([{ op: 'setData', path: paths.topic(topic), data: encodeTopic(assignment) }])
+  }
+  async topicsToDelete(watch?: Watcher): Promise<string[]> {
+    return this.#zookeeper.run((zk) => zk.listChildren(paths.deletedTopics, { watch }))
+  }
+  async forgetDeletion(topic: string): Promise<void> {
+    await this.#checked([{ op: 'delete', path: paths.deletedTopic(topic) }]).catch(ignore('noNode'))
+  }
+  /** Topic, configuration, then the mark: each node in a checked write of its own, children first. */
+  async deleteTopic(topic: string): Promise<void> {
+    await this.#deleteTree(paths.topic(topic))
+    await this.#deleteTree(paths.entityConfig('topics', topic))
+    await this.forgetDeletion(topic)
+  }
+  async #deleteTree(path: string): Promise<void> {
+    for (;;) {
+      const children = (await this.#zookeeper.run((zk) => zk.listChildren(path)).catch(ignore('noNode'))) ?? []
+      await this.#zookeeper.each(children, (child) => this.#deleteTree(`${path}/${child}`))
+      try {
+        return void (await this.#checked([{ op: 'delete', path }]).catch(ignore('noNode')))
+      } catch (error) {
+        if (!isZooKeeperError(error, 'notEmpty')) throw error
+      }
+    }
+  }
+
+  async isrChanges(watch?: Watcher): Promise<{ names: string[]; partitions: TopicPartition[] }> {
+    const names = await this.#zookeeper.run((zk) => zk.listChildren(paths.isrChanges, { watch }))
+    const lists = await this.#zookeeper.each(names, async (name) => {
+      const path = `${paths.isrChanges}/${name}`
+      return decodePartitions(path, (await this.#zookeeper.run((zk) => zk.getData(path))).data)
+    })
+    return { names, partitions: lists.flat() }
+  }
+  async logDirEvents(watch?: Watcher): Promise<{ names: string[]; brokerIds: number[] }> {
+    const names = await this.#zookeeper.run((zk) => zk.listChildren(paths.logDirEvents, { watch }))
+    const brokerIds = await this.#zookeeper.each(names, async (name) => {
+      const path = `${paths.logDirEvents}/${name}`
+      return decodeLogDirEvent(path, (await this.#zookeeper.run((zk) => zk.getData(path))).data).brokerId
+    })
+    return { names, brokerIds }
+  }
+  async deleteChildren(path: string, names: readonly string[]): Promise<void> {
+    await this.#zookeeper.each(names, (name) => this.#checked([{ op: 'delete', path: `${path}/${name}` }]).catch(ignore('noNode')))
+  }
+
+  /** Preferred elections that old tools have asked for; undefined when there is no node. */
+  async preferredElection(watch?: Watcher): Promise<TopicPartition[] | undefined> {
+    const exists = await this.#zookeeper.run((zk) => zk.exists(paths.preferredElection, { watch }))
+    if (!exists) return undefined
+    const node = await this.#zookeeper.run((zk) => zk.getData(paths.preferredElection)).catch(ignore('noNode'))
+    return node && decodePartitions(paths.preferredElection, node.data)
+  }
+  async deletePreferredElection(): Promise<void> {
+    await this.#checked([{ op: 'delete', path: paths.preferredElection }]).catch(ignore('noNode'))
+  }
+
+  /** The next block of producer ids, taken for `brokerId`. */
+  async takeProducerIds(brokerId: number, length: number): Promise<ProducerIdBlockNode> {
+    await this.#zookeeper.run((zk) => makePath(zk, paths.producerIds))
+    for (;;) {
+      const { data, stat } = await this.#zookeeper.run((zk) => zk.getData(paths.producerIds))
+      const last = decodeProducerIds(data)
+      const first = last ? last.last + 1 : 0
+      const block = { brokerId, first, last: first + length - 1 }
+      if (!Number.isSafeInteger(block.last)) throw new RangeError(`producer ids are used up: the last block ended at ${last?.last}`)
+      const taken = await this.#zookeeper.run((zk) => zk.setData(paths.producerIds, encodeProducerIds(block), stat.version)).catch(ignore('badVersion'))
+      if (taken) return block
+    }
+  }
+}
+
+function failed(error: unknown): StateWritten {
+  if (error instanceof ControllerMovedError || !isZooKeeperError(error)) throw error
+  return { kind: 'failed', error }
+}
+function ignore(...names: Parameters<ZooKeeperError['is']>[0][]): (error: unknown) => undefined {
+  return (error) => {
+    if (isZooKeeperError(error, ...names)) return undefined
+    throw error
+  }
+}

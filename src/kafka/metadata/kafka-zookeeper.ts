@@ -1,0 +1,225 @@
+/** What brokers, admin handlers and tools ask of the znodes: typed, repeated over lost connections. Controller writes: controller-zookeeper.ts. */
+import { uuidZero } from '../../wire/schema.ts'
+import type { Host } from '../../host/host.ts'
+import type { ZooKeeperClient, Watcher } from '../../zookeeper/client/client.ts'
+import { isZooKeeperError, ZooKeeperError } from '../../zookeeper/client/errors.ts'
+import { decodeBroker, type BrokerRegistration } from './broker-znode.ts'
+import { decodeClusterId, decodeController, encodeClusterId, encodeLogDirEvent, type ControllerNode } from './cluster-znodes.ts'
+import { decodeEntityConfig, encodeConfigChange, encodeEntityConfig, type ConfigChange, type ConfigOverrides } from './config-znodes.ts'
+import { decodePartitionState, type PartitionState } from './partition-state-znode.ts'
+import { decodeTopic, encodeTopic, type TopicAssignment } from './topic-znode.ts'
+import { paths, persistentPaths, type ConfigType } from './znode-paths.ts'
+import { makePath, ZooKeeperSessions, type ZooKeeperSessionOptions } from './zookeeper-sessions.ts'
+
+/** Reads in flight at once when many nodes are read: enough to fill the pipe, bounded. */
+const batchSize = 1_000
+
+export interface LiveBroker {
+  readonly registration: BrokerRegistration
+  /** Broker epoch: the czxid of the node. */
+  readonly epoch: bigint
+}
+
+/** The cluster has no controller: configurations cannot be written (since 3.9 each write is checked against it). */
+export class NoControllerError extends Error {}
+export class MigrationError extends Error {}
+
+export class KafkaZooKeeper {
+  readonly sessions: ZooKeeperSessions
+  readonly #host: Host
+  constructor(host: Host, sessions: ZooKeeperSessions) {
+    this.#host = host
+    this.sessions = sessions
+  }
+  static async connect(host: Host, options: ZooKeeperSessionOptions): Promise<KafkaZooKeeper> {
+    return new KafkaZooKeeper(host, await ZooKeeperSessions.open(host, options))
+  }
+  close(): Promise<void> {
+    return this.sessions.close()
+  }
+  run<T>(operation: (client: ZooKeeperClient, attempt: number) => Promise<T>): Promise<T> {
+    return this.sessions.run(operation)
+  }
+
+  /** The nodes every cluster has. */
+  async makePersistentPaths(): Promise<void> {
+    await Promise.all(persistentPaths.map((path) => this.run((zk) => makePath(zk, path))))
+  }
+  /** The cluster's id; given at random by the first broker. */
+  async clusterId(): Promise<string> {
+    const known = await this.#dataOf(paths.clusterId)
+    if (known) return decodeClusterId(known.data)
+    const id = randomUuid(this.#host)
+    try {
+      await this.run(async (zk) => {
+        await makePath(zk, '/cluster')
+        await zk.create(paths.clusterId, encodeClusterId(id))
+      })
+      return id
+    } catch (error) {
+      if (!isZooKeeperError(error, 'nodeExists')) throw error
+      return decodeClusterId((await this.#dataOf(paths.clusterId))?.data ?? null)
+    }
+  }
+  /** An id that no broker has had: above `reserved.broker.max.id`. */
+  async generateBrokerId(reservedMax: number): Promise<number> {
+    await this.run((zk) => makePath(zk, paths.sequenceId))
+    return (await this.run((zk) => zk.setData(paths.sequenceId, Buffer.alloc(0)))).version + reservedMax
+  }
+
+  async brokerIds(watch?: Watcher): Promise<number[]> {
+    return (await this.run((zk) => zk.listChildren(paths.brokers, { watch }))).map(Number).sort((one, other) => one - other)
+  }
+  async broker(id: number, watch?: Watcher): Promise<LiveBroker | undefined> {
+    const node = await this.#dataOf(paths.broker(id), watch)
+    return node && { registration: decodeBroker(id, node.data), epoch: node.stat.czxid }
+  }
+  async brokers(watch?: Watcher): Promise<LiveBroker[]> {
+    const ids = await this.brokerIds(watch)
+    return (await this.each(ids, (id) => this.broker(id))).filter((broker) => broker !== undefined)
+  }
+
+  async topicNames(watch?: Watcher): Promise<string[]> {
+    return this.run((zk) => zk.listChildren(paths.topics, { watch }))
+  }
+  async topic(topic: string, watch?: Watcher): Promise<TopicAssignment | undefined> {
+    const node = await this.#dataOf(paths.topic(topic), watch)
+    return node && decodeTopic(topic, node.data)
+  }
+  /** Those of `topics` that exist. */
+  async topics(topics: Iterable<string>, watchOf?: (topic: string) => Watcher): Promise<Map<string, TopicAssignment>> {
+    const found = await this.each([...topics], async (topic) => [topic, await this.topic(topic, watchOf?.(topic))] as const)
+    return new Map(found.filter((entry): entry is [string, TopicAssignment] => entry[1] !== undefined))
+  }
+  async partitionState(topic: string, index: number): Promise<PartitionState | undefined> {
+    const node = await this.#dataOf(paths.partitionState(topic, index))
+    return node && decodePartitionState(topic, index, node.data, node.stat.version)
+  }
+  /** Where a topic is created: its configuration first, then the node that the controller watches. False when it exists. */
+  async createTopic(topic: string, assignment: TopicAssignment, overrides: ConfigOverrides): Promise<boolean> {
+    await this.setEntityConfig('topics', topic, overrides)
+    const data = encodeTopic(assignment)
+    return this.run(async (zk, attempt) => {
+      try {
+        await zk.create(paths.topic(topic), data)
+        return true
+      } catch (error) {
+        if (!isZooKeeperError(error, 'nodeExists')) throw error
+        // After a lost connection it may be ours: the topic id is random, so equal data proves it.
+        return attempt > 0 && (await this.#dataOf(paths.topic(topic)))?.data?.equals(data) === true
+      }
+    })
+  }
+  /** For added partitions: any version, as Apache's handler does. The controller hears of it through its watch. */
+  async setTopicAssignment(topic: string, assignment: TopicAssignment): Promise<void> {
+    await this.run((zk) => zk.setData(paths.topic(topic), encodeTopic(assignment)))
+  }
+  async isMarkedForDeletion(topic: string): Promise<boolean> {
+    return (await this.run((zk) => zk.exists(paths.deletedTopic(topic)))) !== undefined
+  }
+  /** Asks the controller to delete a topic. False when that is under way already. */
+  async markForDeletion(topic: string): Promise<boolean> {
+    try {
+      await this.run((zk) => zk.create(paths.deletedTopic(topic)))
+      return true
+    } catch (error) {
+      if (isZooKeeperError(error, 'nodeExists')) return false
+      throw error
+    }
+  }
+
+  async controller(watch?: Watcher): Promise<{ node: ControllerNode; version: number } | undefined> {
+    const node = await this.#dataOf(paths.controller, watch)
+    return node && { node: decodeController(node.data), version: node.stat.version }
+  }
+  /** Tells once of the next creation, change or deletion, whether the node is there now or not. */
+  async watchController(watch: Watcher): Promise<boolean> {
+    return (await this.run((zk) => zk.exists(paths.controller, { watch }))) !== undefined
+  }
+
+  /** Overrides of one entity; none when there is no node. */
+  async entityConfig(type: ConfigType, entity: string): Promise<Record<string, string>> {
+    const path = paths.entityConfig(type, entity)
+    const node = await this.#dataOf(path)
+    return decodeEntityConfig(path, node?.data ?? null)
+  }
+  async entityNames(type: ConfigType): Promise<string[]> {
+    return this.run((zk) => zk.listChildren(paths.entityConfigs(type)))
+  }
+  async entityConfigs(type: ConfigType): Promise<Map<string, Record<string, string>>> {
+    const names = await this.entityNames(type)
+    return new Map(await this.each(names, async (name) => [name, await this.entityConfig(type, name)] as const))
+  }
+  /** Replaces all overrides of an entity. Refused while the cluster has no controller or a KRaft one is taking over. */
+  async setEntityConfig(type: ConfigType, entity: string, overrides: ConfigOverrides): Promise<void> {
+    const path = paths.entityConfig(type, entity)
+    const data = encodeEntityConfig(overrides)
+    let exists: boolean | undefined
+    for (let conflicts = 0; ; conflicts++) {
+      const controller = await this.controller()
+      if (!controller) throw new NoControllerError(`the configuration of ${type}/${entity} cannot be written: the cluster has no controller at the moment`)
+      if (controller.node.kraftControllerEpoch > 0) throw new MigrationError(`the configuration of ${type}/${entity} cannot be written: the cluster is being migrated to KRaft`)
+      exists ??= (await this.run((zk) => zk.exists(path))) !== undefined
+      const write = exists ? ({ op: 'setData', path, data } as const) : ({ op: 'create', path, data } as const)
+      try {
+        await this.run((zk) => zk.multi([{ op: 'check', path: paths.controller, version: controller.version }, write]))
+        return
+      } catch (error) {
+        if (!isZooKeeperError(error, 'noNode', 'nodeExists', 'badVersion') || conflicts === 10) throw error
+        if (error.path === path && error.is('noNode') && !exists) await this.run((zk) => makePath(zk, path.slice(0, path.lastIndexOf('/'))))
+        exists = undefined
+      }
+    }
+  }
+  /** Tells all brokers that an entity's configuration has changed. */
+  async notifyConfigChange(change: ConfigChange): Promise<void> {
+    await this.run((zk) => zk.create(paths.configChange, encodeConfigChange(change), { mode: 'persistentSequential' }))
+  }
+  /** Tells the controller that a log dir of this broker has failed. */
+  async notifyLogDirFailure(brokerId: number): Promise<void> {
+    await this.run((zk) => zk.create(paths.logDirEvent, encodeLogDirEvent(brokerId), { mode: 'persistentSequential' }))
+  }
+
+  /** Offsets of the old consumers, and of OffsetCommit v0. Undefined when none was committed. */
+  async committedOffset(group: string, topic: string, partition: number): Promise<number | undefined> {
+    const text = (await this.#dataOf(paths.committedOffset(group, topic, partition)))?.data?.toString('utf8')
+    return text !== undefined && /^-?\d+$/.test(text) ? Number(text) : undefined
+  }
+  async setCommittedOffset(group: string, topic: string, partition: number, offset: number): Promise<void> {
+    const path = paths.committedOffset(group, topic, partition)
+    await this.run(async (zk) => {
+      try {
+        await zk.setData(path, String(offset))
+      } catch (error) {
+        if (!isZooKeeperError(error, 'noNode')) throw error
+        await makePath(zk, path)
+        await zk.setData(path, String(offset))
+      }
+    })
+  }
+
+  /** Maps items to promises, a bounded number at a time. */
+  async each<T, R>(items: readonly T[], map: (item: T) => Promise<R>): Promise<R[]> {
+    if (items.length <= batchSize) return Promise.all(items.map(map))
+    const results: R[] = []
+    for (let from = 0; from < items.length; from += batchSize) results.push(...(await Promise.all(items.slice(from, from + batchSize).map(map))))
+    return results
+  }
+  async #dataOf(path: string, watch?: Watcher): Promise<Awaited<ReturnType<ZooKeeperClient['getData']>> | undefined> {
+    return this.run((zk) => zk.getData(path, { watch })).catch((error: unknown) => {
+      if (error instanceof ZooKeeperError && error.is('noNode')) return undefined
+      throw error
+    })
+  }
+}
+
+/** A random id as Kafka makes them: never the zero id, never one that begins with a dash (tools would take it for an option). */
+export function randomUuid(host: Pick<Host, 'random'>): string {
+  for (;;) {
+    const bytes = host.random.bytes(16)
+    bytes[6] = (bytes[6] & 0x0f) | 0x40
+    bytes[8] = (bytes[8] & 0x3f) | 0x80
+    const text = bytes.toString('base64url')
+    if (text !== uuidZero && !text.startsWith('-')) return text
+  }
+}

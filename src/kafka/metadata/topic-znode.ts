@@ -1,0 +1,46 @@
+/** `/brokers/topics/<topic>`: id and assignment (reference §1.4). What is there decides, not the version; 3 is written. */
+import { paths } from './znode-paths.ts'
+import { asIntegers, asObject, asText, encodeZnode, parseZnode, type Json } from './znode-json.ts'
+
+/** Where one partition lives. While it is moved, `replicas` holds old and new ones; adding and removing say which are which. */
+export interface Assignment {
+  readonly replicas: readonly number[]
+  readonly adding: readonly number[]
+  readonly removing: readonly number[]
+}
+export interface TopicAssignment {
+  /** Undefined for topics made before Kafka 2.8, until a controller gives them one. */
+  readonly topicId: string | undefined
+  readonly partitions: ReadonlyMap<number, Assignment>
+}
+
+export const assigned = (replicas: readonly number[]): Assignment => ({ replicas, adding: [], removing: [] })
+export const isReassigning = ({ adding, removing }: Assignment): boolean => adding.length > 0 || removing.length > 0
+
+export function encodeTopic({ topicId, partitions }: TopicAssignment): Buffer {
+  const byIndex = [...partitions].sort(([one], [other]) => one - other)
+  const some = (of: (assignment: Assignment) => readonly number[]) =>
+    Object.fromEntries(byIndex.filter(([, assignment]) => of(assignment).length > 0).map(([index, assignment]) => [index, of(assignment)]))
+  return encodeZnode({
+    partitions: Object.fromEntries(byIndex.map(([index, { replicas }]) => [index, replicas])),
+    ...(topicId === undefined ? {} : { topic_id: topicId }),
+    adding_replicas: some(({ adding }) => adding),
+    removing_replicas: some(({ removing }) => removing),
+    version: 3,
+  })
+}
+
+export function decodeTopic(topic: string, data: Uint8Array | null): TopicAssignment {
+  const path = paths.topic(topic)
+  const json = parseZnode(path, data)
+  const lists = (what: string, value: Json | undefined): Map<number, number[]> =>
+    new Map(value === undefined ? [] : Object.entries(asObject(path, `'${what}'`, value)).map(([index, replicas]) => [Number(index), asIntegers(path, what, replicas)]))
+  const adding = lists('adding_replicas', json.adding_replicas)
+  const removing = lists('removing_replicas', json.removing_replicas)
+  return {
+    topicId: json.topic_id === undefined ? undefined : asText(path, 'topic_id', json.topic_id),
+    partitions: new Map(
+      [...lists('partitions', json.partitions)].map(([index, replicas]) => [index, { replicas, adding: adding.get(index) ?? [], removing: removing.get(index) ?? [] }]),
+    ),
+  }
+}
