@@ -1,8 +1,11 @@
 /** The rooms of a running broker, as its handlers reach them. */
 import type { Host } from '../../host/host.ts'
+import type { BrokerSettings } from '../config/broker-settings.ts'
 import type { GroupCoordinator } from '../groups/group-coordinator.ts'
 import type { LogManager } from '../log/log-manager.ts'
+import type { KafkaZooKeeper } from '../metadata/kafka-zookeeper.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
+import type { Api } from '../protocol/api.ts'
 import type { ReplicaManager } from '../replication/replica-manager.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
 import type { ProducerIds } from './producer-ids.ts'
@@ -11,10 +14,29 @@ export interface BrokerServices {
   readonly host: Host
   readonly brokerId: number
   readonly clusterId: string
+  readonly settings: BrokerSettings
+  /** Whether `advertised.listeners` (or `--advertise`) names addresses; otherwise clients are told the one they came to. */
+  readonly advertised: boolean
+  /** What the table of handlers serves. */
+  readonly apis: readonly Api[]
+  readonly zookeeper: KafkaZooKeeper
   readonly metadata: MetadataCache
   readonly logs: LogManager
   readonly replicas: ReplicaManager
   readonly groups: GroupCoordinator
   readonly fetchSessions: FetchSessions
   readonly producerIds: ProducerIds
+  readonly topics: TopicCreation
+  /** `fetch.max.bytes` */
+  readonly fetchMaxBytes: number
+  /** Version of the znode `/feature`, −1 when there is none. */
+  featureEpoch(): number
+}
+
+export interface TopicCreation {
+  /**
+   * For each topic that does not exist: makes it when that is `allowed` by the request and by `auto.create.topics.enable` (internal ones
+   * always), and says what Metadata would: LEADER_NOT_AVAILABLE when it was made (its leaders are on the way), else why not.
+   */
+  autoCreate(names: readonly string[], options: { allowed: boolean }): Promise<Map<string, number>>
 }

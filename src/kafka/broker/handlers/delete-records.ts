@@ -7,6 +7,7 @@ import { internalTopics } from '../internal-topics.ts'
 export const deleteRecords = handler({
   api: DeleteRecords,
   refuse: (errorCode, { topics }) => ({
+    throttleTimeMs: 0,
     topics: topics.map(({ name, partitions }) => ({
       name,
       partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, lowWatermark: -1, errorCode })),
@@ -19,7 +20,7 @@ export const deleteRecords = handler({
       for (const { partitionIndex, offset } of partitions) results.push({ partitionIndex, ...(await deleteBefore(name, partitionIndex, offset, context)) })
       answers.push({ name, partitions: results })
     }
-    return { topics: answers }
+    return { throttleTimeMs: 0, topics: answers }
   },
 })
 

@@ -9,14 +9,15 @@ const endpointTypes = { brokers: 1, controllers: 2 } as const
 
 export const describeCluster = handler({
   api: DescribeCluster,
-  refuse: (errorCode) => ({ errorCode, clusterId: '', brokers: [] }),
+  refuse: (errorCode) => ({ throttleTimeMs: 0, errorCode, clusterId: '', brokers: [] }),
   answer({ includeClusterAuthorizedOperations, endpointType }, context) {
     const { broker } = context
     if (endpointType !== endpointTypes.brokers) {
       const { code, message } = endpointType === endpointTypes.controllers ? errors.mismatchedEndpointType : errors.unsupportedEndpointType
-      return { errorCode: code, errorMessage: message, endpointType, clusterId: '', brokers: [] }
+      return { throttleTimeMs: 0, errorCode: code, errorMessage: message, endpointType, clusterId: '', brokers: [] }
     }
     return {
+      throttleTimeMs: 0,
       errorCode: 0,
       endpointType,
       clusterId: broker.clusterId,

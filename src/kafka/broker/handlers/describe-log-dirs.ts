@@ -5,7 +5,7 @@ import { handler } from '../handler.ts'
 
 export const describeLogDirs = handler({
   api: DescribeLogDirs,
-  refuse: (errorCode) => ({ errorCode, results: [] }),
+  refuse: (errorCode) => ({ throttleTimeMs: 0, errorCode, results: [] }),
   async answer({ topics }, { broker }) {
     const wanted = topics && new Map(topics.map(({ topic, partitions }) => [topic, new Set(partitions)]))
     const results = []
@@ -31,6 +31,6 @@ export const describeLogDirs = handler({
         usableBytes: directory.usableBytes,
       })
     }
-    return { errorCode: 0, results }
+    return { throttleTimeMs: 0, errorCode: 0, results }
   },
 })

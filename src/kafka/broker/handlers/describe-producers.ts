@@ -6,12 +6,14 @@ import { handler } from '../handler.ts'
 export const describeProducers = handler({
   api: DescribeProducers,
   refuse: (errorCode, { topics }) => ({
+    throttleTimeMs: 0,
     topics: topics.map(({ name, partitionIndexes }) => ({
       name,
       partitions: partitionIndexes.map((partitionIndex) => ({ partitionIndex, errorCode, activeProducers: [] })),
     })),
   }),
   answer: ({ topics }, { broker }) => ({
+    throttleTimeMs: 0,
     topics: topics.map(({ name, partitionIndexes }) => ({
       name,
       partitions: partitionIndexes.map((partitionIndex) => {
