@@ -108,9 +108,8 @@ export class ZnodeTree {
   childrenOf(node: Znode, path: string): string[] {
     if (!node.children) return []
     const from = path === '/' ? 1 : path.length + 1
-    const names = new Array<string>(node.children.size)
-    let at = 0
-    for (const child of node.children) names[at++] = child.slice(from)
+    const names: string[] = []
+    for (const child of node.children) names.push(child.slice(from))
     return names
   }
   /** Znodes below `path`; the root counts like Apache's: all but two of the tree. */
@@ -184,7 +183,7 @@ export class ZnodeTree {
       case op.createTTL: return this.#create(body, header, ownerOfTTL(body.ttl, this.types))
       case op.delete: case op.deleteContainer: return this.#delete(body.type, body.path, header.zxid)
       case op.setData: case op.reconfig: return this.#setData(body, header)
-      case op.setACL: return this.#setACL(body, header)
+      case op.setACL: return this.#setACL(body)
       case op.check: return plain(op.check)
       case op.error: return failed(op.error, body.err)
       default: return body satisfies never
@@ -252,11 +251,12 @@ export class ZnodeTree {
     this.watches.changed(path, zxid, this.aclOf(node))
     return { type: body.type, err: 0, path, stat: this.statOf(node), operations: undefined }
   }
-  #setACL(body: { path: string; acl: Acl[] | null; version: number }, { zxid }: TxnHeader): Applied {
+  #setACL(body: { path: string; acl: Acl[] | null; version: number }): Applied {
     const { path } = body
     const node = this.get(path)
     if (!node) return failed(op.setACL, errorCode.noNode, path)
-    if (this.#snapshots > 0 && node.czxid < zxid && !this.#aclBefore.has(path)) this.#aclBefore.set(path, node.aclId)
+    const key = path === '/' ? '' : path
+    if (this.#snapshots > 0 && !this.#aclBefore.has(key)) this.#aclBefore.set(key, node.aclId)
     node.aversion = body.version
     this.#changeAcl(node, body.acl ?? openAcl)
     this.#digestStat(node, path)
