@@ -111,6 +111,10 @@ export class CommittedOffsets {
     if (!offsets) this.#transactional.set(producerId, (offsets = new Map()))
     return offsets
   }
+  /** The group is being deleted: what open transactions would commit to it goes with it. */
+  forgetTransactions(): void {
+    this.#transactional.clear()
+  }
   /** The partitions are gone: what open transactions hold for them will never be wanted. */
   forgetTransactional(partitions: readonly TopicPartition[]): void {
     for (const [producerId, offsets] of this.#transactional) {

@@ -11,7 +11,7 @@ import type { GroupValue } from './offsets-records.ts'
 import { expiredOffsets } from './retention.ts'
 import {
   refusedJoin, refusedSync, type CommitInput, type GroupRecord, type Input, type JoinAnswer, type JoinInput, type Leaving, type MemberClaim,
-  type Output, type SyncAnswer, type SyncInput,
+  type Output, type SyncAnswer, type SyncInput, type Time,
 } from './steps.ts'
 import { consumerProtocolType, subscribedTopics } from './subscription.ts'
 
@@ -47,7 +47,10 @@ export class Group {
   protected readonly members = new Members()
   protected readonly offsets = new CommittedOffsets()
   #state: StateName = 'Empty'
+  /** When the group got into its state, ms since 1970; undefined when loaded from a record too old to say. */
   #stateTimestamp: number | undefined
+  /** Of the current input. */
+  #wallMs: number
   #generation = 0
   #protocolType: string | undefined
   #protocolName: string | undefined
@@ -66,10 +69,10 @@ export class Group {
   #wakeAt = Infinity
   #outputs: Output[] = []
 
-  constructor(id: string, limits: GroupLimits, now: number) {
+  constructor(id: string, limits: GroupLimits, time: Time) {
     this.id = id
     this.limits = limits
-    this.#stateTimestamp = now
+    this.#wallMs = this.#stateTimestamp = time.wallMs
   }
 
   get state(): StateName {
@@ -84,7 +87,7 @@ export class Group {
   get leader(): string | undefined {
     return this.#leader
   }
-  /** ms since 1970 at which the group wants to be `ticked`; may be earlier than needed, never later. */
+  /** Monotonic ms at which the group wants to be `ticked`; may be earlier than needed, never later. */
   get wakeAt(): number {
     return this.#wakeAt
   }
@@ -97,6 +100,7 @@ export class Group {
   }
 
   step(input: Input): Output[] {
+    if ('time' in input) this.#wallMs = input.time.wallMs
     this.take(input)
     const outputs = this.#outputs
     this.#outputs = []
@@ -107,8 +111,8 @@ export class Group {
     switch (input.kind) {
       case 'join': return this.join(input)
       case 'sync': return this.sync(input)
-      case 'heartbeat': return this.emit({ kind: 'answered', ticket: input.ticket, errorCode: this.heartbeat(input.member, input.now) })
-      case 'leave': return this.leave(input.ticket, input.leaving, input.now)
+      case 'heartbeat': return this.emit({ kind: 'answered', ticket: input.ticket, errorCode: this.heartbeat(input.member, input.time.now) })
+      case 'leave': return this.leave(input.ticket, input.leaving, input.time.now)
       case 'commit': return this.commit(input)
       case 'deleteOffsets': return this.deleteOffsets(input.ticket, input.partitions)
       case 'delete': return this.delete(input.ticket)
@@ -116,8 +120,8 @@ export class Group {
       case 'expireOffsets': return this.expireOffsets(input)
       case 'persisted': return this.persisted(input)
       case 'transactionEnded': return this.offsets.transactionEnded(input.producerId, input.committed)
-      case 'ticked': return this.tick(input.now)
-      case 'loaded': return this.loaded(input.now)
+      case 'ticked': return this.tick(input.time.now)
+      case 'loaded': return this.loaded(input.time.now)
       case 'unloaded': return this.unload(input.errorCode)
       default: input satisfies never
     }
@@ -139,7 +143,7 @@ export class Group {
       if (errorCode !== 0) refuse(input.memberId, errorCode)
       else this.rejoin(input, this.#member(input.memberId))
     }
-    if (this.#state === 'PreparingRebalance') this.#completeJoinIfAllAreHere(input.now)
+    if (this.#state === 'PreparingRebalance') this.#completeJoinIfAllAreHere(input.time.now)
   }
 
   /** In a rebalance only those who wait count: whoever comes last is the one too many. */
@@ -166,7 +170,7 @@ export class Group {
       const oldest = this.members.pending.keys().next().value
       if (oldest !== undefined) this.members.pending.delete(oldest)
     }
-    this.members.pending.set(id, this.#at(input.now + input.sessionTimeoutMs))
+    this.members.pending.set(id, this.#at(input.time.now + input.sessionTimeoutMs))
     this.emit({ kind: 'joined', ticket: input.ticket, answer: refusedJoin(id, errors.memberIdRequired.code) })
   }
 
@@ -174,13 +178,13 @@ export class Group {
     const member = new Member(id, input, input.protocols, { rebalanceMs: input.rebalanceTimeoutMs, sessionMs: input.sessionTimeoutMs })
     member.isNew = true
     member.joinTicket = input.ticket
-    member.deadline = this.#at(input.now + newMemberJoinTimeoutMs)
+    member.deadline = this.#at(input.time.now + newMemberJoinTimeoutMs)
     if (this.members.size === 0) this.#protocolType = input.protocolType
     this.members.add(member)
     this.#leader ??= id
     // The very first rebalance waits a little longer for each newcomer, so that a whole fleet starts in one.
     if (this.#state === 'PreparingRebalance' && this.#generation === 0) this.#memberAddedMeanwhile = true
-    this.#prepareRebalance(input.now, 'a member joined', { member: id, instance: input.instanceId ?? undefined, clientReason: input.reason ?? undefined })
+    this.#prepareRebalance(input.time.now, 'a member joined', { member: id, instance: input.instanceId ?? undefined, clientReason: input.reason ?? undefined })
   }
 
   /** A member that is known joins again. */
@@ -188,7 +192,7 @@ export class Group {
     const unchanged = member.matches(input.protocols)
     const again = (reason: string) => {
       this.#updateForJoin(input, member)
-      this.#prepareRebalance(input.now, reason, { member: member.id, clientReason: input.reason ?? undefined })
+      this.#prepareRebalance(input.time.now, reason, { member: member.id, clientReason: input.reason ?? undefined })
     }
     switch (this.#state) {
       case 'PreparingRebalance': return this.#updateForJoin(input, member)
@@ -232,18 +236,18 @@ export class Group {
     member.clientId = input.clientId
     member.clientHost = input.clientHost
     this.#updateForJoin(input, member)
-    member.deadline = this.#at(input.now + member.sessionTimeoutMs)
+    member.deadline = this.#at(input.time.now + member.sessionTimeoutMs)
     switch (this.#state) {
       case 'Stable':
         if (this.members.selectProtocol() !== this.#protocolName)
-          return this.#prepareRebalance(input.now, 'a static member came back with other protocols', { member: id })
+          return this.#prepareRebalance(input.time.now, 'a static member came back with other protocols', { member: id })
         // Nothing changes for the others; only the new id has to be on record.
         member.predecessor = predecessor
         return this.#persist('group', [{ kind: 'group', value: this.#value() }],
           { kind: 'takeover', memberId: id, ticket: input.ticket, leaderBefore, canSkipAssignment: input.canSkipAssignment })
       case 'CompletingRebalance':
         // The leader may be assigning to the old id.
-        return this.#prepareRebalance(input.now, 'a static member came back during a rebalance', { member: id })
+        return this.#prepareRebalance(input.time.now, 'a static member came back during a rebalance', { member: id })
       case 'PreparingRebalance': return
       case 'Empty': case 'Dead': assert.fail(`a static member in group ${this.id}, which is ${this.#state}`)
     }
@@ -299,7 +303,7 @@ export class Group {
       this.#initialDelayLeftMs = undefined
       this.#joinDeadline = this.#at(now + rebalanceTimeoutMs)
     }
-    this.#become('PreparingRebalance', now)
+    this.#become('PreparingRebalance')
     this.note('rebalance begins', { group: this.id, generation: this.#generation, reason, ...facts })
     this.#completeJoinIfAllAreHere(now)
   }
@@ -336,13 +340,13 @@ export class Group {
     if (this.members.size === 0) {
       this.#protocolName = undefined
       this.#subscribed = this.#computeSubscribed()
-      this.#become('Empty', now)
+      this.#become('Empty')
       this.note('group is empty', { group: this.id, generation: this.#generation })
       return this.#persist('group', [{ kind: 'group', value: this.#value() }], { kind: 'emptied' })
     }
     this.#protocolName = this.members.selectProtocol()
     this.#subscribed = this.#computeSubscribed()
-    this.#become('CompletingRebalance', now)
+    this.#become('CompletingRebalance')
     this.note('generation begins', { group: this.id, generation: this.#generation, members: this.members.size, protocol: this.#protocolName })
     for (const member of this.members) {
       this.#answerJoin(member, this.#joinAnswer(member))
@@ -386,7 +390,7 @@ export class Group {
       case 'Stable':
         this.#synced(member.id)
         this.emit({ kind: 'synced', ticket: input.ticket, answer: this.#syncAnswer(member) })
-        member.deadline = this.#at(input.now + member.sessionTimeoutMs)
+        member.deadline = this.#at(input.time.now + member.sessionTimeoutMs)
     }
   }
   #synced(memberId: string): void {
@@ -407,7 +411,7 @@ export class Group {
       return this.#prepareRebalance(now, 'the assignment could not be stored', { errorCode })
     }
     this.replay({ kind: 'group', value: was.value }, baseOffset)
-    this.#become('Stable', now)
+    this.#become('Stable')
     for (const member of this.members)
       if (this.#answerSync(member, this.#syncAnswer(member))) member.deadline = this.#at(now + member.sessionTimeoutMs)
   }
@@ -539,7 +543,7 @@ export class Group {
     else this.offsets.began(commits)
     this.#persist('offsets', records, was, input.producer)
   }
-  protected admitCommit({ member: claim, producer, now }: CommitInput): number {
+  protected admitCommit({ member: claim, producer, time }: CommitInput): number {
     if (this.#state === 'Dead') return errors.coordinatorNotAvailable.code
     // Without a generation: an administrator, or a consumer that assigns partitions to itself. Fine while nobody else reads.
     if (claim.generation < 0 && this.#state === 'Empty') return 0
@@ -549,7 +553,7 @@ export class Group {
       if (claim.generation !== this.#generation) return errors.illegalGeneration.code
       if (producer) return 0
       if (this.#state === 'CompletingRebalance') return errors.rebalanceInProgress.code
-      this.#heard(this.#member(claim.memberId), now)
+      this.#heard(this.#member(claim.memberId), time.now)
       return 0
     }
     // Transactional producers of before 2.5 do not say who they are.
@@ -584,6 +588,8 @@ export class Group {
   protected delete(ticket: number): void {
     if (this.#state === 'Dead') return this.emit({ kind: 'answered', ticket, errorCode: errors.groupIdNotFound.code })
     if (this.#state !== 'Empty') return this.emit({ kind: 'answered', ticket, errorCode: errors.nonEmptyGroup.code })
+    this.members.pending.clear()
+    this.offsets.forgetTransactions()
     this.#removeOffsets([...this.offsets], ticket, undefined)
   }
   protected partitionsDeleted(partitions: readonly TopicPartition[]): void {
@@ -591,12 +597,12 @@ export class Group {
     this.offsets.forgetTransactional(partitions)
     this.#removeOffsets(partitions, undefined, undefined)
   }
-  protected expireOffsets({ retentionMs, now }: { retentionMs: number; now: number }): void {
+  protected expireOffsets({ retentionMs, time }: { retentionMs: number; time: Time }): void {
     if (this.#state === 'Dead') return
     const expired = expiredOffsets(this.offsets, {
       isEmpty: this.#state === 'Empty', isStable: this.#state === 'Stable', protocolType: this.#protocolType,
       stateTimestamp: this.#stateTimestamp, subscribedTopics: this.#subscribed,
-    }, { now, retentionMs })
+    }, { now: time.wallMs, retentionMs })
     this.#removeOffsets(expired, undefined, undefined)
   }
   /** Tombstones for what exists of these; with the last of them an empty group goes, too. */
@@ -630,7 +636,7 @@ export class Group {
     this.#inFlight.set(token, was)
     this.emit({ kind: 'persist', token, purpose, records, ...(producer && { producer }) })
   }
-  protected persisted({ token, errorCode, baseOffset, now }: Extract<Input, { kind: 'persisted' }>): void {
+  protected persisted({ token, errorCode, baseOffset, time: { now } }: Extract<Input, { kind: 'persisted' }>): void {
     const was = this.#inFlight.get(token)
     if (!was) return
     this.#inFlight.delete(token)
@@ -742,9 +748,9 @@ export class Group {
 
   // ---- small things
 
-  #become(state: StateName, now: number): void {
+  #become(state: StateName): void {
     this.#state = state
-    this.#stateTimestamp = now
+    this.#stateTimestamp = this.#wallMs
   }
   #member(id: string): Member {
     const member = this.members.get(id)

@@ -3,24 +3,32 @@ import type { Commit, TopicPartition } from './committed-offsets.ts'
 import type { Protocol } from './members.ts'
 import type { GroupValue } from './offsets-records.ts'
 
-/** `now` is ms since 1970; a ticket names one request and comes back with its answer. */
+/** Deadlines count on a clock that never jumps, records carry the one on the wall. */
+export interface Time {
+  /** Monotonic ms. */
+  readonly now: number
+  /** ms since 1970. */
+  readonly wallMs: number
+}
+
+/** A ticket names one request and comes back with its answer. */
 export type Input =
   | JoinInput
   | SyncInput
-  | { kind: 'heartbeat'; ticket: number; member: MemberClaim; now: number }
-  | { kind: 'leave'; ticket: number; leaving: readonly Leaving[]; now: number }
+  | { kind: 'heartbeat'; ticket: number; member: MemberClaim; time: Time }
+  | { kind: 'leave'; ticket: number; leaving: readonly Leaving[]; time: Time }
   | CommitInput
-  | { kind: 'deleteOffsets'; ticket: number; partitions: readonly TopicPartition[]; now: number }
-  | { kind: 'delete'; ticket: number; now: number }
+  | { kind: 'deleteOffsets'; ticket: number; partitions: readonly TopicPartition[]; time: Time }
+  | { kind: 'delete'; ticket: number; time: Time }
   /** Topics are gone: their offsets go without being asked who reads them. */
-  | { kind: 'partitionsDeleted'; partitions: readonly TopicPartition[]; now: number }
-  | { kind: 'expireOffsets'; retentionMs: number; now: number }
+  | { kind: 'partitionsDeleted'; partitions: readonly TopicPartition[]; time: Time }
+  | { kind: 'expireOffsets'; retentionMs: number; time: Time }
   /** The records of an earlier `persist` are on record at `baseOffset`, or could not be appended. */
-  | { kind: 'persisted'; token: number; errorCode: number; baseOffset: number; now: number }
+  | { kind: 'persisted'; token: number; errorCode: number; baseOffset: number; time: Time }
   | { kind: 'transactionEnded'; producerId: number; committed: boolean }
-  | { kind: 'ticked'; now: number }
+  | { kind: 'ticked'; time: Time }
   /** The partition was loaded and this group with it: its members' sessions begin anew. */
-  | { kind: 'loaded'; now: number }
+  | { kind: 'loaded'; time: Time }
   /** This broker does not coordinate the group any more. */
   | { kind: 'unloaded'; errorCode: number }
 
@@ -48,7 +56,7 @@ export interface JoinInput {
   sessionTimeoutMs: number
   rebalanceTimeoutMs: number
   reason: string | null
-  now: number
+  time: Time
 }
 export interface SyncInput {
   kind: 'sync'
@@ -57,7 +65,7 @@ export interface SyncInput {
   protocolType: string | null
   protocolName: string | null
   assignments: ReadonlyMap<string, Uint8Array>
-  now: number
+  time: Time
 }
 export interface CommitInput {
   kind: 'commit'
@@ -66,7 +74,7 @@ export interface CommitInput {
   commits: readonly Commit[]
   /** Part of a transaction: counts when that commits. */
   producer?: { readonly id: number; readonly epoch: number }
-  now: number
+  time: Time
 }
 export interface Leaving {
   readonly memberId: string
