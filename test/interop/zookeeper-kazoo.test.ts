@@ -59,11 +59,11 @@ describeWith(['python'], 'kazoo', () => {
 
   test('ACLs: digest, auth, ip and world, enforced', async () => {
     expect(await kazoo('acls')).toEqual({
-      'acl': [[31, 'digest', 'me:ePHzyLKvzA5EDUIuw/MvoXKmMrs=']],
+      'acl': [[31, 'digest', 'me:016djjlksVQS5RgX3M7biBGyYwY=']],
       'stranger': ['NoAuthError', 'NoAuthError', 'NoAuthError', 'NoAuthError'],
       'exists': 'NoAuthError',
       'invalid': 'InvalidACLError',
-      'auth': [[31, 'digest', 'me:ePHzyLKvzA5EDUIuw/MvoXKmMrs=']],
+      'auth': [[31, 'digest', 'me:016djjlksVQS5RgX3M7biBGyYwY=']],
       'nobody': 'InvalidACLError',
       'now': 'x',
       'read only': [1, 'NoAuthError', 'x'],
