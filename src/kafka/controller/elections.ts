@@ -1,0 +1,45 @@
+/** Who becomes leader, by the kind of election (reference §2.4). Pure: given the state and who can serve, the answer follows. */
+import { noLeader, recoveryStates, type PartitionState } from '../metadata/partition-state-znode.ts'
+
+export type ElectionKind = 'offline' | 'preferred' | 'controlledShutdown'
+
+export interface Candidates {
+  /** In the order of preference. */
+  readonly assigned: readonly number[]
+  readonly isOnline: (brokerId: number) => boolean
+}
+export interface Elected {
+  readonly leader: number
+  readonly isr: readonly number[]
+  readonly leaderRecoveryState: number
+}
+
+/** The first leader of a new partition: the first assigned replica that can serve, with all of those in sync. */
+export function electFirst({ assigned, isOnline }: Candidates): Elected | undefined {
+  const live = assigned.filter(isOnline)
+  return live.length === 0 ? undefined : { leader: live[0], isr: live, leaderRecoveryState: recoveryStates.recovered }
+}
+
+/** The leader was lost. Only an unclean election takes a replica that was not in sync, and what it lacks is lost. */
+export function electOffline({ assigned, isOnline }: Candidates, { isr, leaderRecoveryState }: PartitionState, uncleanAllowed: boolean): Elected | undefined {
+  const clean = assigned.find((id) => isOnline(id) && isr.includes(id))
+  if (clean !== undefined) return { leader: clean, isr: isr.filter(isOnline), leaderRecoveryState }
+  const unclean = uncleanAllowed ? assigned.find(isOnline) : undefined
+  return unclean === undefined ? undefined : { leader: unclean, isr: [unclean], leaderRecoveryState: recoveryStates.recovering }
+}
+
+export function electPreferred({ assigned, isOnline }: Candidates, { isr, leaderRecoveryState }: PartitionState): Elected | undefined {
+  const head = assigned[0]
+  return head !== undefined && isOnline(head) && isr.includes(head) ? { leader: head, isr, leaderRecoveryState } : undefined
+}
+
+/** Brokers that shut down give their leaderships to others in sync; they can still serve until then. */
+export function electForShutdown({ assigned, isOnline }: Candidates, { isr, leaderRecoveryState }: PartitionState, shuttingDown: ReadonlySet<number>): Elected | undefined {
+  const leader = assigned.find((id) => isOnline(id) && isr.includes(id) && !shuttingDown.has(id))
+  return leader === undefined ? undefined : { leader, isr: isr.filter((id) => !shuttingDown.has(id)), leaderRecoveryState }
+}
+
+/** A replica can no longer serve: it leaves the ISR, unless it is the last one in it, who knows what was committed. */
+export function withoutReplica({ leader, isr }: PartitionState, brokerId: number): Pick<PartitionState, 'leader' | 'isr'> {
+  return { leader: leader === brokerId ? noLeader : leader, isr: isr.length === 1 ? isr : isr.filter((id) => id !== brokerId) }
+}
