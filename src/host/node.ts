@@ -2,9 +2,9 @@
 import { createHash, randomBytes, randomInt } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
 import * as fs from 'node:fs'
-import { mkdir, open, readdir, readFile, rename, rm, stat, statfs, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, statfs, utimes, writeFile } from 'node:fs/promises'
 import { createServer, type Server, Socket } from 'node:net'
-import { hostname } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { dirname, join, resolve as resolvePath } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { consoleLogger } from './logger.ts'
@@ -216,7 +216,7 @@ async function lockFile(path: string): Promise<Lock> {
   try {
     await new Promise<void>((done, failed) => {
       server.once('error', failed)
-      server.listen(process.platform === 'linux' ? { path: `\0ottla-lock-${name}` } : { path: join(process.env['TMPDIR'] ?? '/tmp', `ottla-${name}.sock`) }, done)
+      server.listen(process.platform === 'linux' ? { path: `\0ottla-lock-${name}` } : { path: join(tmpdir(), `ottla-${name}.sock`) }, done)
     })
   } catch (cause) {
     const holder = (await file.readFile('utf8')).trim()
@@ -354,4 +354,9 @@ const network: Network = {
 /** The real world. One logger per process is usual; tests pass their own. */
 export function nodeHost({ logger = consoleLogger({ clock }) }: { logger?: Logger } = {}): Host {
   return { clock, timers, random, disk, network, logger }
+}
+
+/** A new, empty folder among the system's temporary ones. */
+export function temporaryDirectory(prefix: string): Promise<string> {
+  return mkdtemp(join(tmpdir(), prefix))
 }

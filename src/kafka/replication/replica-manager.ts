@@ -23,6 +23,8 @@ export interface ReplicaManagerOptions {
   /** Own registration's epoch; a request with an older one was meant for an earlier life of this broker. */
   brokerEpoch: () => bigint
   minInsyncReplicas: (topic: string) => number
+  /** Awaited before the first log of a topic is made here: its configuration has to be known. */
+  prepareTopic: (topic: string) => Promise<void>
 }
 
 export class ReplicaManager {
@@ -126,8 +128,12 @@ export class ReplicaManager {
     else partition.becomeFollower(state)
   }
   async #open(topic: string, index: number, topicId: string | undefined): Promise<Partition> {
-    const { logs, brokerId, host, minInsyncReplicas } = this.#options
-    const log = logs.get(topic, index) ?? (await logs.create(topic, index, { topicId }))
+    const { logs, brokerId, host, minInsyncReplicas, prepareTopic } = this.#options
+    let log = logs.get(topic, index)
+    if (!log) {
+      if (!this.#topics.has(topic)) await prepareTopic(topic)
+      log = await logs.create(topic, index, { topicId })
+    }
     const partition = new Partition({ topic, index, log, brokerId, timers: host.timers, minInsyncReplicas: () => minInsyncReplicas(topic) })
     let partitions = this.#topics.get(topic)
     if (!partitions) this.#topics.set(topic, (partitions = []))

@@ -1,0 +1,55 @@
+/**
+ * FindCoordinator: the leader of the partition of `__consumer_offsets` a group belongs to; the topic is made when somebody first
+ * asks. Key type 1 (transactions) and 2 (share groups) have no coordinator here. Behaviour by version: v4 asks for several keys.
+ */
+import { offsetsPartitionOf } from '../../groups/offsets-partition-of.ts'
+import { errors, type KafkaError } from '../../protocol/errors.ts'
+import { FindCoordinator } from '../../protocol/find-coordinator.ts'
+import { nodeFor } from '../endpoints.ts'
+import { handler, type RequestContext } from '../handler.ts'
+import { offsetsTopic } from '../offsets-storage.ts'
+
+const keyTypes = { group: 0, transaction: 1, share: 2 } as const
+interface Found {
+  nodeId: number
+  host: string
+  port: number
+  errorCode: number
+  errorMessage: string | null
+}
+
+export const findCoordinator = handler({
+  api: FindCoordinator,
+  refuse: (errorCode, request, { version }) => {
+    const found = nobody({ code: errorCode, message: '' })
+    return version < 4 ? found : { coordinators: (request.coordinatorKeys ?? []).map((key) => ({ key, ...found })) }
+  },
+  async answer({ key, keyType, coordinatorKeys }, context) {
+    const { version } = context
+    const keys = version < 4 ? [key] : [...new Set(coordinatorKeys)]
+    const find = await finderFor(keyType, context)
+    if (version >= 4) return { coordinators: keys.map((each) => ({ key: each, ...find(each) })) }
+    const found = find(key)
+    // Apache names the lack of an error, in these versions alone.
+    return { ...found, errorMessage: found.errorCode === 0 ? errors.none.name : found.errorMessage }
+  },
+})
+
+async function finderFor(keyType: number, context: RequestContext): Promise<(key: string) => Found> {
+  const { broker, version } = context
+  if (keyType === keyTypes.share) return () => nobody(version >= 6 ? errors.coordinatorNotAvailable : errors.invalidRequest)
+  if (keyType === keyTypes.transaction) return () => nobody({ code: errors.coordinatorNotAvailable.code, message: 'this broker does not serve transactions' })
+  if (keyType !== keyTypes.group) return () => nobody({ code: errors.invalidRequest.code, message: `coordinators of type ${keyType} do not exist; known are 0 (group) and 1 (transaction)` })
+  if (!broker.metadata.topic(offsetsTopic)) await broker.topics.autoCreate([offsetsTopic], { allowed: true })
+  const topic = broker.metadata.topic(offsetsTopic)
+  return (key) => {
+    if (!topic) return nobody(errors.coordinatorNotAvailable)
+    const leader = topic.partitions[offsetsPartitionOf(key, topic.partitions.length)]?.leader ?? -1
+    const node = leader < 0 ? undefined : nodeFor(context, leader)
+    return node ? { nodeId: node.nodeId, host: node.host, port: node.port, errorCode: 0, errorMessage: '' } : nobody(errors.coordinatorNotAvailable)
+  }
+}
+
+function nobody({ code, message }: Pick<KafkaError, 'code' | 'message'>): Found {
+  return { nodeId: -1, host: '', port: -1, errorCode: code, errorMessage: message }
+}
