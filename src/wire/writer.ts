@@ -2,6 +2,8 @@
 
 /** Below this, copying costs less than one more piece in the list handed to the socket. */
 const spliceMin = 2048
+/** A new buffer is larger than this only when one piece needs it. */
+const chunkMax = 16_384
 
 export class Writer {
   #buffer: Buffer
@@ -30,7 +32,8 @@ export class Writer {
   }
   #grow(size: number): void {
     const kept = this.#position - this.#start
-    const grown = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, kept + size + 64))
+    // What was handed out by finish() is gone from here: a writer that is used for years must not double with every message.
+    const grown = Buffer.allocUnsafe(Math.max(Math.min(this.#buffer.length * 2, chunkMax), kept * 2, kept + size + 64))
     this.#buffer.copy(grown, 0, this.#start, this.#position)
     this.#buffer = grown
     this.#start = 0
@@ -147,6 +150,23 @@ export class Writer {
     this.#position = from
     this.uvarint(size)
     this.#position = end
+  }
+  /** Overwrites four bytes at `at`, which is what `size` was when a placeholder for them was written. */
+  patchInt32(at: number, value: number): void {
+    let buffer: Uint8Array = this.#buffer
+    let position = this.#start + at - this.#piecesSize
+    if (at < this.#piecesSize) {
+      let from = this.#piecesSize
+      let index = this.#pieces.length
+      do from -= this.#pieces[--index].length
+      while (at < from)
+      buffer = this.#pieces[index]
+      position = at - from
+    }
+    buffer[position] = value >> 24
+    buffer[position + 1] = value >> 16
+    buffer[position + 2] = value >> 8
+    buffer[position + 3] = value
   }
   /** What was written, in order; the writer may be used again afterwards. */
   finish(): Uint8Array[] {
