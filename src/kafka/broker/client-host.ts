@@ -1,10 +1,9 @@
 /** A client's address as Java prints one (`InetAddress.toString` without a name): what group records and DescribeGroups hold. */
-import { isIPv6 } from 'node:net'
 
 export function javaHostOf(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
   if (mapped) return `/${mapped[1]}`
-  return `/${isIPv6(address) ? expanded(address) : address}`
+  return `/${address.includes(':') ? expanded(address) : address}`
 }
 
 /** Eight groups without leading zeros and without `::`; a zone stays as it is. */

@@ -9,6 +9,8 @@ import { nodeFor } from '../endpoints.ts'
 import { handler, type RequestContext } from '../handler.ts'
 import { offsetsTopic } from '../offsets-storage.ts'
 
+/** How long the first to ask waits for the topic's leaders, before it is told to ask again. */
+const creationWaitMs = 1_000
 const keyTypes = { group: 0, transaction: 1, share: 2 } as const
 interface Found {
   nodeId: number
@@ -27,7 +29,7 @@ export const findCoordinator = handler({
   async answer({ key, keyType, coordinatorKeys }, context) {
     const { version } = context
     const keys = version < 4 ? [key] : [...new Set(coordinatorKeys)]
-    const find = await finderFor(keyType, context)
+    const find = await finderFor(keyType, keys, context)
     if (version >= 4) return { coordinators: keys.map((each) => ({ key: each, ...find(each) })) }
     const found = find(key)
     // Apache names the lack of an error, in these versions alone.
@@ -35,16 +37,21 @@ export const findCoordinator = handler({
   },
 })
 
-async function finderFor(keyType: number, context: RequestContext): Promise<(key: string) => Found> {
+async function finderFor(keyType: number, keys: readonly string[], context: RequestContext): Promise<(key: string) => Found> {
   const { broker, version } = context
   if (keyType === keyTypes.share) return () => nobody(version >= 6 ? errors.coordinatorNotAvailable : errors.invalidRequest)
   if (keyType === keyTypes.transaction) return () => nobody({ code: errors.coordinatorNotAvailable.code, message: 'this broker does not serve transactions' })
   if (keyType !== keyTypes.group) return () => nobody({ code: errors.invalidRequest.code, message: `coordinators of type ${keyType} do not exist; known are 0 (group) and 1 (transaction)` })
-  if (!broker.metadata.topic(offsetsTopic)) await broker.topics.autoCreate([offsetsTopic], { allowed: true })
-  const topic = broker.metadata.topic(offsetsTopic)
+  const leaderOf = (key: string): number => {
+    const topic = broker.metadata.topic(offsetsTopic)
+    return topic?.partitions[offsetsPartitionOf(key, topic.partitions.length)]?.leader ?? -1
+  }
+  if (!broker.metadata.topic(offsetsTopic)) {
+    await broker.topics.autoCreate([offsetsTopic], { allowed: true })
+    await broker.metadata.until(() => keys.every((key) => leaderOf(key) >= 0), creationWaitMs, broker.host.timers)
+  }
   return (key) => {
-    if (!topic) return nobody(errors.coordinatorNotAvailable)
-    const leader = topic.partitions[offsetsPartitionOf(key, topic.partitions.length)]?.leader ?? -1
+    const leader = leaderOf(key)
     const node = leader < 0 ? undefined : nodeFor(context, leader)
     return node ? { nodeId: node.nodeId, host: node.host, port: node.port, errorCode: 0, errorMessage: '' } : nobody(errors.coordinatorNotAvailable)
   }

@@ -19,7 +19,7 @@ export const offsetCommit = handler({
     const { broker, version } = context
     if (version === 0) return inZooKeeper(request, context)
     const now = broker.host.clock.now()
-    const expireTimestamp = request.retentionTimeMs < 0n ? undefined : now + Number(request.retentionTimeMs)
+    const expireTimestamp = request.retentionTimeMs < 0n ? undefined : Math.min(now + Number(request.retentionTimeMs), Number.MAX_SAFE_INTEGER)
     const commits: Commit[] = []
     for (const { topic, partition } of eachPartition(request, context))
       commits.push({
