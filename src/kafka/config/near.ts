@@ -1,9 +1,9 @@
 /** The known name nearest to a misspelled one: for "did you mean". */
 
-/** Undefined when nothing is near: at most two edits, and fewer than a third of the name. */
+/** Undefined when nothing is near: at most two edits, one in a short name. */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   let best: string | undefined
-  let bestDistance = Math.min(3, Math.ceil(name.length / 3))
+  let bestDistance = Math.max(2, Math.min(3, Math.ceil(name.length / 3)))
   for (const candidate of known) {
     if (Math.abs(candidate.length - name.length) >= bestDistance) continue
     const distance = editsBetween(name, candidate)

@@ -1,0 +1,32 @@
+/** What `ottla help` prints. */
+import { upOptions } from './up-options.ts'
+
+export interface Command {
+  name: string
+  about: string
+}
+export const commands: readonly Command[] = [
+  { name: 'up', about: 'start a Kafka broker and its ZooKeeper in this process, until Ctrl-C' },
+  { name: 'help', about: 'show this' },
+  { name: 'version', about: 'show the version' },
+]
+
+export function helpText(): string {
+  const options = Object.entries(upOptions).map(([name, { value, about }]) => [value === undefined ? name : `${name} ${value}`, about])
+  return `Usage: ottla COMMAND [OPTION]…
+
+Commands
+${columns(commands.map(({ name, about }) => [name, about]))}
+
+Options of up
+${columns(options)}
+
+Tools with Apache's names lie beside this one: kafka-topics.sh, kafka-console-producer.sh, kafka-console-consumer.sh,
+kafka-consumer-groups.sh, zkCli.sh, zkServer.sh, kafka-server-start.sh, zookeeper-server-start.sh and their -stop.sh.
+`
+}
+
+function columns(rows: readonly (readonly string[])[]): string {
+  const width = Math.max(...rows.map(([left]) => left.length))
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join('\n')
+}

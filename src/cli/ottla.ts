@@ -1,0 +1,20 @@
+/** The `ottla` command. */
+import { nearest } from '../kafka/config/near.ts'
+import { fail } from './failure.ts'
+import { commands, helpText } from './help.ts'
+import { packageVersion } from './version.ts'
+
+async function main([command, ...args]: readonly string[]): Promise<void> {
+  if (command === undefined || command === 'help' || command === '--help' || command === '-h') return void process.stdout.write(helpText())
+  if (command === 'version' || command === '--version') return void process.stdout.write(`${packageVersion()}\n`)
+  if (command === 'up') {
+    if (args.includes('--help') || args.includes('-h')) return void process.stdout.write(helpText())
+    const { up } = await import('./up.ts')
+    return up(args)
+  }
+  const near = nearest(command, commands.map(({ name }) => name))
+  process.stderr.write(`Unknown command ${command}${near ? `; did you mean ${near}?` : '; `ottla help` shows what there is'}\n`)
+  process.exitCode = 1
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => fail(error, { portOption: '--kafka-port and --zookeeper-port', folderOption: '--data-dir' }))

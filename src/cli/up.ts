@@ -1,0 +1,40 @@
+/** `ottla up`: a broker and its ZooKeeper in one process, until a signal. */
+import { relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { consoleLogger } from '../host/logger.ts'
+import { nodeHost } from '../host/node.ts'
+import { Ottla } from '../ottla.ts'
+import { tooFewFileDescriptors } from './file-descriptors.ts'
+import { readyMessage } from './ready-message.ts'
+import { untilStopped } from './until-stopped.ts'
+import { parseUpOptions } from './up-options.ts'
+import { packageVersion } from './version.ts'
+
+export async function up(args: readonly string[]): Promise<void> {
+  const options = parseUpOptions(args)
+  const { clock } = nodeHost()
+  const began = clock.monotonic()
+  const logger = consoleLogger({ clock, level: options.verbose ? 'info' : 'warn' })
+  const few = tooFewFileDescriptors()
+  if (few !== undefined) logger.warn(few)
+  const dataDir = resolve(options.dataDir)
+  const ottla = await Ottla.start({
+    dataDir,
+    kafkaPort: options.kafkaPort,
+    zookeeperPort: options.zookeeperPort,
+    host: options.host,
+    advertise: options.advertise,
+    broker: Object.fromEntries(options.overrides.map(({ key, value }) => [key, value])),
+    logger,
+  })
+  process.stdout.write(readyMessage({
+    version: packageVersion(),
+    bootstrapServers: ottla.bootstrapServers,
+    zookeeperConnect: ottla.zookeeperConnect,
+    dataDir,
+    advertised: options.advertise,
+    bin: relative(process.cwd(), fileURLToPath(new URL('../../bin', import.meta.url))) || '.',
+    seconds: (clock.monotonic() - began) / 1000,
+  }))
+  untilStopped(ottla, { say: (text) => void process.stdout.write(`${text}\n`) })
+}
