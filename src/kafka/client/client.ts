@@ -45,6 +45,9 @@ export interface CallOptions<S extends Fields> {
   callTimeoutMs?: number
 }
 
+/** A coordinator gets a connection of its own: brokers answer in order, and a JoinGroup may wait for minutes. */
+type Purpose = 'coordinator'
+
 export class KafkaClient {
   readonly #options: ClientOptions
   readonly #bootstrap: readonly ServerAddress[]
@@ -53,7 +56,7 @@ export class KafkaClient {
   #clusterId: string | null = null
   readonly #topics = new Map<string, TopicMetadata>()
   readonly #coordinators = new Map<string, number>()
-  /** By `host:port`: a broker that moved gets a new connection. */
+  /** By `host:port` and purpose: a broker that moved gets a new connection. */
   readonly #connections = new Map<string, Promise<KafkaConnection>>()
   #next = 0
   #closed = false
@@ -137,7 +140,7 @@ export class KafkaClient {
         return this.#brokerConnection(this.#controllerId)
       }
       case 'leader': return this.#brokerConnection(await this.leaderOf(target.topic, target.partition))
-      case 'coordinator': return this.#brokerConnection(await this.#coordinatorOf(target))
+      case 'coordinator': return this.#brokerConnection(await this.#coordinatorOf(target), 'coordinator')
       default: return target satisfies never
     }
   }
@@ -202,12 +205,12 @@ export class KafkaClient {
     return found.nodeId
   }
 
-  async #brokerConnection(id: number): Promise<KafkaConnection> {
+  async #brokerConnection(id: number, purpose?: Purpose): Promise<KafkaConnection> {
     if (!this.#brokers.has(id)) await this.metadata([])
     const address = this.#brokers.get(id)
     if (!address) throw new ConnectionError(`the cluster has no broker ${id} at the moment; it has ${[...this.#brokers.keys()].join(', ') || 'none'}`)
     try {
-      return await this.#connect(address)
+      return await this.#connect(address, purpose)
     } catch (error) {
       // It may have moved, or another one leads by now.
       this.#brokers = new Map([...this.#brokers].filter(([other]) => other !== id))
@@ -235,9 +238,9 @@ export class KafkaClient {
     }
     throw tried.size > 1 ? new ConnectionError(`none of ${[...tried].join(', ')} could be reached; the last one: ${(last as Error).message}`, { cause: last }) : last
   }
-  #connect(address: ServerAddress): Promise<KafkaConnection> {
+  #connect(address: ServerAddress, purpose?: Purpose): Promise<KafkaConnection> {
     if (this.#closed) return Promise.reject(new ConnectionError('the client is closed'))
-    const key = keyOf(address)
+    const key = keyOf(address, purpose)
     const known = this.#connections.get(key)
     if (known) return known
     const { host, clientId, requestTimeoutMs, connectTimeoutMs } = this.#options
@@ -268,8 +271,8 @@ export class KafkaClient {
   }
 }
 
-function keyOf({ host, port }: ServerAddress): string {
-  return `${host}:${port}`
+function keyOf({ host, port }: ServerAddress, purpose?: Purpose): string {
+  return `${host}:${port}${purpose ? ` ${purpose}` : ''}`
 }
 function rotated<T>(list: readonly T[], by: number): T[] {
   const at = list.length === 0 ? 0 : by % list.length
