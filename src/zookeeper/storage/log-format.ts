@@ -33,15 +33,6 @@ export function checkLogHeader(path: string, head: Buffer): void {
   if (head.readInt32BE(4) !== version) throw new StorageError(path, 4, `a transaction log of version ${head.readInt32BE(4)}, and only version ${version} is known; restore it from a copy`)
 }
 
-/** The pieces of one entry, to be written one after the other. */
-export function entryPieces(transaction: Uint8Array): [head: Buffer, transaction: Uint8Array, end: Buffer] {
-  const head = Buffer.allocUnsafe(entryExtraSize)
-  head.writeInt32BE(0, 0)
-  head.writeUInt32BE(adler32(transaction), 4)
-  head.writeInt32BE(transaction.length, 8)
-  head[entryHeadSize] = endMark
-  return [head.subarray(0, entryHeadSize), transaction, head.subarray(entryHeadSize)]
-}
 /** Writes one entry at `at` of `into` and returns where the next one goes. */
 export function writeEntry(transaction: Uint8Array, into: Buffer, at: number): number {
   into.writeInt32BE(0, at)

@@ -17,9 +17,11 @@ export interface LogWriterConfig {
 export interface LogMetrics {
   fsyncCount: number
   fsyncMsSum: number
+  fsyncMsMin: number
   fsyncMsMax: number
   fsyncSlowCount: number
   batchCount: number
+  batchMax: number
   transactionCount: number
 }
 
@@ -47,23 +49,20 @@ export class LogWriter {
   #waitingSize = 0
   #firstZxid: bigint | undefined
   #waiters: Waiter[] = []
+  /** Who waits for the group that is on its way to the device. */
+  #flying: Waiter[] = []
   #flushing: Promise<void> | undefined
   #rollWanted = false
   #failure: unknown
   #asynchronous = 0
   #scratch = Buffer.alloc(0)
-  readonly metrics: LogMetrics = { fsyncCount: 0, fsyncMsSum: 0, fsyncMsMax: 0, fsyncSlowCount: 0, batchCount: 0, transactionCount: 0 }
+  readonly metrics: LogMetrics = { fsyncCount: 0, fsyncMsSum: 0, fsyncMsMin: 0, fsyncMsMax: 0, fsyncSlowCount: 0, batchCount: 0, batchMax: 0, transactionCount: 0 }
 
   constructor(host: Host, folder: string, config: LogWriterConfig) {
     this.#host = host
     this.#logger = host.logger.named('zookeeper.storage')
     this.#folder = folder
     this.#config = config
-  }
-
-  /** Bytes of transactions appended and not yet durable. */
-  get waitingSize(): number {
-    return this.#waitingSize
   }
 
   /** Queues one transaction: `bytes` as logged, kept until it is written. */
@@ -77,8 +76,10 @@ export class LogWriter {
   /** Resolves when everything appended so far is durable. The first failure is final: every later call rejects with it. */
   flushed(): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure as Error)
-    if (this.#waiting.length === 0) return this.#flushing ? this.#flushing.then(() => this.flushed()) : Promise.resolve()
-    const done = new Promise<void>((resolve, reject) => this.#waiters.push({ resolve, reject }))
+    if (this.#waiting.length === 0 && !this.#flushing) return Promise.resolve()
+    // Where nothing waits, the group on its way is the last that matters.
+    const waiters = this.#waiting.length === 0 ? this.#flying : this.#waiters
+    const done = new Promise<void>((resolve, reject) => waiters.push({ resolve, reject }))
     this.#flushing ??= this.#flushAll()
     return done
   }
@@ -102,7 +103,7 @@ export class LogWriter {
     while (this.#waiting.length > 0) {
       const waiting = this.#waiting
       const size = this.#waitingSize
-      const waiters = this.#waiters
+      const waiters = (this.#flying = this.#waiters)
       const firstZxid = this.#firstZxid!
       this.#waiting = []
       this.#waitingSize = 0
@@ -141,6 +142,7 @@ export class LogWriter {
     await this.#write(file, pieces, from, size)
     this.#position = end
     this.metrics.batchCount++
+    this.metrics.batchMax = Math.max(this.metrics.batchMax, transactions.length)
     if (this.#config.forceSync) await this.#sync(file)
     // A new file that its folder forgets would be a loss after all.
     if (fresh && this.#config.forceSync) await this.#host.disk.syncDirectory(this.#folder)
@@ -189,6 +191,7 @@ export class LogWriter {
     const began = clock.monotonic()
     await file.sync()
     const took = clock.monotonic() - began
+    this.metrics.fsyncMsMin = this.metrics.fsyncCount === 0 ? took : Math.min(this.metrics.fsyncMsMin, took)
     this.metrics.fsyncCount++
     this.metrics.fsyncMsSum += took
     this.metrics.fsyncMsMax = Math.max(this.metrics.fsyncMsMax, took)
