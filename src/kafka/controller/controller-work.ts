@@ -1,0 +1,69 @@
+/** What the state machines of this room work with, for the time of one controllership. */
+import type { Logger } from '../../host/host.ts'
+import type { ControllerZooKeeper, StateWrite, StateWritten } from '../metadata/controller-zookeeper.ts'
+import type { KafkaZooKeeper } from '../metadata/kafka-zookeeper.ts'
+import type { ControllerContext, PartitionContext } from './controller-context.ts'
+import type { RequestBatch } from './request-batch.ts'
+
+export interface ControllerWork {
+  readonly log: Logger
+  readonly context: ControllerContext
+  readonly zookeeper: KafkaZooKeeper
+  readonly writes: ControllerZooKeeper
+  readonly batch: RequestBatch
+  /** This controllership's epoch. */
+  readonly epoch: number
+  readonly uncleanElectionByDefault: boolean
+  /** Hands what the batch holds to the brokers' queues. */
+  flush(): void
+}
+
+export interface Change {
+  readonly partition: PartitionContext
+  readonly write: StateWrite
+}
+
+/**
+ * Writes new states over the known ones and takes them into the context. A partition that somebody else has changed is read
+ * anew and `decide`d again; `decide` says what to write, or undefined for nothing.
+ */
+export async function changeStates(
+  { context, zookeeper, writes, log, epoch }: ControllerWork,
+  partitions: readonly PartitionContext[],
+  decide: (partition: PartitionContext) => StateWrite | undefined,
+): Promise<{ changed: PartitionContext[]; refused: PartitionContext[] }> {
+  const changed: PartitionContext[] = []
+  const refused: PartitionContext[] = []
+  let left = partitions
+  while (left.length > 0) {
+    const changes: Change[] = []
+    for (const partition of left) {
+      const write = partition.state && decide(partition)
+      if (write) changes.push({ partition, write })
+      else refused.push(partition)
+    }
+    const written = await writes.updateStates(changes.map(({ write }) => write))
+    const conflicts: PartitionContext[] = []
+    for (const [index, { partition }] of changes.entries()) {
+      const outcome: StateWritten = written[index]
+      if (outcome.kind === 'written') {
+        partition.state = outcome.state
+        changed.push(partition)
+      } else if (outcome.kind === 'conflict') conflicts.push(partition)
+      else {
+        log.error('the state of a partition could not be written', { partition: `${partition.topic}-${partition.index}`, error: outcome.error })
+        refused.push(partition)
+      }
+    }
+    left = []
+    for (const partition of conflicts) {
+      if (context.partition(partition.topic, partition.index) !== partition) continue
+      partition.state = await zookeeper.partitionState(partition.topic, partition.index)
+      if (partition.state && partition.state.controllerEpoch > epoch) {
+        log.error('a later controller has written the state of a partition', { partition: `${partition.topic}-${partition.index}`, controllerEpoch: partition.state.controllerEpoch })
+        refused.push(partition)
+      } else left = [...left, partition]
+    }
+  }
+  return { changed, refused }
+}

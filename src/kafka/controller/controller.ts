@@ -1,0 +1,564 @@
+/** The controller of a cluster: elected through ZooKeeper, one event after the other (reference §2). See README.md. */
+import type { Host, Logger, Timer } from '../../host/host.ts'
+import { ControllerMovedError, ControllerZooKeeper } from '../metadata/controller-zookeeper.ts'
+import { sameEndpoints } from '../metadata/broker-znode.ts'
+import { randomUuid, type KafkaZooKeeper, type LiveBroker } from '../metadata/kafka-zookeeper.ts'
+import { noLeader } from '../metadata/partition-state-znode.ts'
+import { isReassigning } from '../metadata/topic-znode.ts'
+import { paths } from '../metadata/znode-paths.ts'
+import { uuidZero } from '../../wire/schema.ts'
+import type { RequestOf, ResponseTo } from '../protocol/api.ts'
+import type { AllocateProducerIds } from '../protocol/allocate-producer-ids.ts'
+import type { AlterPartition } from '../protocol/alter-partition.ts'
+import type { ControlledShutdown } from '../protocol/controlled-shutdown.ts'
+import { errors } from '../protocol/errors.ts'
+import { alterPartition } from './alter-partition.ts'
+import { BrokerQueues, type BrokerAnswer, type BrokerChannels } from './broker-channels.ts'
+import { ControllerContext, type PartitionContext } from './controller-context.ts'
+import type { ControllerWork } from './controller-work.ts'
+import { EventQueue } from './event-queue.ts'
+import { bringOnline, initialPhases, toOnline, toPhase } from './partition-phases.ts'
+import { initialReplicaPhases, replicasOf, toReplicaPhase, type Replica } from './replica-phases.ts'
+import { RequestBatch } from './request-batch.ts'
+import { TopicDeletion } from './topic-deletion.ts'
+
+export interface ControllerSettings {
+  /** `inter.broker.listener.name`, or the listener that stands for it. */
+  readonly interBrokerListener: string
+  /** `delete.topic.enable` */
+  readonly deleteTopicEnable: boolean
+  /** `unclean.leader.election.enable` of the broker; topics may say otherwise. */
+  readonly uncleanLeaderElectionEnable: boolean
+  /** `auto.leader.rebalance.enable` and its interval and percentage. */
+  readonly autoLeaderRebalanceEnable: boolean
+  readonly leaderImbalanceCheckIntervalSeconds: number
+  readonly leaderImbalancePerBrokerPercentage: number
+}
+export interface ControllerOptions {
+  readonly brokerId: number
+  readonly zookeeper: KafkaZooKeeper
+  readonly channels: BrokerChannels
+  readonly settings: ControllerSettings
+}
+export interface ElectionResult {
+  readonly topic: string
+  readonly partition: number
+  readonly errorCode: number
+  readonly message: string | null
+}
+
+const producerIdBlockLength = 1_000
+const firstRebalanceMs = 5_000
+
+/** What exists only while this broker is controller. */
+interface Term {
+  readonly work: ControllerWork
+  readonly deletion: TopicDeletion
+  rebalance: Timer | undefined
+}
+
+export class Controller {
+  readonly #host: Host
+  readonly #log: Logger
+  readonly #options: ControllerOptions
+  readonly #writes: ControllerZooKeeper
+  readonly #context = new ControllerContext()
+  readonly #queues: BrokerQueues
+  readonly #events: EventQueue
+  #term: Term | undefined
+  #stopped = false
+
+  constructor(host: Host, options: ControllerOptions) {
+    this.#host = host
+    this.#log = host.logger.named('kafka.controller')
+    this.#options = options
+    this.#writes = new ControllerZooKeeper(options.zookeeper)
+    this.#queues = new BrokerQueues(host, options.channels, (answer) => this.#answered(answer))
+    this.#events = new EventQueue((error) => this.#failed(error))
+    options.zookeeper.sessions.follow({
+      // At once, not in turn: the event that runs may itself wait for the new session.
+      expired: () => this.#resign('the session with ZooKeeper has expired'),
+      renewed: () => this.#events.putOnce('controller', () => this.#controllerChanged()),
+    })
+  }
+
+  get isActive(): boolean {
+    return this.#term !== undefined
+  }
+  /** −1 while this broker is not the controller. */
+  get epoch(): number {
+    return this.#term?.work.epoch ?? -1
+  }
+
+  /** Resolves when it is known who is controller, and, if it is this broker, when all is set up and on its way to the brokers. */
+  async start(): Promise<void> {
+    await this.#events.ask(() => this.#controllerChanged())
+  }
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#resign('the broker stops')
+    await this.#events.idle()
+  }
+
+  // — questions of brokers and admins —
+
+  async controlledShutdown(request: RequestOf<typeof ControlledShutdown>): Promise<ResponseTo<typeof ControlledShutdown>> {
+    return this.#ask(() => this.#controlledShutdown(request), { errorCode: errors.staleControllerEpoch.code, remainingPartitions: [] })
+  }
+  async alterPartition(request: RequestOf<typeof AlterPartition>, version: number): Promise<ResponseTo<typeof AlterPartition>> {
+    return this.#ask(({ work }) => alterPartition(work, request, version), { throttleTimeMs: 0, errorCode: errors.notController.code, topics: [] })
+  }
+  async allocateProducerIds({ brokerId, brokerEpoch }: RequestOf<typeof AllocateProducerIds>): Promise<ResponseTo<typeof AllocateProducerIds>> {
+    const refusal = (errorCode: number) => ({ throttleTimeMs: 0, errorCode, producerIdStart: 0, producerIdLen: 0 })
+    return this.#ask(async () => {
+      const broker = this.#context.brokers.get(brokerId)
+      if (!broker) return refusal(errors.brokerIdNotRegistered.code)
+      if (broker.epoch !== brokerEpoch) return refusal(errors.staleBrokerEpoch.code)
+      const { first } = await this.#writes.takeProducerIds(brokerId, producerIdBlockLength)
+      return { throttleTimeMs: 0, errorCode: 0, producerIdStart: first, producerIdLen: producerIdBlockLength }
+    }, refusal(errors.notController.code))
+  }
+  /** Undefined when this broker is not the controller. Without `partitions`: all. */
+  async electLeaders(kind: 'preferred' | 'unclean', partitions: readonly { topic: string; partition: number }[] | undefined): Promise<ElectionResult[] | undefined> {
+    return this.#ask(({ work }) => this.#electLeaders(work, kind, partitions), undefined)
+  }
+  /** A topic (or, without one, the default) allows unclean elections from now on. */
+  uncleanElectionEnabled(topic: string | undefined): void {
+    this.#events.put(async () => {
+      if (this.#term) await bringOnline(this.#term.work, topic === undefined ? undefined : new Set([topic]))
+    })
+  }
+  /** Of a topic: whether it is on its way out. */
+  isDeleting(topic: string): boolean {
+    return this.#context.isDeleting(topic)
+  }
+  isReassigning(topic: string): boolean {
+    return this.#context.isReassigningTopic(topic)
+  }
+
+  #ask<T>(answer: (term: Term) => Promise<T>, notController: T): Promise<T> {
+    if (!this.#term) return Promise.resolve(notController)
+    return this.#events.ask(async () => {
+      if (!this.#term) return notController
+      try {
+        return await answer(this.#term)
+      } catch (error) {
+        if (!(error instanceof ControllerMovedError)) throw error
+        this.#failed(error)
+        return notController
+      }
+    })
+  }
+
+  // — the office —
+
+  async #controllerChanged(): Promise<void> {
+    if (this.#stopped) return
+    const { zookeeper, brokerId } = this.#options
+    // The watch first: a change after it makes this run again.
+    await zookeeper.watchController(() => this.#events.putOnce('controller', () => this.#controllerChanged()))
+    const holder = await zookeeper.controller()
+    if (holder) {
+      if (this.#term && holder.node.brokerId !== brokerId) this.#resign(`broker ${holder.node.brokerId} is controller`)
+      if (this.#term || holder.node.brokerId !== brokerId) return
+      // Of this broker's id, but not of this session: it goes with the session it belongs to, and the watch tells.
+      return
+    }
+    if (this.#term) this.#resign('/controller is gone')
+    const election = await this.#writes.elect(brokerId, this.#host.clock.now())
+    if ('controllerId' in election) {
+      this.#log.info('another broker is controller', { controller: election.controllerId })
+      return
+    }
+    if (this.#stopped) return
+    this.#log.info('elected controller', { epoch: election.epoch })
+    await this.#begin(election.epoch)
+  }
+
+  #resign(reason: string): void {
+    if (!this.#term) return
+    this.#log.info('no longer controller', { reason })
+    this.#term.rebalance?.cancel()
+    this.#term.work.batch.clear()
+    this.#term = undefined
+    this.#writes.resign()
+    this.#queues.clear()
+    this.#context.clear()
+  }
+  #failed(error: unknown): void {
+    if (this.#stopped) return
+    if (error instanceof ControllerMovedError) {
+      this.#resign('another broker was elected')
+      this.#events.putOnce('controller', () => this.#controllerChanged())
+      return
+    }
+    this.#log.error('an event of the controller failed', { error })
+  }
+
+  /** Reads the cluster, tells the brokers who lives, then which replica is what (reference §2.1). */
+  async #begin(epoch: number): Promise<void> {
+    const { brokerId, settings } = this.#options
+    const context = this.#context
+    // A controllership that ended in the middle of an event may have left something behind.
+    context.clear()
+    this.#queues.clear()
+    const batch = new RequestBatch(context, settings.interBrokerListener)
+    const work: ControllerWork = {
+      log: this.#log,
+      context,
+      zookeeper: this.#options.zookeeper,
+      writes: this.#writes,
+      batch,
+      epoch,
+      uncleanElectionByDefault: settings.uncleanLeaderElectionEnable,
+      flush: () => {
+        const requests = batch.take(brokerId, epoch)
+        if (this.#term?.work === work) this.#queues.push(requests)
+      },
+    }
+    const term: Term = { work, deletion: new TopicDeletion(work, settings.deleteTopicEnable), rebalance: undefined }
+    this.#term = term
+    await this.#writes.makeFeatureNode()
+    await this.#dropOldNotifications()
+    await this.#readBrokers()
+    await this.#readTopics()
+    const doomed = await this.#watchDeletions()
+    if (this.#term !== term) return
+    for (const id of context.brokers.keys()) this.#queues.add(id)
+    for (const topic of doomed) if (context.topics.has(topic) && settings.deleteTopicEnable) context.topicsToDelete.add(topic)
+    batch.updateMetadata(context.liveOrShuttingDownIds(), [])
+    work.flush()
+    const { online, offline } = initialReplicaPhases(context)
+    await toReplicaPhase(work, online, 'online')
+    await toReplicaPhase(work, offline, 'offline')
+    initialPhases(context)
+    await bringOnline(work)
+    for (const topic of doomed) if (context.isDeleting(topic) && offline.some(({ partition }) => partition.topic === topic)) context.deletionIneligible.add(topic)
+    await term.deletion.queue(doomed)
+    await this.#preferredElectionAsked()
+    if (settings.autoLeaderRebalanceEnable) this.#scheduleRebalance(term, firstRebalanceMs)
+  }
+  async #dropOldNotifications(): Promise<void> {
+    const [isr, logDirs] = await Promise.all([this.#writes.isrChanges(() => this.#isrChanged()), this.#writes.logDirEvents(() => this.#logDirFailed())])
+    await this.#writes.deleteChildren(paths.isrChanges, isr.names)
+    await this.#writes.deleteChildren(paths.logDirEvents, logDirs.names)
+  }
+  async #readBrokers(): Promise<void> {
+    const { zookeeper } = this.#options
+    const ids = await zookeeper.brokerIds(() => this.#brokersChanged())
+    for (const broker of await zookeeper.each(ids, (id) => zookeeper.broker(id, () => this.#brokerChanged(id)))) if (broker) this.#context.brokers.set(broker.registration.id, broker)
+  }
+  async #readTopics(): Promise<void> {
+    await this.#addTopics(await this.#options.zookeeper.topicNames(() => this.#topicsChanged()))
+  }
+  /** Reads topics with their partitions' states into the context. */
+  async #addTopics(names: readonly string[]): Promise<PartitionContext[]> {
+    const { zookeeper } = this.#options
+    const found = await zookeeper.topics(names, (topic) => () => this.#topicChanged(topic))
+    const added: PartitionContext[] = []
+    for (const [name, assignment] of found) {
+      const withId = assignment.topicId === undefined ? { ...assignment, topicId: randomUuid(this.#host) } : assignment
+      if (withId !== assignment) await this.#writes.setTopic(name, withId)
+      added.push(...this.#context.addTopic(name, withId).partitions.values())
+    }
+    const states = await zookeeper.each(added, ({ topic, index }) => zookeeper.partitionState(topic, index))
+    for (const [index, partition] of added.entries()) partition.state = states[index]
+    return added
+  }
+  #watchDeletions(): Promise<string[]> {
+    return this.#writes.topicsToDelete(() => this.#deletionsAsked())
+  }
+
+  // — events —
+
+  /** Runs `event` in its turn, if this is still the same controllership by then. */
+  #when(key: string, event: (term: Term) => Promise<void>): void {
+    this.#events.putOnce(key, async () => {
+      if (this.#term) await event(this.#term)
+    })
+  }
+
+  #brokersChanged(): void {
+    this.#when('brokers', async ({ work }) => {
+      const context = this.#context
+      const before = new Map(context.brokers)
+      const { zookeeper } = this.#options
+      const ids = await zookeeper.brokerIds(() => this.#brokersChanged())
+      const live = new Map<number, LiveBroker>()
+      for (const broker of await zookeeper.each(ids, (id) => zookeeper.broker(id, before.has(id) ? undefined : () => this.#brokerChanged(id)))) if (broker) live.set(broker.registration.id, broker)
+      const dead = [...before.keys()].filter((id) => !live.has(id))
+      const bounced = [...live.values()].filter(({ registration, epoch }) => (before.get(registration.id)?.epoch ?? epoch) < epoch)
+      const fresh = [...live.values()].filter(({ registration }) => !before.has(registration.id))
+      this.#log.info('brokers changed', { live: [...live.keys()], started: fresh.map(({ registration }) => registration.id), gone: dead, bounced: bounced.map(({ registration }) => registration.id) })
+      const gone = [...dead, ...bounced.map(({ registration }) => registration.id)]
+      if (gone.length > 0) await this.#brokersFailed(work, gone)
+      const started = [...fresh, ...bounced]
+      if (started.length > 0) await this.#brokersStarted(started)
+    })
+  }
+  async #brokersFailed(work: ControllerWork, ids: readonly number[]): Promise<void> {
+    const context = this.#context
+    for (const id of ids) {
+      context.brokers.delete(id)
+      context.shuttingDown.delete(id)
+      context.forgetFailedReplicas(id)
+      this.#queues.remove(id)
+    }
+    const replicas = ids.flatMap((brokerId) => context.partitionsOn(brokerId).map((partition) => ({ brokerId, partition })))
+    await this.#replicasFailed(work, replicas)
+    // Brokers without replicas are gone without any partition changing: say so all the same.
+    work.batch.updateMetadata(context.liveOrShuttingDownIds(), [])
+    work.flush()
+  }
+  async #replicasFailed(work: ControllerWork, replicas: readonly Replica[]): Promise<void> {
+    const context = this.#context
+    const leaderless = new Set(replicas.filter(({ brokerId, partition }) => partition.state?.leader === brokerId && !context.isDeleting(partition.topic)).map(({ partition }) => partition))
+    toPhase(work, leaderless, 'offline')
+    await bringOnline(work)
+    const doomed = replicas.filter(({ partition }) => context.isDeleting(partition.topic))
+    await toReplicaPhase(work, replicas.filter((replica) => !doomed.includes(replica)), 'offline')
+    if (doomed.length > 0) {
+      await toReplicaPhase(work, doomed.filter(({ brokerId, partition }) => ['deletionStarted', 'offline'].includes(partition.replicas.get(brokerId) ?? '')), 'deletionIneligible')
+      this.#term?.deletion.makeIneligible(new Set(doomed.map(({ partition }) => partition.topic)))
+    }
+  }
+  async #brokersStarted(brokers: readonly LiveBroker[]): Promise<void> {
+    const term = this.#term
+    if (!term) return
+    const { work } = term
+    const context = this.#context
+    const before = context.liveOrShuttingDownIds()
+    const ids = brokers.map(({ registration }) => registration.id)
+    for (const broker of brokers) {
+      context.brokers.set(broker.registration.id, broker)
+      context.shuttingDown.delete(broker.registration.id)
+      context.forgetFailedReplicas(broker.registration.id)
+      this.#queues.add(broker.registration.id)
+    }
+    work.batch.updateMetadata(before, [])
+    work.flush()
+    work.batch.updateMetadata(ids, context.partitions())
+    work.flush()
+    const replicas = ids.flatMap((brokerId) => context.partitionsOn(brokerId).map((partition) => ({ brokerId, partition })))
+    await toReplicaPhase(work, replicas.filter(({ partition }) => !context.isDeleting(partition.topic)), 'online')
+    await bringOnline(work)
+    const waiting = new Set(replicas.map(({ partition }) => partition.topic).filter((topic) => context.isDeleting(topic)))
+    if (waiting.size > 0) await term.deletion.makeEligible(waiting)
+  }
+  #brokerChanged(id: number): void {
+    this.#when(`broker ${id}`, async ({ work }) => {
+      const broker = await this.#options.zookeeper.broker(id, () => this.#brokerChanged(id))
+      const known = this.#context.brokers.get(id)
+      if (!broker || !known) return
+      // A new epoch is a restart: the list of brokers tells of it.
+      if (broker.epoch !== known.epoch || sameEndpoints(broker.registration, known.registration)) return
+      this.#context.brokers.set(id, broker)
+      work.batch.updateMetadata(this.#context.liveOrShuttingDownIds(), [])
+      work.flush()
+    })
+  }
+
+  #topicsChanged(): void {
+    this.#when('topics', async ({ work }) => {
+      const names = new Set(await this.#options.zookeeper.topicNames(() => this.#topicsChanged()))
+      const vanished = [...this.#context.topics.keys()].filter((name) => !names.has(name) && !this.#context.isDeleting(name))
+      for (const name of vanished) this.#context.removeTopic(name)
+      const fresh = [...names].filter((name) => !this.#context.topics.has(name))
+      const partitions = await this.#addTopics(fresh)
+      if (fresh.length > 0) this.#log.info('topics created', { topics: fresh.length > 20 ? fresh.length : fresh })
+      await this.#partitionsCreated(work, partitions)
+    })
+  }
+  #topicChanged(topic: string): void {
+    this.#when(`topic ${topic}`, async ({ work }) => {
+      const known = this.#context.topics.get(topic)
+      const assignment = await this.#options.zookeeper.topic(topic, () => this.#topicChanged(topic))
+      if (!known || !assignment) return
+      const added = [...assignment.partitions].filter(([index]) => !known.partitions.has(index))
+      if (added.length === 0) return
+      if (this.#context.isDeleting(topic)) {
+        this.#log.warn('partitions were added to a topic that is being deleted; they are taken back', { topic })
+        await this.#writes.setTopic(topic, { topicId: known.topicId, partitions: new Map([...known.partitions].map(([index, partition]) => [index, partition.assignment])) })
+        return
+      }
+      const partitions = added.map(([index, replicas]) => this.#context.addPartition(known, index, replicas))
+      this.#log.info('partitions created', { topic, partitions: partitions.map(({ index }) => index) })
+      await this.#partitionsCreated(work, partitions)
+    })
+  }
+  async #partitionsCreated(work: ControllerWork, partitions: readonly PartitionContext[]): Promise<void> {
+    if (partitions.length === 0) return
+    const withState = partitions.filter(({ state }) => state)
+    const fresh = partitions.filter(({ state }) => !state)
+    toPhase(work, partitions, 'new')
+    await toReplicaPhase(work, replicasOf(fresh), 'new')
+    await toOnline(work, fresh)
+    await toReplicaPhase(work, replicasOf(fresh), 'online')
+    // Nodes that somebody has put there with their states, as a restored backup: whoever leads is told, the others are elected.
+    for (const partition of withState) {
+      for (const id of partition.assignment.replicas) partition.replicas.set(id, this.#context.isReplicaOnline(id, partition) ? 'online' : 'offline')
+      partition.phase = this.#context.isReplicaOnline(partition.state?.leader ?? noLeader, partition) ? 'online' : 'offline'
+      work.batch.leaderAndIsr(partition.assignment.replicas.filter((id) => this.#context.isReplicaOnline(id, partition)), partition, { isNew: false })
+    }
+    work.flush()
+    await toOnline(work, withState.filter(({ phase }) => phase === 'offline'))
+  }
+  #deletionsAsked(): void {
+    this.#when('deletions', async ({ deletion }) => deletion.queue(await this.#watchDeletions()))
+  }
+
+  #isrChanged(): void {
+    this.#when('isr changes', async ({ work }) => {
+      const { names, partitions } = await this.#writes.isrChanges(() => this.#isrChanged())
+      const known = partitions.map(({ topic, partition }) => this.#context.partition(topic, partition)).filter((partition) => partition !== undefined)
+      const states = await this.#options.zookeeper.each(known, ({ topic, index }) => this.#options.zookeeper.partitionState(topic, index))
+      for (const [index, partition] of known.entries()) partition.state = states[index] ?? partition.state
+      work.batch.updateMetadata(this.#context.liveOrShuttingDownIds(), known)
+      work.flush()
+      await this.#writes.deleteChildren(paths.isrChanges, names)
+    })
+  }
+  #logDirFailed(): void {
+    this.#when('log dirs', async ({ work }) => {
+      const { names, brokerIds } = await this.#writes.logDirEvents(() => this.#logDirFailed())
+      // The brokers' answers to LeaderAndIsr say which replicas are lost.
+      for (const brokerId of new Set(brokerIds)) await toReplicaPhase(work, this.#context.partitionsOn(brokerId).map((partition) => ({ brokerId, partition })), 'online')
+      await this.#writes.deleteChildren(paths.logDirEvents, names)
+    })
+  }
+  async #preferredElectionAsked(): Promise<void> {
+    const again = (): void => this.#when('preferred election', () => this.#preferredElectionAsked())
+    const partitions = await this.#writes.preferredElection(again)
+    if (!partitions || !this.#term) return
+    await this.#electLeaders(this.#term.work, 'preferred', partitions)
+    await this.#writes.deletePreferredElection()
+    await this.#writes.preferredElection(again)
+  }
+
+  #answered(answer: BrokerAnswer): void {
+    this.#events.put(async () => {
+      if (!this.#term) return
+      if (answer.kind === 'leaderAndIsr') await this.#leaderAndIsrAnswered(this.#term.work, answer)
+      else await this.#stopReplicaAnswered(this.#term, answer)
+    })
+  }
+  async #leaderAndIsrAnswered(work: ControllerWork, { brokerId, response, request }: BrokerAnswer & { kind: 'leaderAndIsr' }): Promise<void> {
+    if (response.errorCode !== 0) {
+      this.#log.warn('a broker refused LeaderAndIsr', { broker: brokerId, errorCode: response.errorCode })
+      return
+    }
+    const nameOf = new Map((request.topicStates ?? []).map(({ topicName, topicId }) => [topicId ?? uuidZero, topicName]))
+    const failed: Replica[] = []
+    const back: Replica[] = []
+    for (const { topicId, partitionErrors } of response.topics ?? [])
+      for (const { partitionIndex, errorCode } of partitionErrors) {
+        const partition = this.#context.partition(nameOf.get(topicId) ?? '', partitionIndex)
+        if (!partition) continue
+        if (errorCode === errors.kafkaStorageError.code) {
+          if (this.#context.setReplicaFailed(brokerId, partition, true)) failed.push({ brokerId, partition })
+        } else if (errorCode === 0 && this.#context.setReplicaFailed(brokerId, partition, false)) back.push({ brokerId, partition })
+      }
+    if (failed.length > 0) {
+      this.#log.warn('replicas are offline', { broker: brokerId, partitions: failed.map(({ partition }) => `${partition.topic}-${partition.index}`) })
+      await this.#replicasFailed(work, failed)
+    }
+    if (back.length > 0) {
+      await toReplicaPhase(work, back.filter(({ partition }) => !this.#context.isDeleting(partition.topic)), 'online')
+      await bringOnline(work)
+    }
+  }
+  async #stopReplicaAnswered({ deletion }: Term, { brokerId, response, request }: BrokerAnswer & { kind: 'stopReplica' }): Promise<void> {
+    const errorOf = new Map(response.partitionErrors.map(({ topicName, partitionIndex, errorCode }) => [`${topicName}-${partitionIndex}`, errorCode]))
+    const succeeded: Replica[] = []
+    const failed: Replica[] = []
+    for (const { topicName, partitionStates } of request.topicStates ?? [])
+      for (const { partitionIndex, deletePartition } of partitionStates) {
+        const partition = this.#context.partition(topicName, partitionIndex)
+        if (!deletePartition || !partition) continue
+        const errorCode = response.errorCode || (errorOf.get(`${topicName}-${partitionIndex}`) ?? 0)
+        ;(errorCode === 0 ? succeeded : failed).push({ brokerId, partition })
+      }
+    if (succeeded.length > 0) await deletion.succeeded(succeeded)
+    if (failed.length > 0) await deletion.failed(failed)
+  }
+
+  // — answers —
+
+  /** Moves away what others can lead; what stays with one replica is not counted (reference §2.7). */
+  async #controlledShutdown({ brokerId, brokerEpoch }: RequestOf<typeof ControlledShutdown>): Promise<ResponseTo<typeof ControlledShutdown>> {
+    const context = this.#context
+    const known = context.brokers.get(brokerId)
+    if (!known) return { errorCode: errors.brokerNotAvailable.code, remainingPartitions: [] }
+    if (brokerEpoch >= 0n && brokerEpoch < known.epoch) return { errorCode: errors.staleBrokerEpoch.code, remainingPartitions: [] }
+    const term = this.#term
+    if (!term) return { errorCode: errors.staleControllerEpoch.code, remainingPartitions: [] }
+    context.shuttingDown.add(brokerId)
+    this.#log.info('a broker shuts down', { broker: brokerId })
+    const movable = (): PartitionContext[] => context.partitionsOn(brokerId).filter(({ assignment, state, topic }) => assignment.replicas.length > 1 && state !== undefined && !context.isDeleting(topic))
+    const led = movable().filter(({ state }) => state?.leader === brokerId)
+    await toOnline(term.work, led, 'controlledShutdown')
+    const followed = movable().filter(({ state }) => state?.leader !== brokerId)
+    await toReplicaPhase(term.work, followed.map((partition) => ({ brokerId, partition })), 'offline')
+    const remaining = movable().filter(({ state }) => state?.leader === brokerId)
+    return { errorCode: 0, remainingPartitions: remaining.map(({ topic, index }) => ({ topicName: topic, partitionIndex: index })) }
+  }
+
+  async #electLeaders(work: ControllerWork, kind: 'preferred' | 'unclean', asked: readonly { topic: string; partition: number }[] | undefined): Promise<ElectionResult[]> {
+    const context = this.#context
+    const results: ElectionResult[] = []
+    const say = (topic: string, partition: number, error: { code: number }, message: string | null): void => void results.push({ topic, partition, errorCode: error.code, message })
+    const eligible: PartitionContext[] = []
+    const wanted = asked ?? [...context.partitions()].map(({ topic, index }) => ({ topic, partition: index }))
+    for (const { topic, partition: index } of wanted) {
+      const partition = context.partition(topic, index)
+      if (!partition) say(topic, index, errors.unknownTopicOrPartition, `The partition ${topic}-${index} does not exist.`)
+      else if (context.isDeleting(topic)) say(topic, index, errors.invalidTopicException, 'The topic is being deleted')
+      else if (this.#needsElection(partition, kind)) eligible.push(partition)
+      else if (asked) say(topic, index, errors.electionNotNeeded, 'Leader election not needed for topic partition.')
+    }
+    const { elected, failed } = await toOnline(work, eligible, kind === 'preferred' ? 'preferred' : 'offline', kind === 'unclean')
+    for (const { topic, index } of elected) say(topic, index, errors.none, null)
+    const none = kind === 'preferred' ? errors.preferredLeaderNotAvailable : errors.eligibleLeadersNotAvailable
+    for (const { topic, index, state, assignment } of failed)
+      say(topic, index, none, `Failed to elect leader for partition ${topic}-${index}: replicas are ${assignment.replicas.join(',')}, in sync ${state?.isr.join(',') ?? 'none'}, live brokers ${context.liveBrokerIds().join(',')}`)
+    return results
+  }
+  #needsElection(partition: PartitionContext, kind: 'preferred' | 'unclean'): boolean {
+    const leader = partition.state?.leader ?? noLeader
+    if (kind === 'preferred') return leader !== partition.assignment.replicas[0]
+    return leader === noLeader || !this.#context.isLive(leader)
+  }
+
+  // — balance —
+
+  #scheduleRebalance(term: Term, afterMs: number): void {
+    term.rebalance = this.#host.timers.set(afterMs, () => {
+      this.#when('rebalance', async (now) => {
+        if (now !== term) return
+        try {
+          await this.#rebalance(term.work)
+        } finally {
+          if (this.#term === term) this.#scheduleRebalance(term, this.#options.settings.leaderImbalanceCheckIntervalSeconds * 1_000)
+        }
+      })
+    })
+  }
+  /** Brings leaderships back to preferred replicas where too many have left them. */
+  async #rebalance(work: ControllerWork): Promise<void> {
+    const context = this.#context
+    const byPreferred = new Map<number, PartitionContext[]>()
+    for (const partition of context.partitions()) {
+      if (context.isDeleting(partition.topic)) continue
+      const preferred = partition.assignment.replicas[0]
+      const list = byPreferred.get(preferred)
+      if (list) list.push(partition)
+      else byPreferred.set(preferred, [partition])
+    }
+    for (const [brokerId, partitions] of byPreferred) {
+      const away = partitions.filter(({ state }) => state?.leader !== brokerId)
+      if ((away.length / partitions.length) * 100 <= this.#options.settings.leaderImbalancePerBrokerPercentage) continue
+      const movable = away.filter((partition) => !isReassigning(partition.assignment) && context.isReplicaOnline(brokerId, partition) && partition.state?.isr.includes(brokerId))
+      if (movable.length > 0) await toOnline(work, movable, 'preferred')
+    }
+  }
+}

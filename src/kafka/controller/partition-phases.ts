@@ -1,0 +1,138 @@
+/** The states of partitions and what a change of them does (reference §2.3, §2.4). */
+import type { StateWrite } from '../metadata/controller-zookeeper.ts'
+import { noLeader } from '../metadata/partition-state-znode.ts'
+import type { ControllerContext, PartitionContext, PartitionPhase } from './controller-context.ts'
+import { changeStates, type ControllerWork } from './controller-work.ts'
+import { electFirst, electForShutdown, electOffline, electPreferred, type Elected, type ElectionKind } from './elections.ts'
+
+const allowedBefore: Record<PartitionPhase, readonly PartitionPhase[]> = {
+  new: ['nonExistent'],
+  online: ['new', 'online', 'offline'],
+  offline: ['new', 'online', 'offline'],
+  nonExistent: ['offline'],
+}
+
+export interface ElectionOutcome {
+  readonly elected: PartitionContext[]
+  readonly failed: PartitionContext[]
+}
+
+/** Where each partition stands when a controller begins. */
+export function initialPhases(context: ControllerContext): void {
+  for (const partition of context.partitions()) {
+    const { state } = partition
+    partition.phase = !state ? 'new' : context.isReplicaOnline(state.leader, partition) ? 'online' : 'offline'
+  }
+}
+
+/** Changes in memory alone. */
+export function toPhase({ log }: ControllerWork, partitions: Iterable<PartitionContext>, phase: 'new' | 'offline' | 'nonExistent'): void {
+  for (const partition of partitions) if (mayEnter(partition, phase, log)) partition.phase = phase
+}
+function mayEnter(partition: PartitionContext, phase: PartitionPhase, log: ControllerWork['log']): boolean {
+  const may = allowedBefore[phase].includes(partition.phase)
+  if (!may) log.error('a partition cannot change its state like that', { partition: `${partition.topic}-${partition.index}`, from: partition.phase, to: phase })
+  return may
+}
+
+/** Gives leaders to partitions that have none yet, or need another one. */
+export async function toOnline(work: ControllerWork, partitions: Iterable<PartitionContext>, kind: ElectionKind = 'offline', uncleanAsked = false): Promise<ElectionOutcome> {
+  const allowed = [...partitions].filter((partition) => mayEnter(partition, 'online', work.log))
+  const fresh = allowed.filter(({ phase }) => phase === 'new')
+  const others = allowed.filter(({ phase }) => phase !== 'new')
+  const first = await initialise(work, fresh)
+  const again = await elect(work, others, kind, uncleanAsked)
+  work.flush()
+  return { elected: [...first.elected, ...again.elected], failed: [...first.failed, ...again.failed] }
+}
+/** Tries every partition that is new or has lost its leader, unless its topic is going. */
+export async function bringOnline(work: ControllerWork, only?: ReadonlySet<string>): Promise<ElectionOutcome> {
+  const { context } = work
+  return toOnline(work, [...context.partitions()].filter(({ phase, topic }) => (phase === 'new' || phase === 'offline') && !context.isDeleting(topic) && (only?.has(topic) ?? true)))
+}
+
+async function initialise(work: ControllerWork, partitions: readonly PartitionContext[]): Promise<ElectionOutcome> {
+  const { context, writes, batch, epoch, log, zookeeper } = work
+  const failed: PartitionContext[] = []
+  const ready: { partition: PartitionContext; write: StateWrite }[] = []
+  for (const partition of partitions) {
+    const elected = electFirst({ assigned: partition.assignment.replicas, isOnline: (id) => context.isReplicaOnline(id, partition) })
+    if (elected) ready.push({ partition, write: { topic: partition.topic, partition: partition.index, state: { ...elected, leaderEpoch: 0, controllerEpoch: epoch, partitionEpoch: 0 } } })
+    else {
+      log.warn('a new partition has no live replica and stays without a leader', { partition: `${partition.topic}-${partition.index}`, replicas: partition.assignment.replicas })
+      failed.push(partition)
+    }
+  }
+  const outcomes = ready.length === 0 ? [] : await writes.createStates(ready.map(({ write }) => write))
+  const elected: PartitionContext[] = []
+  for (const [index, { partition }] of ready.entries()) {
+    const outcome = outcomes[index]
+    if (outcome.kind === 'written') {
+      partition.state = outcome.state
+      partition.phase = 'online'
+      batch.leaderAndIsr(outcome.state.isr, partition, { isNew: true })
+      elected.push(partition)
+      continue
+    }
+    // The state was there although no controller knew of it: take it as it is, the next election decides.
+    if (outcome.kind === 'conflict') {
+      partition.state = await zookeeper.partitionState(partition.topic, partition.index)
+      if (partition.state) partition.phase = 'offline'
+    }
+    log.error('the first state of a partition could not be written', { partition: `${partition.topic}-${partition.index}`, outcome: outcome.kind, error: outcome.kind === 'failed' ? outcome.error : undefined })
+    failed.push(partition)
+  }
+  return { elected, failed }
+}
+
+async function elect(work: ControllerWork, partitions: readonly PartitionContext[], kind: ElectionKind, uncleanAsked: boolean): Promise<ElectionOutcome> {
+  const { context, batch, epoch, log } = work
+  if (partitions.length === 0) return { elected: [], failed: [] }
+  const uncleanTopics = kind === 'offline' && !uncleanAsked ? await topicsWithUncleanElection(work, partitions) : new Set<string>()
+  const decide = (partition: PartitionContext): StateWrite | undefined => {
+    const { state } = partition
+    if (!state || state.controllerEpoch > epoch) return undefined
+    const elected = electionOf(context, partition, kind, uncleanAsked || uncleanTopics.has(partition.topic))
+    if (!elected) return undefined
+    return { topic: partition.topic, partition: partition.index, state: { ...state, ...elected, leaderEpoch: state.leaderEpoch + 1, controllerEpoch: epoch } }
+  }
+  const before = new Map(partitions.map((partition) => [partition, partition.state?.isr ?? []]))
+  const { changed, refused } = await changeStates(work, partitions, decide)
+  for (const partition of changed) {
+    partition.phase = 'online'
+    const told = partition.assignment.replicas.filter((id) => context.isReplicaOnlineOrShuttingDown(id, partition))
+    batch.leaderAndIsr(told, partition, { isNew: false })
+    const { leader, isr, leaderEpoch } = partition.state ?? { leader: noLeader, isr: [], leaderEpoch: -1 }
+    if (!before.get(partition)?.includes(leader)) log.warn('unclean election: records may be lost', { partition: `${partition.topic}-${partition.index}`, leader })
+    log.debug('leader elected', { partition: `${partition.topic}-${partition.index}`, kind, leader, isr, leaderEpoch })
+  }
+  return { elected: changed, failed: refused }
+}
+function electionOf(context: ControllerContext, partition: PartitionContext, kind: ElectionKind, uncleanAllowed: boolean): Elected | undefined {
+  const { state } = partition
+  if (!state) return undefined
+  const assigned = partition.assignment.replicas
+  const isOnline = (id: number): boolean => context.isReplicaOnline(id, partition)
+  switch (kind) {
+    case 'offline': return electOffline({ assigned, isOnline }, state, uncleanAllowed)
+    case 'preferred': return electPreferred({ assigned, isOnline }, state)
+    case 'controlledShutdown':
+      return electForShutdown({ assigned, isOnline: (id) => context.isReplicaOnlineOrShuttingDown(id, partition) }, state, context.shuttingDown)
+    default: return kind satisfies never
+  }
+}
+/** Asked only for partitions that have no clean candidate: the override in ZooKeeper counts, then the broker's default. */
+async function topicsWithUncleanElection({ context, zookeeper, uncleanElectionByDefault, log }: ControllerWork, partitions: readonly PartitionContext[]): Promise<Set<string>> {
+  const needed = new Set<string>()
+  for (const partition of partitions) if (!electionOf(context, partition, 'offline', false)) needed.add(partition.topic)
+  const answers = await zookeeper.each([...needed], async (topic) => {
+    try {
+      const override = (await zookeeper.entityConfig('topics', topic))['unclean.leader.election.enable']
+      return { topic, unclean: override === undefined ? uncleanElectionByDefault : override === 'true' }
+    } catch (error) {
+      log.error('the configuration of a topic cannot be read; no unclean election', { topic, error })
+      return { topic, unclean: false }
+    }
+  })
+  return new Set(answers.filter(({ unclean }) => unclean).map(({ topic }) => topic))
+}
