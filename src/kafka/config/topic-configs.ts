@@ -42,7 +42,7 @@ export const topicConfigs = {
   'segment.index.bytes': int(10485760, 'Size of an index file while its segment is open.', { from: 4 }),
   'segment.jitter.ms': long(0, 'Chance taken off the age at which a segment is closed.', { from: 0 }),
   'segment.ms': long(604800000, 'Age at which a segment is closed.', { from: 1 }),
-  'unclean.leader.election.enable': bool(false, 'Whether a replica outside the ISR may become leader, at the price of lost records.', { ignored: 'partitions have one replica so far' }),
+  'unclean.leader.election.enable': bool(false, 'Whether a replica outside the ISR may become leader, at the price of lost records.'),
 }
 export type TopicKey = keyof typeof topicConfigs
 /** Every key with its typed value: `config['segment.bytes']` is a number. */

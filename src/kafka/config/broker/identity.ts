@@ -14,7 +14,7 @@ export const identityConfigs = {
   'zookeeper.connect': text(null, 'Servers of ZooKeeper: HOST:PORT, comma separated, and perhaps /chroot at the end.'),
   'zookeeper.session.timeout.ms': int(18000, 'Without a heartbeat for this long ZooKeeper drops the broker.'),
   'zookeeper.connection.timeout.ms': int(null, 'How long the start waits for ZooKeeper; not set: zookeeper.session.timeout.ms.'),
-  'zookeeper.max.in.flight.requests': int(10, 'Requests to ZooKeeper under way at one time.', { from: 1, ignored: 'the client bounds its requests by itself' }),
+  'zookeeper.max.in.flight.requests': int(10, 'Requests to ZooKeeper under way at one time.', { from: 1 }),
   'zookeeper.set.acl': bool(false, 'Whether znodes are protected with ACLs.', { refused: 'protected znodes do not work yet' }),
   'zookeeper.clientCnxnSocket': text(null, 'Class of the ZooKeeper client connection.', { refused: tls }),
   'zookeeper.ssl.client.enable': bool(false, 'Whether the connection to ZooKeeper uses TLS.', { refused: tls }),

@@ -10,7 +10,7 @@ export const topicAndReplicaConfigs = {
   'auto.create.topics.enable': bool(true, 'Whether a topic comes into being when a client asks for it.'),
   'delete.topic.enable': bool(true, 'Whether topics may be deleted.'),
   'min.insync.replicas': int(1, 'Replicas that must have a record of acks=all before it is acknowledged; never more than the topic has.', { from: 1, update: 'cluster-wide' }),
-  'unclean.leader.election.enable': bool(false, 'Whether a replica outside the ISR may become leader, at the price of lost records.', { update: 'cluster-wide', ignored: oneBroker }),
+  'unclean.leader.election.enable': bool(false, 'Whether a replica outside the ISR may become leader, at the price of lost records.', { update: 'cluster-wide' }),
   'unclean.leader.election.interval.ms': long(300000, 'How often an unclean election is tried.', { from: 1, internal: true, ignored: 'belongs to KRaft' }),
   'auto.leader.rebalance.enable': bool(true, 'Whether the controller moves leaderships back to the preferred replicas.', { ignored: oneBroker }),
   'leader.imbalance.check.interval.seconds': long(300, 'How often the controller looks for leaderships to move back.', { from: 1, ignored: oneBroker }),
