@@ -1,6 +1,5 @@
 /** One queue for each broker: its requests go out in order, one at a time, each repeated until it is answered or the broker is gone. */
 import type { Host, Logger } from '../../host/host.ts'
-import type { Fields } from '../../wire/schema.ts'
 import type { Api, RequestTo, ResponseTo } from '../protocol/api.ts'
 import { LeaderAndIsr } from '../protocol/leader-and-isr.ts'
 import { StopReplica } from '../protocol/stop-replica.ts'
@@ -9,8 +8,11 @@ import type { BrokerRequest } from './request-batch.ts'
 
 /** How requests reach brokers. Given from outside: in the process for the own broker, over connections for others. */
 export interface BrokerChannels {
-  /** Promises the response. Rejects when there is none to be had (connection lost, time out): the request is then repeated. */
-  send<Q extends Fields, S extends Fields>(brokerId: number, api: Api<Q, S>, request: RequestTo<Api<Q, S>>): Promise<ResponseTo<Api<Q, S>>>
+  /**
+   * `request` is a value of `api`'s request, the promise one of its response. Rejects when there is none to be had (connection lost,
+   * time out): the request is then repeated.
+   */
+  send(brokerId: number, api: Api, request: unknown): Promise<unknown>
 }
 
 export type BrokerAnswer =
@@ -75,10 +77,10 @@ export class BrokerQueues {
   }
   async #send(item: BrokerRequest): Promise<BrokerAnswer | undefined> {
     switch (item.kind) {
-      case 'leaderAndIsr': return { ...item, response: await this.#channels.send(item.brokerId, LeaderAndIsr, item.request) }
-      case 'stopReplica': return { ...item, response: await this.#channels.send(item.brokerId, StopReplica, item.request) }
+      case 'leaderAndIsr': return { ...item, response: (await this.#channels.send(item.brokerId, LeaderAndIsr, item.request)) as ResponseTo<typeof LeaderAndIsr> }
+      case 'stopReplica': return { ...item, response: (await this.#channels.send(item.brokerId, StopReplica, item.request)) as ResponseTo<typeof StopReplica> }
       case 'updateMetadata': {
-        const { errorCode } = await this.#channels.send(item.brokerId, UpdateMetadata, item.request)
+        const { errorCode } = (await this.#channels.send(item.brokerId, UpdateMetadata, item.request)) as ResponseTo<typeof UpdateMetadata>
         if (errorCode !== 0) this.#log.debug('UpdateMetadata refused', { broker: item.brokerId, errorCode })
         return undefined
       }

@@ -13,7 +13,7 @@ export interface ControllerWork {
   readonly batch: RequestBatch
   /** This controllership's epoch. */
   readonly epoch: number
-  readonly uncleanElectionByDefault: boolean
+  readonly uncleanElectionByDefault: () => boolean
   /** Hands what the batch holds to the brokers' queues. */
   flush(): void
 }

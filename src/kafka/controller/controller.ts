@@ -1,5 +1,6 @@
 /** The controller of a cluster: elected through ZooKeeper, one event after the other (reference §2). See README.md. */
 import type { Host, Logger, Timer } from '../../host/host.ts'
+import type { BrokerSettings } from '../config/broker-settings.ts'
 import { ControllerMovedError, ControllerZooKeeper } from '../metadata/controller-zookeeper.ts'
 import { sameEndpoints } from '../metadata/broker-znode.ts'
 import { randomUuid, type KafkaZooKeeper, type LiveBroker } from '../metadata/kafka-zookeeper.ts'
@@ -7,11 +8,11 @@ import { noLeader } from '../metadata/partition-state-znode.ts'
 import { isReassigning } from '../metadata/topic-znode.ts'
 import { paths } from '../metadata/znode-paths.ts'
 import { uuidZero } from '../../wire/schema.ts'
-import type { RequestOf, ResponseTo } from '../protocol/api.ts'
+import type { RequestOf, ResponseOf, ResponseTo } from '../protocol/api.ts'
 import type { AllocateProducerIds } from '../protocol/allocate-producer-ids.ts'
 import type { AlterPartition } from '../protocol/alter-partition.ts'
 import type { ControlledShutdown } from '../protocol/controlled-shutdown.ts'
-import { errors } from '../protocol/errors.ts'
+import { errorByCode, errors } from '../protocol/errors.ts'
 import { alterPartition } from './alter-partition.ts'
 import { BrokerQueues, type BrokerAnswer, type BrokerChannels } from './broker-channels.ts'
 import { ControllerContext, type PartitionContext } from './controller-context.ts'
@@ -22,23 +23,14 @@ import { initialReplicaPhases, replicasOf, toReplicaPhase, type Replica } from '
 import { RequestBatch } from './request-batch.ts'
 import { TopicDeletion } from './topic-deletion.ts'
 
-export interface ControllerSettings {
-  /** `inter.broker.listener.name`, or the listener that stands for it. */
-  readonly interBrokerListener: string
-  /** `delete.topic.enable` */
-  readonly deleteTopicEnable: boolean
-  /** `unclean.leader.election.enable` of the broker; topics may say otherwise. */
-  readonly uncleanLeaderElectionEnable: boolean
-  /** `auto.leader.rebalance.enable` and its interval and percentage. */
-  readonly autoLeaderRebalanceEnable: boolean
-  readonly leaderImbalanceCheckIntervalSeconds: number
-  readonly leaderImbalancePerBrokerPercentage: number
-}
 export interface ControllerOptions {
   readonly brokerId: number
   readonly zookeeper: KafkaZooKeeper
   readonly channels: BrokerChannels
-  readonly settings: ControllerSettings
+  /** Read when they are needed: some may change while the broker runs. */
+  readonly settings: Pick<BrokerSettings, 'values'>
+  /** Name of the listener brokers reach each other on. */
+  readonly interBrokerListener: string
 }
 export interface ElectionResult {
   readonly topic: string
@@ -65,7 +57,9 @@ export class Controller {
   readonly #context = new ControllerContext()
   readonly #queues: BrokerQueues
   readonly #events: EventQueue
+  readonly #deletionWaiters = new Set<() => void>()
   #term: Term | undefined
+  #featureEpoch = -1
   #stopped = false
 
   constructor(host: Host, options: ControllerOptions) {
@@ -90,6 +84,11 @@ export class Controller {
     return this.#term?.work.epoch ?? -1
   }
 
+  /** Version of the znode `/feature` when this broker last read or wrote it; −1 when there is none. */
+  get featureEpoch(): number {
+    return this.#featureEpoch
+  }
+
   /** Resolves when it is known who is controller, and, if it is this broker, when all is set up and on its way to the brokers. */
   async start(): Promise<void> {
     await this.#events.ask(() => this.#controllerChanged())
@@ -108,7 +107,14 @@ export class Controller {
   async alterPartition(request: RequestOf<typeof AlterPartition>, version: number): Promise<ResponseTo<typeof AlterPartition>> {
     return this.#ask(({ work }) => alterPartition(work, request, version), { throttleTimeMs: 0, errorCode: errors.notController.code, topics: [] })
   }
-  async allocateProducerIds({ brokerId, brokerEpoch }: RequestOf<typeof AllocateProducerIds>): Promise<ResponseTo<typeof AllocateProducerIds>> {
+  /** A block of producer ids for a broker. Rejects when this broker is not the controller or does not know that life of the broker. */
+  async allocateProducerIds(brokerId: number, brokerEpoch: bigint): Promise<{ start: number; length: number }> {
+    const { errorCode, producerIdStart, producerIdLen } = await this.answerAllocateProducerIds({ brokerId, brokerEpoch })
+    if (errorCode !== 0) throw new Error(`the controller gives broker ${brokerId} no producer ids (${errorByCode(errorCode).name})`)
+    return { start: producerIdStart, length: producerIdLen }
+  }
+  /** AllocateProducerIds (reference §2.9). */
+  async answerAllocateProducerIds({ brokerId, brokerEpoch }: RequestOf<typeof AllocateProducerIds>): Promise<ResponseOf<typeof AllocateProducerIds>> {
     const refusal = (errorCode: number) => ({ throttleTimeMs: 0, errorCode, producerIdStart: 0, producerIdLen: 0 })
     return this.#ask(async () => {
       const broker = this.#context.brokers.get(brokerId)
@@ -135,6 +141,26 @@ export class Controller {
   isReassigning(topic: string): boolean {
     return this.#context.isReassigningTopic(topic)
   }
+  /** Resolves when the last trace of the topics is gone from ZooKeeper, or after `timeoutMs`: their names are free then. */
+  async whenDeleted(topics: readonly string[], timeoutMs: number): Promise<void> {
+    if (!topics.some((topic) => this.isDeleting(topic))) return
+    await new Promise<void>((done) => {
+      const look = (): void => {
+        if (!topics.some((topic) => this.isDeleting(topic))) settle()
+      }
+      const settle = (): void => {
+        timer.cancel()
+        this.#deletionWaiters.delete(look)
+        done()
+      }
+      const timer = this.#host.timers.set(timeoutMs, settle)
+      this.#deletionWaiters.add(look)
+    })
+  }
+  #deleted(topic: string): void {
+    this.#log.info('topic deleted', { topic })
+    for (const look of this.#deletionWaiters) look()
+  }
 
   #ask<T>(answer: (term: Term) => Promise<T>, notController: T): Promise<T> {
     if (!this.#term) return Promise.resolve(notController)
@@ -160,13 +186,14 @@ export class Controller {
     const holder = await zookeeper.controller()
     if (holder) {
       if (this.#term && holder.node.brokerId !== brokerId) this.#resign(`broker ${holder.node.brokerId} is controller`)
-      if (this.#term || holder.node.brokerId !== brokerId) return
-      // Of this broker's id, but not of this session: it goes with the session it belongs to, and the watch tells.
+      // One of this broker's id but of another session goes with that session; the watch tells.
+      if (!this.#term) this.#featureEpoch = await this.#writes.featureEpoch()
       return
     }
     if (this.#term) this.#resign('/controller is gone')
     const election = await this.#writes.elect(brokerId, this.#host.clock.now())
     if ('controllerId' in election) {
+      this.#featureEpoch = await this.#writes.featureEpoch()
       this.#log.info('another broker is controller', { controller: election.controllerId })
       return
     }
@@ -197,12 +224,12 @@ export class Controller {
 
   /** Reads the cluster, tells the brokers who lives, then which replica is what (reference §2.1). */
   async #begin(epoch: number): Promise<void> {
-    const { brokerId, settings } = this.#options
+    const { brokerId, settings, interBrokerListener } = this.#options
     const context = this.#context
     // A controllership that ended in the middle of an event may have left something behind.
     context.clear()
     this.#queues.clear()
-    const batch = new RequestBatch(context, settings.interBrokerListener)
+    const batch = new RequestBatch(context, interBrokerListener)
     const work: ControllerWork = {
       log: this.#log,
       context,
@@ -210,22 +237,22 @@ export class Controller {
       writes: this.#writes,
       batch,
       epoch,
-      uncleanElectionByDefault: settings.uncleanLeaderElectionEnable,
+      uncleanElectionByDefault: () => settings.values['unclean.leader.election.enable'],
       flush: () => {
         const requests = batch.take(brokerId, epoch)
         if (this.#term?.work === work) this.#queues.push(requests)
       },
     }
-    const term: Term = { work, deletion: new TopicDeletion(work, settings.deleteTopicEnable), rebalance: undefined }
+    const term: Term = { work, deletion: new TopicDeletion(work, settings.values['delete.topic.enable'], (topic) => this.#deleted(topic)), rebalance: undefined }
     this.#term = term
-    await this.#writes.makeFeatureNode()
+    this.#featureEpoch = await this.#writes.makeFeatureNode()
     await this.#dropOldNotifications()
     await this.#readBrokers()
     await this.#readTopics()
     const doomed = await this.#watchDeletions()
     if (this.#term !== term) return
     for (const id of context.brokers.keys()) this.#queues.add(id)
-    for (const topic of doomed) if (context.topics.has(topic) && settings.deleteTopicEnable) context.topicsToDelete.add(topic)
+    for (const topic of doomed) if (context.topics.has(topic) && settings.values['delete.topic.enable']) context.topicsToDelete.add(topic)
     batch.updateMetadata(context.liveOrShuttingDownIds(), [])
     work.flush()
     const { online, offline } = initialReplicaPhases(context)
@@ -236,7 +263,7 @@ export class Controller {
     for (const topic of doomed) if (context.isDeleting(topic) && offline.some(({ partition }) => partition.topic === topic)) context.deletionIneligible.add(topic)
     await term.deletion.queue(doomed)
     await this.#preferredElectionAsked()
-    if (settings.autoLeaderRebalanceEnable) this.#scheduleRebalance(term, firstRebalanceMs)
+    if (settings.values['auto.leader.rebalance.enable']) this.#scheduleRebalance(term, firstRebalanceMs)
   }
   async #dropOldNotifications(): Promise<void> {
     const [isr, logDirs] = await Promise.all([this.#writes.isrChanges(() => this.#isrChanged()), this.#writes.logDirEvents(() => this.#logDirFailed())])
@@ -538,7 +565,7 @@ export class Controller {
         try {
           await this.#rebalance(term.work)
         } finally {
-          if (this.#term === term) this.#scheduleRebalance(term, this.#options.settings.leaderImbalanceCheckIntervalSeconds * 1_000)
+          if (this.#term === term) this.#scheduleRebalance(term, this.#options.settings.values['leader.imbalance.check.interval.seconds'] * 1_000)
         }
       })
     })
@@ -556,7 +583,7 @@ export class Controller {
     }
     for (const [brokerId, partitions] of byPreferred) {
       const away = partitions.filter(({ state }) => state?.leader !== brokerId)
-      if ((away.length / partitions.length) * 100 <= this.#options.settings.leaderImbalancePerBrokerPercentage) continue
+      if ((away.length / partitions.length) * 100 <= this.#options.settings.values['leader.imbalance.per.broker.percentage']) continue
       const movable = away.filter((partition) => !isReassigning(partition.assignment) && context.isReplicaOnline(brokerId, partition) && partition.state?.isr.includes(brokerId))
       if (movable.length > 0) await toOnline(work, movable, 'preferred')
     }

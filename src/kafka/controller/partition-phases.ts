@@ -128,7 +128,7 @@ async function topicsWithUncleanElection({ context, zookeeper, uncleanElectionBy
   const answers = await zookeeper.each([...needed], async (topic) => {
     try {
       const override = (await zookeeper.entityConfig('topics', topic))['unclean.leader.election.enable']
-      return { topic, unclean: override === undefined ? uncleanElectionByDefault : override === 'true' }
+      return { topic, unclean: override === undefined ? uncleanElectionByDefault() : override === 'true' }
     } catch (error) {
       log.error('the configuration of a topic cannot be read; no unclean election', { topic, error })
       return { topic, unclean: false }

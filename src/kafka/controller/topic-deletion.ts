@@ -7,10 +7,12 @@ import { replicasOf, toReplicaPhase, type Replica } from './replica-phases.ts'
 export class TopicDeletion {
   readonly #work: ControllerWork
   readonly #enabled: boolean
+  readonly #completed: (topic: string) => void
 
-  constructor(work: ControllerWork, enabled: boolean) {
+  constructor(work: ControllerWork, enabled: boolean, completed: (topic: string) => void) {
     this.#work = work
     this.#enabled = enabled
+    this.#completed = completed
   }
 
   /** Takes up what `/admin/delete_topics` asks for. */
@@ -98,10 +100,10 @@ export class TopicDeletion {
     if (dead.length > 0) context.deletionIneligible.add(topic)
   }
   async #complete(topic: string, partitions: readonly PartitionContext[]): Promise<void> {
-    const { context, writes, log } = this.#work
+    const { context, writes } = this.#work
     await toReplicaPhase(this.#work, replicasOf(partitions), 'nonExistent')
     await writes.deleteTopic(topic)
     context.removeTopic(topic)
-    log.info('topic deleted', { topic })
+    this.#completed(topic)
   }
 }

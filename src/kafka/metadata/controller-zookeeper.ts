@@ -100,11 +100,18 @@ export class ControllerZooKeeper {
     }
   }
 
-  async makeFeatureNode(): Promise<void> {
+  /** Makes or corrects `/feature`; its version. */
+  async makeFeatureNode(): Promise<number> {
     const data = encodeFeature()
     const known = await this.#zookeeper.run((zk) => zk.getData(paths.feature)).catch(ignore('noNode'))
     if (!known) await this.#zookeeper.run((zk) => zk.create(paths.feature, data)).catch(ignore('nodeExists'))
     else if (!known.data?.equals(data)) await this.#zookeeper.run((zk) => zk.setData(paths.feature, data, known.stat.version)).catch(ignore('badVersion'))
+    else return known.stat.version
+    return this.featureEpoch()
+  }
+  /** −1 when there is no such node. */
+  async featureEpoch(): Promise<number> {
+    return (await this.#zookeeper.run((zk) => zk.exists(paths.feature)))?.version ?? -1
   }
 
   /** Makes the nodes of new partitions with their first state. */
