@@ -175,10 +175,17 @@ async function startRooms(
   const controller = new Controller(host, {
     brokerId,
     zookeeper,
-    settings,
-    brokerEpoch: () => registrar.epoch,
     channels: new LocalChannel({ brokerId, metadata, replicas }),
-    interBrokerListener: endpoints.interBroker,
+    settings: {
+      interBrokerListener: endpoints.interBroker,
+      deleteTopicEnable: values['delete.topic.enable'],
+      get uncleanLeaderElectionEnable() {
+        return settings.values['unclean.leader.election.enable']
+      },
+      autoLeaderRebalanceEnable: values['auto.leader.rebalance.enable'],
+      leaderImbalanceCheckIntervalSeconds: values['leader.imbalance.check.interval.seconds'],
+      leaderImbalancePerBrokerPercentage: values['leader.imbalance.per.broker.percentage'],
+    },
   })
   await registrar.start()
   undo.push(() => registrar.stop())

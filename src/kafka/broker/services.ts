@@ -1,6 +1,7 @@
 /** The rooms of a running broker, as its handlers reach them. */
 import type { Host } from '../../host/host.ts'
 import type { BrokerSettings } from '../config/broker-settings.ts'
+import type { Controller } from '../controller/controller.ts'
 import type { GroupCoordinator } from '../groups/group-coordinator.ts'
 import type { LogManager } from '../log/log-manager.ts'
 import type { KafkaZooKeeper } from '../metadata/kafka-zookeeper.ts'
@@ -20,6 +21,7 @@ export interface BrokerServices {
   /** What the table of handlers serves. */
   readonly apis: readonly Api[]
   readonly zookeeper: KafkaZooKeeper
+  readonly controller: Controller
   readonly metadata: MetadataCache
   readonly logs: LogManager
   readonly replicas: ReplicaManager

@@ -3,6 +3,8 @@
  * v4 batches are converted down, v7 sessions, v13 topic ids, v16 names the new leader.
  */
 import { uuidZero } from '../../../wire/schema.ts'
+import type { Refused } from '../../log/append.ts'
+import type { ReadOutcome } from '../../log/partition-log.ts'
 import { downConvert } from '../../records/convert.ts'
 import { errors } from '../../protocol/errors.ts'
 import { Fetch } from '../../protocol/fetch.ts'
@@ -62,6 +64,8 @@ function targetsOf(request: FetchRequest): FetchTarget[] {
       targets.push({ topic, topicId, partition, currentLeaderEpoch, fetchOffset, lastFetchedEpoch, logStartOffset, maxBytes: partitionMaxBytes })
   return targets
 }
+
+const isRefused = (outcome: ReadOutcome): outcome is Refused => outcome.errorCode !== 0
 
 class Reading {
   readonly #request: FetchRequest
@@ -157,7 +161,7 @@ class Reading {
     if (target.fetchOffset >= readableTo) return result
     const reading = log.read({ offset: target.fetchOffset, maxBytes, minOneBatch, upTo: readableTo })
     const outcome = reading instanceof Promise ? await reading : reading
-    if ('errorCode' in outcome && outcome.errorCode !== 0) return failed(outcome.errorCode)
+    if (isRefused(outcome)) return failed(outcome.errorCode)
     answer.records = outcome.slices
     result.recordsSize = outcome.size
     if (committedOnly && outcome.size > 0) answer.abortedTransactions = log.abortedTransactions(target.fetchOffset, readableTo)

@@ -40,7 +40,8 @@ export const findCoordinator = handler({
 async function finderFor(keyType: number, keys: readonly string[], context: RequestContext): Promise<(key: string) => Found> {
   const { broker, version } = context
   if (keyType === keyTypes.share) return () => nobody(version >= 6 ? errors.coordinatorNotAvailable : errors.invalidRequest)
-  if (keyType === keyTypes.transaction) return () => nobody({ code: errors.coordinatorNotAvailable.code, message: 'this broker does not serve transactions' })
+  // Not COORDINATOR_NOT_AVAILABLE: that would be asked again for ever.
+  if (keyType === keyTypes.transaction) return () => nobody({ code: errors.invalidRequest.code, message: 'this broker does not serve transactions; use a producer without transactional.id' })
   if (keyType !== keyTypes.group) return () => nobody({ code: errors.invalidRequest.code, message: `coordinators of type ${keyType} do not exist; known are 0 (group) and 1 (transaction)` })
   const leaderOf = (key: string): number => {
     const topic = broker.metadata.topic(offsetsTopic)

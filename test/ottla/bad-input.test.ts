@@ -1,0 +1,170 @@
+/** Nothing that arrives on a port may end the process, grow it without bound, or lose what was acknowledged. `CASES=100000` runs more. */
+import fc from 'fast-check'
+import { Kafka, logLevel } from 'kafkajs'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { nodeHost } from '../../src/host/node.ts'
+import { silentLogger } from '../../src/host/logger.ts'
+import type { Connection, LogFacts, Logger } from '../../src/host/host.ts'
+import { handlers } from '../../src/kafka/broker/handlers/table.ts'
+import { encodeRequest } from '../../src/kafka/protocol/headers.ts'
+import { Ottla } from '../../src/ottla.ts'
+import { messages } from '../wire/messages.ts'
+
+const cases = Number(process.env['CASES'] ?? 6_000)
+const host = nodeHost({ logger: silentLogger })
+const warnings: string[] = []
+const logger: Logger = {
+  debug() {},
+  info() {},
+  warn: (event: string, facts?: LogFacts) => void warnings.push(`${event} ${JSON.stringify(facts, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))}`),
+  error: (event: string, facts?: LogFacts) => void warnings.push(`${event} ${String(facts?.['error'] ?? '')}`),
+  named: () => logger,
+}
+let ottla: Ottla
+let kafkaPort: number
+let zookeeperPort: number
+
+beforeAll(async () => {
+  ottla = await Ottla.start({ logger })
+  kafkaPort = Number(ottla.bootstrapServers.split(':')[1])
+  zookeeperPort = Number(ottla.zookeeperConnect.split(':')[1])
+  const producer = kafka().producer()
+  await producer.connect()
+  await producer.send({ topic: 'precious', messages: Array.from({ length: 50 }, (_, each) => ({ value: `kept ${each}` })) })
+  await producer.disconnect()
+})
+afterAll(() => ottla?.stop())
+const kafka = () => new Kafka({ brokers: [ottla.bootstrapServers], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 20, retries: 3 } })
+
+/** A connection that is opened anew whenever the server has closed it. */
+class Attacker {
+  readonly #port: number
+  #connection: Connection | undefined
+  received = 0
+  constructor(port: number) {
+    this.#port = port
+  }
+  async send(pieces: readonly Uint8Array[]): Promise<void> {
+    if (!this.#connection) {
+      const connection = await host.network.connect({ host: '127.0.0.1', port: this.#port })
+      connection.onData((chunk) => (this.received += chunk.length))
+      connection.onClose(() => {
+        if (this.#connection === connection) this.#connection = undefined
+      })
+      this.#connection = connection
+    }
+    this.#connection.write(pieces)
+    await host.timers.sleep(0)
+  }
+  /** Begins anew, so that a half-sent frame does not swallow the next case. */
+  drop(): void {
+    this.#connection?.destroy()
+    this.#connection = undefined
+  }
+}
+
+async function stillServes(): Promise<void> {
+  const admin = kafka().admin()
+  await admin.connect()
+  const [{ high }] = await admin.fetchTopicOffsets('precious')
+  await admin.disconnect()
+  expect(high).toBe('50')
+}
+const mutate = (frame: Buffer, places: readonly [number, number][]): Buffer => {
+  const bytes = Buffer.from(frame)
+  for (const [where, value] of places) bytes[4 + (where % (bytes.length - 4))] = value
+  return bytes
+}
+const places = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { minLength: 1, maxLength: 4 })
+
+describe('the Kafka port', () => {
+  // What changes the cluster is left to the tests of its handler: here a random name may be a good one.
+  const reading = handlers.filter(({ api }) => !/^(Create|Delete|Alter|Incremental)/.test(api.name))
+  const request = fc.constantFrom(...reading).chain(({ api }) =>
+    fc.integer({ min: api.versions[0], max: api.versions[1] }).chain((version) =>
+      fc.record({
+        bytes: messages(api.request.fields, version, version >= api.flexible ? 'compact' : 'classic').map((message) =>
+          Buffer.concat(encodeRequest(api, { apiVersion: version, correlationId: 1, clientId: 'x' }, message as never)),
+        ),
+      }),
+    ),
+  )
+  test('outlives valid requests with absurd content, and mutated ones', async () => {
+    const attacker = new Attacker(kafkaPort)
+    await fc.assert(
+      fc.asyncProperty(request, fc.option(places), async ({ bytes }, changes) => {
+        await attacker.send([changes ? mutate(bytes, changes) : bytes])
+        // A request that waits (a long poll, a group) would hold back what follows on its connection.
+        attacker.drop()
+      }),
+      { numRuns: cases, endOnFailure: true },
+    )
+    await stillServes()
+    expect(warnings.filter((warning) => warning.startsWith('request failed'))).toEqual([])
+  }, 240_000)
+
+  test('outlives random bytes', async () => {
+    const attacker = new Attacker(kafkaPort)
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 200 }), async (bytes) => {
+        await attacker.send([bytes])
+        attacker.drop()
+      }),
+      { numRuns: Math.ceil(cases / 3) },
+    )
+    await stillServes()
+  }, 240_000)
+
+  test.each([
+    ['a TLS hello', Buffer.from('16030100c8010000c40303', 'hex'), /TLS hello/],
+    ['an HTTP request', Buffer.from('GET /health HTTP/1.1\r\nHost: x\r\n\r\n'), /HTTP request/],
+    ["a ZooKeeper client's handshake", Buffer.from(`0000002d${'00'.repeat(24)}00000010${'00'.repeat(17)}`, 'hex'), /ZooKeeper client's handshake/],
+    ['a size of 2 GB', Buffer.from('7fffffff0012', 'hex'), /2147483647 bytes; socket.request.max.bytes allows/],
+    ['an unknown API', Buffer.from('0000000e03e700000000000100040000000000', 'hex'), /API 999 version 0 is not served/],
+  ])('says in its log that it was %s', async (_, bytes, said) => {
+    warnings.length = 0
+    const attacker = new Attacker(kafkaPort)
+    await attacker.send([bytes])
+    await expect.poll(() => warnings.join('\n')).toMatch(said)
+    await stillServes()
+  })
+})
+
+describe("ZooKeeper's port", () => {
+  const handshake = Buffer.from(`0000002d00000000${'00'.repeat(8)}00007530${'00'.repeat(8)}00000010${'00'.repeat(17)}`, 'hex')
+  test('outlives random requests of a client that has shaken hands', async () => {
+    const attacker = new Attacker(zookeeperPort)
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: -20, max: 120 }), fc.uint8Array({ maxLength: 80 }), async (op, body) => {
+        const head = Buffer.alloc(12)
+        head.writeInt32BE(8 + body.length, 0)
+        head.writeInt32BE(1, 4)
+        head.writeInt32BE(op, 8)
+        await attacker.send([handshake, head, body])
+        attacker.drop()
+      }),
+      { numRuns: Math.ceil(cases / 3) },
+    )
+    await stillServes()
+  }, 240_000)
+  test('outlives random bytes', async () => {
+    const attacker = new Attacker(zookeeperPort)
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 200 }), async (bytes) => {
+        await attacker.send([bytes])
+        attacker.drop()
+      }),
+      { numRuns: Math.ceil(cases / 3) },
+    )
+    await stillServes()
+  }, 240_000)
+  test.each([
+    ['a TLS hello', Buffer.from('16030100c8010000c40303', 'hex'), /TLS/],
+    ['an HTTP request', Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'), /HTTP/],
+    ['a Kafka request', Buffer.from('00000013001200030000000100086d792d6170702e00000000', 'hex'), /Kafka/],
+  ])('says in its log that it was %s', async (_, bytes, said) => {
+    warnings.length = 0
+    await new Attacker(zookeeperPort).send([bytes])
+    await expect.poll(() => warnings.join('\n')).toMatch(said)
+  })
+})
