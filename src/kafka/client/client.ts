@@ -19,6 +19,8 @@ export interface ClientOptions {
   /** A whole call with all its attempts, ms. */
   callTimeoutMs?: number
   retryBackoffMs?: number
+  /** Told of every failed attempt that is followed by another. */
+  onRetry?: (error: Error) => void
 }
 export interface BrokerAddress extends ServerAddress {
   id: number
@@ -124,6 +126,7 @@ export class KafkaClient {
           if (error instanceof RefusedError) throw error
           throw new ConnectionError(`${what} did not succeed within ${callTimeoutMs} ms (${attempts} attempts): ${error.message}`, { cause: error })
         }
+        this.#options.onRetry?.(error)
         await host.timers.sleep(backoffMs)
       }
     }
