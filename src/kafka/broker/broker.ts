@@ -176,16 +176,8 @@ async function startRooms(
     brokerId,
     zookeeper,
     channels: new LocalChannel({ brokerId, metadata, replicas }),
-    settings: {
-      interBrokerListener: endpoints.interBroker,
-      deleteTopicEnable: values['delete.topic.enable'],
-      get uncleanLeaderElectionEnable() {
-        return settings.values['unclean.leader.election.enable']
-      },
-      autoLeaderRebalanceEnable: values['auto.leader.rebalance.enable'],
-      leaderImbalanceCheckIntervalSeconds: values['leader.imbalance.check.interval.seconds'],
-      leaderImbalancePerBrokerPercentage: values['leader.imbalance.per.broker.percentage'],
-    },
+    settings,
+    interBrokerListener: endpoints.interBroker,
   })
   await registrar.start()
   undo.push(() => registrar.stop())

@@ -26,7 +26,7 @@ export class OffsetsStorage implements GroupStorage {
     const from = Math.max(offset ?? 0, log.logStartOffset)
     if (from >= log.logEndOffset) return Buffer.alloc(0)
     const outcome = await log.read({ offset: from, maxBytes: sizeMax, minOneBatch: true, upTo: log.logEndOffset })
-    if (outcome.errorCode !== 0) throw new Error(`${offsetsTopic}-${index} cannot be read at ${from}: error ${outcome.errorCode}`)
+    if (!('slices' in outcome)) throw new Error(`${offsetsTopic}-${index} cannot be read at ${from}: error ${outcome.errorCode}`)
     return Buffer.concat(outcome.slices)
   }
 }

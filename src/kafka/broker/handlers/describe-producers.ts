@@ -23,7 +23,7 @@ export const describeProducers = handler({
           return { partitionIndex, errorCode: code, activeProducers: [] }
         }
         if (partition.failure) return { partitionIndex, errorCode: errors.kafkaStorageError.code, errorMessage: partition.failure.message, activeProducers: [] }
-        return { partitionIndex, errorCode: 0, activeProducers: partition.log.producers() }
+        return { partitionIndex, errorCode: 0, activeProducers: partition.log.producers().map(({ currentTransactionStartOffset, ...producer }) => ({ ...producer, currentTxnStartOffset: currentTransactionStartOffset })) }
       }),
     })),
   }),
