@@ -1,12 +1,16 @@
 /** kafka-server-start.sh: a broker from server.properties, in the foreground or as a daemon. */
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { consoleLogger } from '../host/logger.ts'
 import { nodeHost } from '../host/node.ts'
 import { Broker } from '../kafka/broker/broker.ts'
 import { readBrokerConfig, type ConfigNotice } from '../kafka/config/broker-settings.ts'
+import { daemonChild, startDaemon } from './daemon.ts'
 import { explain, fail } from './failure.ts'
 import { tooFewFileDescriptors } from './file-descriptors.ts'
 import { kafkaEnvironmentNotice } from './kafka-environment.ts'
 import { kafkaServerUsage, parseKafkaServerOptions } from './kafka-server-options.ts'
+import { UsageError } from './usage-error.ts'
 import { untilStopped } from './until-stopped.ts'
 import { versionText } from './tool.ts'
 
@@ -16,9 +20,11 @@ async function main(args: readonly string[]): Promise<void> {
   const options = parseKafkaServerOptions(args)
   if (options.kind === 'help') return void process.stdout.write(`${kafkaServerUsage}\n`)
   if (options.kind === 'version') return void process.stdout.write(`${versionText}\n`)
+  const child = daemonChild()
+  if (options.daemon && child === undefined) return startInBackground(args)
   const { clock } = nodeHost()
   // Apache's broker logs to standard output; scripts that wait for its "started" line read there.
-  const logger = consoleLogger({ clock, sink: (line) => void process.stdout.write(`${line}\n`) })
+  const logger = consoleLogger({ clock, sink: child ? child.logSink(join(logFolder(), 'server.log')) : (line) => void process.stdout.write(`${line}\n`) })
   const log = logger.named('kafka.server')
   const { settings, notices } = readBrokerConfig(options.entries)
   const environment = kafkaEnvironmentNotice(process.env)
@@ -32,7 +38,19 @@ async function main(args: readonly string[]): Promise<void> {
     throw error
   })
   log.info('listening', { on: broker.listeners.map(({ listener, host, port }) => `${listener}://${host}:${port}`).join(',') })
-  untilStopped(broker, { say: (text) => log.info(text), ignoreHangup: options.daemon })
+  untilStopped(broker, { say: (text) => log.info(text), ignoreHangup: child !== undefined })
+  child?.ready()
+}
+
+/** LOG_DIR, or `logs` beside `bin`, as with Apache's. */
+function logFolder(): string {
+  return process.env['LOG_DIR'] || fileURLToPath(new URL('../../logs', import.meta.url))
+}
+async function startInBackground(args: readonly string[]): Promise<void> {
+  const outFile = join(logFolder(), 'kafkaServer.out')
+  const started = await startDaemon({ script: fileURLToPath(import.meta.url), args, outFile })
+  if ('failure' in started) throw new UsageError(started.failure)
+  if (!started.ready) process.stderr.write(`The broker (process ${started.processId}) is still starting; its log: ${join(logFolder(), 'server.log')}\n`)
 }
 
 /** Keys without effect share one quiet line; what looks like a mistake gets a line of its own. */

@@ -160,6 +160,7 @@ export class BrokerSettings {
     }
     const read = readEntry(definition, { key, value })
     if ('refusal' in read) return read.refusal
+    if (!stored && definition.atStart) return { key, kind: 'notDynamic', reason: 'this broker takes it up when it starts', message: `${key} cannot be changed while this broker runs yet: set it in server.properties and restart` }
     if (!stored && threadKeys.includes(key)) {
       const now = Number(this.#values[key as BrokerKey])
       const next = Number(read.value)
@@ -272,7 +273,7 @@ function isSensitive(name: string): boolean {
 }
 function readOnly(name: string): boolean {
   const definition = baseDefinition(name)
-  return definition === undefined || definition.update === 'read-only'
+  return definition === undefined || definition.update === 'read-only' || definition.atStart
 }
 function shownText(definition: Definition | undefined, text: string | null): string | null {
   if (definition === undefined) return text

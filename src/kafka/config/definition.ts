@@ -16,7 +16,10 @@ export interface Definition<Value = unknown> {
   readonly default: string | null
   /** The range in words, as Kafka prints it; '' when every value of the type is good. */
   readonly range: string
+  /** As in Kafka. */
   readonly update: UpdateMode
+  /** Kafka takes a change up at once, this broker at its next start. */
+  readonly atStart: boolean
   readonly standing: Standing
   /** Not shown by DescribeConfigs. */
   readonly internal: boolean
@@ -47,6 +50,7 @@ export interface Details {
   /** Works for some values only. */
   only?: { ok(value: unknown): boolean; why: string }
   internal?: boolean
+  atStart?: true
 }
 
 /** 2^63−1: "never" and "without bound" in many defaults. As a number it rounds up by one, which nothing depends on. */
@@ -71,6 +75,7 @@ function define<Value>(type: ConfigType, fallback: string | number | bigint | bo
     range: rangeOf(details),
     update: details.update ?? 'read-only',
     standing: details.refused !== undefined ? { kind: 'refused', why: details.refused } : details.ignored !== undefined ? { kind: 'ignored', why: details.ignored } : { kind: 'works' },
+    atStart: details.atStart ?? false,
     internal: details.internal ?? false,
     about,
     refuse: (value) => refusalOf(value, details),

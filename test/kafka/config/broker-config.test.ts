@@ -155,6 +155,7 @@ test('dynamic entries win over the file, those of one broker over those of the c
 test('what cannot be changed while the broker runs is refused as such', () => {
   const live = settings()
   expect(live.checkDynamic('broker', [['num.partitions', '3']])[0].kind).toBe('notDynamic')
+  expect(live.checkDynamic('broker', [['advertised.listeners', 'PLAINTEXT://h:1']])[0].kind).toBe('notDynamic')
   expect(live.checkDynamic('clusterDefault', [['listeners', 'PLAINTEXT://:1']])[0].kind).toBe('notDynamic')
   expect(live.checkDynamic('clusterDefault', [['log.retention.ms', '0']])[0].kind).toBe('invalid')
   expect(live.checkDynamic('broker', [['num.io.threads', '17']])[0].message).toContain('double')

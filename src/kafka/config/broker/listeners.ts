@@ -6,9 +6,9 @@ const kernel = 'the kernel sizes socket buffers by itself'
 const limits = 'limits of connections do not work yet'
 
 export const listenerConfigs = {
-  'listeners': text('PLAINTEXT://:9092', 'Where the broker listens: NAME://HOST:PORT, comma separated; an empty host is every interface, port 0 any free port.', { update: 'per-broker' }),
-  'advertised.listeners': text(null, 'Addresses told to clients and to other brokers. Not set: a client is told the local address of its own connection.', { update: 'per-broker' }),
-  'listener.security.protocol.map': text('SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT', 'Security protocol of each listener name: NAME:PROTOCOL, comma separated. A listener may have PLAINTEXT only, so far.', { update: 'per-broker' }),
+  'listeners': text('PLAINTEXT://:9092', 'Where the broker listens: NAME://HOST:PORT, comma separated; an empty host is every interface, port 0 any free port.', { update: 'per-broker', atStart: true }),
+  'advertised.listeners': text(null, 'Addresses told to clients and to other brokers. Not set: a client is told the local address of its own connection.', { update: 'per-broker', atStart: true }),
+  'listener.security.protocol.map': text('SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT', 'Security protocol of each listener name: NAME:PROTOCOL, comma separated. A listener may have PLAINTEXT only, so far.', { update: 'per-broker', atStart: true }),
   'inter.broker.listener.name': text(null, 'Name of the listener that brokers use among themselves; excludes security.inter.broker.protocol.'),
   'security.inter.broker.protocol': text('PLAINTEXT', 'Security protocol between brokers, when inter.broker.listener.name is not set.', { oneOf: ['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL'], refused: 'TLS and SASL do not work yet' }),
   'control.plane.listener.name': text(null, 'Name of a listener kept for requests of the controller.', { refused: 'a listener kept for the controller does not work yet' }),
