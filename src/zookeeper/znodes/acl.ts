@@ -22,7 +22,7 @@ export const builtInSchemes: Schemes = new Map<string, Scheme>([
 
 /** `user:base64(sha1(user:password))`, as it stands in ACLs. */
 export function digestOf(userAndPassword: string): string {
-  const user = userAndPassword.slice(0, userAndPassword.indexOf(':'))
+  const [user] = userAndPassword.split(':', 1)
   return `${user}:${createHash('sha1').update(userAndPassword).digest('base64')}`
 }
 /** Equal, in a time that does not say how much of it was. */

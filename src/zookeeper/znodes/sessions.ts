@@ -23,7 +23,8 @@ export function firstSessionId(serverId: number, elapsedMs: number): bigint {
 
 export class Session {
   readonly id: bigint
-  readonly timeoutMs: number
+  /** As agreed with the client at its last connect. */
+  timeoutMs: number
   /** End of the tick in which the session expires unless touched. */
   expiresAt = 0
   /** Its end is decided and on its way through the log: nothing more is taken from it. */

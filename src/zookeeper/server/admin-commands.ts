@@ -1,0 +1,122 @@
+/** The AdminServer's commands: one table of names and what each answers, by Apache's keys. */
+import type { ClientConnection } from './connection.ts'
+import { hex } from './connection.ts'
+import type { ServerFacts } from './facts.ts'
+import { digestVersion } from '../znodes/digest.ts'
+
+export interface AdminCommand {
+  /** The first is the one that answers carry. */
+  readonly names: readonly [string, ...string[]]
+  run(server: ServerFacts, query: URLSearchParams): Record<string, unknown> | Promise<Record<string, unknown>>
+}
+
+function connectionFacts(connection: ClientConnection, isFull: boolean): Record<string, unknown> {
+  const { socket, session, latency } = connection
+  const brief = {
+    remote_socket_address: `${socket.remoteAddress}:${socket.remotePort}`, interest_ops: connection.interest, outstanding_requests: connection.outstanding,
+    packets_received: connection.received, packets_sent: connection.sent,
+  }
+  if (!isFull || !session) return brief
+  return {
+    ...brief, session_id: session.id, last_operation: connection.lastOperation, established: connection.since, session_timeout: session.timeoutMs,
+    last_cxid: connection.lastCxid, last_zxid: connection.lastZxid, last_response_time: Math.floor(connection.lastResponseAt), last_latency: Math.floor(connection.lastLatency),
+    min_latency: latency.min, avg_latency: latency.average, max_latency: latency.max,
+  }
+}
+const connectionList = (server: ServerFacts, isFull: boolean): Record<string, unknown>[] => [...server.connections()].map((connection) => connectionFacts(connection, isFull))
+
+async function serverStats(server: ServerFacts): Promise<Record<string, unknown>> {
+  const { statistics, tree } = server
+  const { responseSize, latency } = statistics
+  const sizes = await server.store.sizes()
+  const size = responseSize.count === 0 ? { last_buffer_size: -1, min_buffer_size: -1, max_buffer_size: -1 } : { last_buffer_size: responseSize.last, min_buffer_size: responseSize.min, max_buffer_size: responseSize.max }
+  const metrics = await server.metrics()
+  return {
+    version: server.version,
+    read_only: false,
+    server_stats: {
+      packets_sent: statistics.sent, packets_received: statistics.received, fsync_threshold_exceed_count: metrics.get('fsync_threshold_exceed_count') ?? 0,
+      client_response_stats: size, data_dir_size: sizes.dataDir, log_dir_size: sizes.dataLogDir, last_processed_zxid: tree.lastProcessedZxid,
+      server_state: server.mode, outstanding_requests: server.outstanding, avg_latency: latency.average, max_latency: latency.max, min_latency: latency.min,
+      num_alive_client_connections: server.connections().size, uptime: metrics.get('uptime'), auth_failed_count: statistics.authFailed,
+      non_mtlsremote_conn_count: 0, non_mtlslocal_conn_count: 0, provider_null: false,
+    },
+    client_response: size,
+    node_count: tree.nodeCount,
+  }
+}
+
+const table: readonly AdminCommand[] = [
+  {
+    names: ['configuration', 'conf', 'config'],
+    run: (server) => ({
+      client_port: server.port, data_dir: server.folders.dataDir, data_log_dir: server.folders.dataLogDir, tick_time: server.config.tickTime,
+      max_client_cnxns: server.config.maxClientCnxns, min_session_timeout: server.config.minSessionTimeout, max_session_timeout: server.config.maxSessionTimeout,
+      server_id: server.serverId, client_port_listen_backlog: server.config.clientPortListenBacklog,
+    }),
+  },
+  { names: ['connections', 'cons'], run: (server) => ({ connections: connectionList(server, true), secure_connections: [] }) },
+  {
+    names: ['connection_stat_reset', 'crst'],
+    run(server) {
+      for (const connection of server.connections()) connection.latency.reset()
+      return {}
+    },
+  },
+  {
+    names: ['dirs'],
+    async run(server) {
+      const { dataDir, dataLogDir } = await server.store.sizes()
+      return { datadir_size: dataDir, logdir_size: dataLogDir }
+    },
+  },
+  {
+    names: ['dump'],
+    run: (server) => ({
+      expiry_time_to_session_ids: Object.fromEntries(server.sessions.buckets().map(({ expiresAt, sessions }) => [String(expiresAt), sessions.map(({ id }) => id)])),
+      session_id_to_ephemeral_paths: Object.fromEntries([...server.tree.ephemerals()].map(([id, paths]) => [String(id), [...paths]])),
+    }),
+  },
+  { names: ['environment', 'env', 'envi'], run: (server) => Object.fromEntries(server.environment()) },
+  {
+    names: ['hash'],
+    run: ({ tree }) => ({ digests: tree.digestLog.map(({ zxid, digest }) => ({ zxid, digest, digest_version: digestVersion })) }),
+  },
+  { names: ['is_read_only', 'isro'], run: () => ({ read_only: false }) },
+  { names: ['leader', 'lead'], run: () => ({ is_leader: true, leader_id: 0, leader_ip: '' }) },
+  { names: ['monitor', 'mntr'], run: async (server) => Object.fromEntries(await server.metrics()) },
+  { names: ['ruok'], run: () => ({}) },
+  { names: ['server_stats', 'srvr'], run: serverStats },
+  {
+    names: ['stats', 'stat'],
+    run: async (server) => ({ ...(await serverStats(server)), connections: connectionList(server, false), secure_connections: [] }),
+  },
+  {
+    names: ['stat_reset', 'srst'],
+    run({ statistics }) {
+      statistics.reset()
+      return {}
+    },
+  },
+  {
+    names: ['watches', 'wchc'],
+    run: ({ tree }) => ({
+      session_id_to_watched_paths: Object.fromEntries([...tree.watches.data.byWatcher()].map(([watcher, paths]) => [hex((watcher as ClientConnection).sessionId), [...paths]])),
+    }),
+  },
+  {
+    names: ['watches_by_path', 'wchp'],
+    run: ({ tree }) => ({
+      path_to_session_ids: Object.fromEntries([...tree.watches.data.byPath()].map(([path, watchers]) => [path, watchers.map((watcher) => (watcher as ClientConnection).sessionId)])),
+    }),
+  },
+  {
+    names: ['watch_summary', 'wchs'],
+    run: ({ tree }) => ({ num_connections: tree.watches.data.watcherCount, num_paths: tree.watches.data.pathCount, num_total_watches: tree.watches.data.size }),
+  },
+]
+
+export const adminCommands: ReadonlyMap<string, AdminCommand> = new Map(table.flatMap((command) => command.names.map((name) => [name, command] as const)))
+export function commandNames(): readonly string[] {
+  return table.map(({ names }) => names[0]).sort()
+}

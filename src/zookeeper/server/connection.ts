@@ -1,0 +1,523 @@
+/**
+ * One client's connection: four-letter word or handshake, then requests in order. A read is answered at once unless a write of the
+ * same connection is still on its way; then it waits behind it, and the answers leave in the order of the requests.
+ */
+import type { Clock, Connection, Logger } from '../../host/host.ts'
+import { MalformedError, Reader } from '../../wire/reader.ts'
+import type { Writer } from '../../wire/writer.ts'
+import { encodeConnectResponse, readConnectRequest, type ConnectRequestMessage } from '../protocol/connect.ts'
+import { errorCode } from '../protocol/errors.ts'
+import { eventType, keeperState, op, permission, xid as xids } from '../protocol/op-codes.ts'
+import { AuthPacket, WatcherEvent, type Acl, type Id } from '../protocol/records.ts'
+import { digestOf, isAllowed, isSameSecret } from '../znodes/acl.ts'
+import { passwordOf, type Session, type Sessions } from '../znodes/sessions.ts'
+import type { Applied } from '../znodes/tree.ts'
+import type { ZooKeeperConfig } from './config.ts'
+import { FrameBuffer } from './frame-buffer.ts'
+import { strangerOf } from './greeting.ts'
+import { reads, writeNames, type Asker, type Read, type ReadContext } from './reads.ts'
+import { Latency, type Statistics } from './statistics.ts'
+import { writeReply } from './write-replies.ts'
+import type { Writes } from './writes.ts'
+
+/** What a connection needs of the server it belongs to. */
+export interface ConnectionOwner {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly config: ZooKeeperConfig
+  readonly adminPort: number | undefined
+  readonly sessions: Sessions
+  readonly writes: Writes
+  readonly reading: ReadContext
+  readonly statistics: Statistics
+  /** Requests in progress on all connections, and their bytes. */
+  readonly load: { requests: number; bytes: number }
+  /** Whether reading has to wait until more has been answered. */
+  readonly isOverloaded: boolean
+  /** The answer to a word, or undefined where these four bytes are none. */
+  fourLetterWord(word: string): Promise<string> | undefined
+  /** A writer for answers; the connection is flushed at the end of what is being done. */
+  writerFor(connection: ClientConnection): Writer
+  release(writer: Writer): void
+  flush(): void
+  /** It stopped reading because of `isOverloaded`: to be told when that is over. */
+  throttled(connection: ClientConnection): void
+  /** Its session is established: it replaces whoever had that session. */
+  established(connection: ClientConnection): void
+  closeOthers(sessionId: bigint, but: ClientConnection): void
+  closed(connection: ClientConnection): void
+  /** Its last byte is written: close the socket if the client does not. */
+  ending(socket: Connection): void
+  ended(socket: Connection): void
+}
+
+interface Queued {
+  readonly xid: number
+  readonly type: number
+  /** Undefined: a write. */
+  readonly read: Read | undefined
+  readonly reader: Reader
+  readonly receivedAt: number
+}
+
+const noPassword = Buffer.alloc(16)
+const zeroes = Buffer.alloc(0)
+/** A client that does not read what it is sent is cut off here. */
+const unsentMax = 256 * 1024 * 1024
+/** Answers beyond this leave before more requests are looked at. */
+const flushSize = 256 * 1024
+
+export class ClientConnection implements Asker {
+  readonly socket: Connection
+  readonly since: number
+  readonly latency = new Latency()
+  ids: Id[]
+  session: Session | undefined
+  received = 0
+  sent = 0
+  lastOperation = 'NA'
+  lastCxid = -1
+  lastZxid = 0n
+  lastResponseAt = 0
+  lastLatency = 0
+  #owner: ConnectionOwner
+  #state: 'greeting' | 'connecting' | 'open' | 'closing' | 'closed' = 'greeting'
+  #input = new FrameBuffer()
+  #queue: Queued[] = []
+  #queueAt = 0
+  #writer: Writer | undefined
+  #isSlow = false
+  #isThrottled = false
+  #now: number
+
+  constructor(owner: ConnectionOwner, socket: Connection) {
+    this.#owner = owner
+    this.socket = socket
+    this.since = owner.clock.now()
+    this.#now = owner.clock.monotonic()
+    this.ids = [{ scheme: 'ip', id: socket.remoteAddress }]
+    socket.onData((chunk) => this.#received(chunk))
+    socket.onDrain(() => this.#drained())
+    socket.onClose(() => {
+      this.#gone()
+      owner.ended(socket)
+    })
+  }
+
+  get sessionId(): bigint {
+    return this.session?.id ?? 0n
+  }
+  get isOpen(): boolean {
+    return this.#state === 'open' || this.#state === 'connecting'
+  }
+  get isGreeting(): boolean {
+    return this.#state === 'greeting'
+  }
+  get outstanding(): number {
+    return this.#queue.length - this.#queueAt
+  }
+  get unsent(): number {
+    return this.#writer?.size ?? 0
+  }
+  /** Java's interest ops, as `cons` shows them: 1 reads, 4 has something to write. */
+  get interest(): number {
+    return (this.#isBlocked ? 0 : 1) | (this.socket.bufferedSize > 0 ? 4 : 0)
+  }
+
+  // ---- receiving
+
+  get #isBlocked(): boolean {
+    return this.#isSlow || this.#isThrottled || this.#state === 'connecting'
+  }
+  #received(chunk: Buffer): void {
+    if (this.#state === 'closing' || this.#state === 'closed') return
+    this.#owner.statistics.bytesReceived += chunk.length
+    this.#input.push(chunk)
+    this.#process()
+    this.#owner.flush()
+  }
+  /** Takes what is complete, as long as nothing blocks. */
+  #process(): void {
+    this.#now = this.#owner.clock.monotonic()
+    try {
+      if (this.#state === 'greeting' && !this.#greet()) return
+      while (this.#state === 'open' && !this.#isBlocked) {
+        const size = this.#input.peekInt32()
+        if (size === undefined) return
+        if (size < 0 || size > this.#owner.config.requestSizeMax) return this.#refuseSize(size)
+        if (this.#input.size < 4 + size) return
+        this.#input.take(4)
+        this.#request(this.#input.take(size) as Buffer)
+        if (this.#writer && this.#writer.size > flushSize) this.flush()
+      }
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error
+      this.#owner.statistics.malformed++
+      this.#owner.logger.warn('a malformed request; the connection is closed', { address: this.#address, cause: error })
+      this.destroy()
+    }
+  }
+  get #address(): string {
+    return `${this.socket.remoteAddress}:${this.socket.remotePort}`
+  }
+  #refuseSize(size: number): void {
+    this.#owner.statistics.malformed++
+    this.#owner.logger.warn('a request of impossible size; the connection is closed', {
+      address: this.#address, size, largest: this.#owner.config.requestSizeMax, session: this.session && hex(this.session.id),
+      advice: size > 0 ? 'if it was meant, raise jute.maxbuffer here and in the client' : undefined,
+    })
+    this.destroy()
+  }
+
+  /** A four-letter word, a handshake or somebody lost. False: wait for more bytes, or it is over. */
+  #greet(): boolean {
+    const head = this.#input.peek(4)
+    if (!head) return false
+    const answer = this.#owner.fourLetterWord(head.toString('latin1'))
+    if (answer !== undefined) {
+      this.#input.clear()
+      this.#state = 'closing'
+      void this.#say(answer)
+      return false
+    }
+    const size = head.readInt32BE(0)
+    const isPossible = size >= 0 && size <= this.#owner.config.requestSizeMax
+    // Of a possible frame four more bytes are needed to tell Kafka's from ours.
+    if (isPossible && this.#input.size < 8) return false
+    const stranger = strangerOf(this.#input.peek(Math.min(8, this.#input.size)) as Buffer, this.#owner.adminPort)
+    if (stranger) {
+      this.#owner.logger.warn('not a ZooKeeper client; the connection is closed', { address: this.#address, found: stranger.what })
+      this.#input.clear()
+      this.#state = 'closing'
+      if (stranger.answer !== undefined) this.socket.write([Buffer.from(stranger.answer)])
+      this.#end()
+      return false
+    }
+    if (!isPossible) {
+      this.#refuseSize(size)
+      return false
+    }
+    if (this.#input.size < 4 + size) return false
+    this.#input.take(4)
+    this.#connect(readConnectRequest(new Reader(this.#input.take(size) as Buffer)))
+    return this.#stateIsOpen
+  }
+  get #stateIsOpen(): boolean {
+    return this.#state === 'open'
+  }
+  async #say(answer: Promise<string>): Promise<void> {
+    let text: string
+    try {
+      text = await answer
+    } catch (cause) {
+      this.#owner.logger.error('a four-letter word failed', { cause })
+      text = ''
+    }
+    if (text !== '') this.socket.write([Buffer.from(text)])
+    this.#end()
+  }
+
+  // ---- handshake
+
+  #connect(request: ConnectRequestMessage): void {
+    const { config, sessions, statistics, logger } = this.#owner
+    statistics.connectionRequests++
+    const { lastProcessedZxid } = this.#owner.reading.tree
+    if (request.lastZxidSeen > lastProcessedZxid) {
+      logger.warn('a client has seen later transactions than this server; it has to try another one', {
+        address: this.#address, seen: hex(request.lastZxidSeen), here: hex(lastProcessedZxid),
+      })
+      this.destroy()
+      return
+    }
+    const timeoutMs = Math.min(Math.max(request.timeOut, config.minSessionTimeout), config.maxSessionTimeout)
+    if (request.sessionId !== 0n) {
+      statistics.revalidations++
+      const session = sessions.get(request.sessionId)
+      const isProved = request.passwd !== null && request.passwd.equals(passwordOf(request.sessionId))
+      if (!session || !isProved) return this.#refuseSession(request)
+      this.#owner.closeOthers(request.sessionId, this)
+      session.timeoutMs = timeoutMs
+      if (!sessions.touch(session, this.#now)) return this.#refuseSession(request)
+      this.#establish(session, request)
+      return
+    }
+    this.#state = 'connecting'
+    const session = sessions.add(sessions.newId(), timeoutMs, this.#now)
+    const body = Buffer.alloc(4)
+    body.writeInt32BE(timeoutMs)
+    this.#owner.writes.submit({ sessionId: session.id, cxid: 0, type: op.createSession, body, ids: this.ids }, () => {
+      sessions.touch(session, this.#owner.clock.monotonic())
+      if (this.#state !== 'connecting') return
+      this.#establish(session, request)
+      this.#process()
+    })
+  }
+  #establish(session: Session, request: ConnectRequestMessage): void {
+    this.session = session
+    this.#state = 'open'
+    this.lastOperation = 'SESS'
+    this.#owner.established(this)
+    this.#sendRaw(encodeConnectResponse({
+      protocolVersion: 0, timeOut: session.timeoutMs, sessionId: session.id, passwd: passwordOf(session.id), readOnly: request.readOnly === undefined ? undefined : false,
+    }))
+  }
+  /** The client takes a timeout of zero for: your session has expired. */
+  #refuseSession(request: ConnectRequestMessage): void {
+    this.#owner.statistics.staleSessionsExpired++
+    this.#sendRaw(encodeConnectResponse({ protocolVersion: 0, timeOut: 0, sessionId: 0n, passwd: noPassword, readOnly: request.readOnly === undefined ? undefined : false }))
+    this.finish()
+  }
+
+  // ---- requests
+
+  #request(frame: Buffer): void {
+    const owner = this.#owner
+    const reader = new Reader(frame)
+    const xid = reader.int32()
+    const type = reader.int32()
+    owner.statistics.received++
+    this.received++
+    if (type === op.auth) return this.#authenticate(xid, reader)
+    if (type === op.sasl) {
+      owner.statistics.authFailed++
+      owner.logger.warn('a client wants to authenticate by SASL, which is not available yet', { address: this.#address })
+      this.#reply(xid, 0n, errorCode.authFailed)
+      return this.finish()
+    }
+    const session = this.session as Session
+    const { enforcedSchemes } = owner.config
+    if (enforcedSchemes && !this.ids.some(({ scheme }) => enforcedSchemes.includes(scheme))) {
+      this.#reply(xid, 0n, errorCode.sessionClosedRequireSaslAuth)
+      return this.finish()
+    }
+    // Whose session is ending is not answered any more.
+    if (!owner.sessions.touch(session, this.#now)) return
+    const read = reads.get(type)
+    if (read) {
+      this.lastOperation = read.name
+      if (this.#queueAt === this.#queue.length) this.#answerRead(xid, type, read.read, reader, this.#now, this.#now)
+      else this.#enqueue({ xid, type, read: read.read, reader, receivedAt: this.#now })
+      return
+    }
+    const name = writeNames.get(type)
+    if (name === undefined) {
+      // A check outside a multi, a deletion of a container, which servers alone may ask for, or a number without a meaning.
+      const unimplemented: Read = () => errorCode.unimplemented
+      if (this.#queueAt === this.#queue.length) this.#answerRead(xid, -1, unimplemented, reader, this.#now, this.#now)
+      else this.#enqueue({ xid, type: -1, read: unimplemented, reader, receivedAt: this.#now })
+      if (this.#state === 'open') this.#state = 'closing'
+      return
+    }
+    this.lastOperation = name
+    const queued: Queued = { xid, type, read: undefined, reader, receivedAt: this.#now }
+    this.#enqueue(queued)
+    const body = type === op.closeSession ? zeroes : frame.subarray(8)
+    owner.writes.submit({ sessionId: session.id, cxid: xid, type, body, ids: this.ids }, (applied, { header }) => this.#applied(queued, applied, header.zxid))
+    if (type === op.closeSession) session.closing = true
+  }
+  #enqueue(queued: Queued): void {
+    const { load } = this.#owner
+    this.#queue.push(queued)
+    load.requests++
+    load.bytes += queued.reader.end
+    if (!this.#owner.isOverloaded) return
+    this.#isThrottled = true
+    this.#owner.statistics.throttleWaits++
+    this.socket.pause()
+    this.#owner.throttled(this)
+  }
+  #dequeue(): Queued {
+    const { load } = this.#owner
+    const queued = this.#queue[this.#queueAt++]
+    load.requests--
+    load.bytes -= queued.reader.end
+    if (this.#queueAt === this.#queue.length) {
+      this.#queue = []
+      this.#queueAt = 0
+    }
+    return queued
+  }
+  /** A write of ours has been applied: it is the head of the queue, and reads behind it may now be answered. */
+  #applied(queued: Queued, applied: Applied, zxid: bigint): void {
+    if (queued.type === op.closeSession) this.#owner.sessions.remove(this.sessionId)
+    if (this.#state === 'closed') return
+    this.#dequeue()
+    const now = this.#owner.clock.monotonic()
+    this.#answer(queued.xid, zxid, queued, now, (writer) => writeReply(writer, applied))
+    this.#owner.statistics.updateLatency.add(now - queued.receivedAt)
+    if (queued.type === op.closeSession) return this.finish()
+    while (this.#queueAt < this.#queue.length && this.#queue[this.#queueAt].read) {
+      const next = this.#dequeue()
+      this.#answerRead(next.xid, next.type, next.read as Read, next.reader, next.receivedAt, now)
+    }
+  }
+  #answerRead(xid: number, type: number, read: Read, reader: Reader, receivedAt: number, now: number): void {
+    const { reading, statistics } = this.#owner
+    // An unknown operation is answered with zxid −1, and ends the connection.
+    const zxid = type === -1 ? -1n : reading.tree.lastProcessedZxid
+    this.#answer(xid, zxid, { xid, receivedAt }, now, (writer) => {
+      try {
+        return read(reading, this, reader, writer)
+      } catch (error) {
+        if (error instanceof MalformedError) return errorCode.marshallingError
+        throw error
+      }
+    })
+    statistics.readLatency.add(now - receivedAt)
+    if (type === -1) this.finish()
+  }
+  #answer(xid: number, zxid: bigint, { receivedAt }: { xid: number; receivedAt: number }, now: number, body: (writer: Writer) => number): void {
+    const { statistics } = this.#owner
+    this.#reply(xid, zxid, body)
+    const ms = now - receivedAt
+    statistics.latency.add(ms)
+    this.latency.add(ms)
+    this.lastLatency = ms
+    this.lastResponseAt = now
+    if (xid !== xids.ping) this.lastCxid = xid
+    this.lastZxid = zxid
+  }
+  #reply(xid: number, zxid: bigint, body: number | ((writer: Writer) => number)): void {
+    const writer = (this.#writer ??= this.#owner.writerFor(this))
+    const at = writer.size
+    writer.int32(0)
+    writer.int32(xid)
+    writer.bigint64(zxid)
+    writer.int32(0)
+    const err = typeof body === 'number' ? body : body(writer)
+    if (err !== 0) writer.patchInt32(at + 16, err)
+    const size = writer.size - at - 4
+    writer.patchInt32(at, size)
+    this.sent++
+    this.#owner.statistics.sent++
+    this.#owner.statistics.responseSize.add(size)
+  }
+  #sendRaw(message: Buffer): void {
+    const writer = (this.#writer ??= this.#owner.writerFor(this))
+    writer.int32(message.length)
+    writer.raw(message)
+    this.sent++
+    this.#owner.statistics.sent++
+  }
+
+  #authenticate(xid: number, reader: Reader): void {
+    const { scheme, auth } = AuthPacket.read(reader)
+    const text = auth?.toString('utf8') ?? ''
+    if (scheme === 'digest' && text !== '') {
+      const id = digestOf(text)
+      const { superDigest } = this.#owner.config
+      if (superDigest !== '' && isSameSecret(id, superDigest)) this.#addId({ scheme: 'super', id: '' })
+      this.#addId({ scheme: 'digest', id })
+    } else if (scheme !== 'ip') {
+      this.#owner.statistics.authFailed++
+      this.#owner.logger.warn('authentication failed; the connection is closed', { address: this.#address, scheme, found: scheme === 'digest' ? 'no user:password' : 'a scheme this server does not have' })
+      this.#reply(xid, 0n, errorCode.authFailed)
+      return this.finish()
+    }
+    this.#reply(xid, 0n, 0)
+  }
+  #addId(id: Id): void {
+    // A new list: writes that are on their way keep the one they came with.
+    if (!this.ids.some((known) => known.scheme === id.scheme && known.id === id.id)) this.ids = [...this.ids, id]
+  }
+
+  // ---- watches
+
+  notify(type: number, path: string, zxid: bigint, acl: readonly Acl[]): void {
+    const { reading } = this.#owner
+    if (!reading.skipACL && !isAllowed(acl, permission.read, this.ids, reading.schemes)) return
+    this.sendEvent(type, path, zxid)
+  }
+  sendEvent(type: number, path: string, zxid: bigint): void {
+    if (this.#state !== 'open') return
+    const { watchEvents } = this.#owner.statistics
+    if (type === eventType.nodeCreated) watchEvents.created++
+    else if (type === eventType.nodeDeleted) watchEvents.deleted++
+    else if (type === eventType.nodeDataChanged) watchEvents.changed++
+    else watchEvents.children++
+    this.#reply(xids.notification, zxid, (writer) => {
+      WatcherEvent.write(writer, { type, state: keeperState.syncConnected, path })
+      return 0
+    })
+  }
+
+  // ---- sending
+
+  /** Sends what has been written. */
+  flush(): void {
+    const writer = this.#writer
+    if (!writer) return
+    this.#writer = undefined
+    this.#owner.statistics.responseBytes += writer.size
+    const pieces = writer.finish()
+    this.#owner.release(writer)
+    if (this.#state === 'closed' || pieces.length === 0) return
+    if (!this.socket.write(pieces) && !this.#isSlow) {
+      this.#isSlow = true
+      this.socket.pause()
+    }
+    if (this.socket.bufferedSize > unsentMax) {
+      this.#owner.logger.warn('a client does not read what it is sent; the connection is closed', { address: this.#address, unsent: this.socket.bufferedSize })
+      this.destroy()
+    }
+  }
+  #drained(): void {
+    if (!this.#isSlow) return
+    this.#isSlow = false
+    this.#resume()
+  }
+  /** The server has worked off enough. */
+  relieved(): void {
+    if (!this.#isThrottled) return
+    this.#isThrottled = false
+    this.#resume()
+  }
+  #resume(): void {
+    if (this.#isSlow || this.#isThrottled || this.#state === 'closed') return
+    this.socket.resume()
+    this.#process()
+    this.#owner.flush()
+  }
+
+  // ---- ending
+
+  /** Sends what has been written, then closes. */
+  finish(): void {
+    if (this.#state === 'closed') return
+    this.flush()
+    this.#end()
+    this.#gone()
+  }
+  #end(): void {
+    this.#owner.ending(this.socket)
+    this.socket.end()
+  }
+  destroy(): void {
+    if (this.#state === 'closed') return
+    this.socket.destroy()
+    this.#gone()
+  }
+  #gone(): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    const { load } = this.#owner
+    while (this.#queueAt < this.#queue.length) {
+      load.requests--
+      load.bytes -= this.#queue[this.#queueAt++].reader.end
+    }
+    this.#queue = []
+    this.#queueAt = 0
+    this.#input.clear()
+    if (this.#writer) {
+      this.#writer.finish()
+      this.#owner.release(this.#writer)
+      this.#writer = undefined
+    }
+    this.#owner.closed(this)
+  }
+}
+
+export function hex(id: bigint): string {
+  return `0x${BigInt.asUintN(64, id).toString(16)}`
+}

@@ -1,0 +1,57 @@
+/** What `mntr` and the AdminServer's `monitor` report, by Apache's names (reference §2.4, §2.6). */
+import type { Latency } from './statistics.ts'
+import type { ServerFacts } from './facts.ts'
+
+export async function metricsOf(server: ServerFacts, uptimeMs: number): Promise<Map<string, number | string>> {
+  const { statistics, tree, store } = server
+  const { watches } = tree
+  const { responseSize, latency } = statistics
+  const metrics = new Map<string, number | string>([
+    ['version', server.version],
+    ['server_state', server.mode],
+    ['avg_latency', latency.average],
+    ['max_latency', latency.max],
+    ['min_latency', latency.min],
+    ['packets_received', statistics.received],
+    ['packets_sent', statistics.sent],
+    ['num_alive_connections', server.connections().size],
+    ['outstanding_requests', server.outstanding],
+    ['uptime', Math.floor(uptimeMs)],
+    ['znode_count', tree.nodeCount],
+    ['watch_count', watches.data.size + watches.children.size],
+    ['ephemerals_count', tree.ephemeralCount],
+    ['approximate_data_size', tree.approximateDataSize],
+    ['global_sessions', tree.sessions.size],
+    ['local_sessions', 0],
+    ['last_client_response_size', responseSize.count === 0 ? -1 : responseSize.last],
+    ['max_client_response_size', responseSize.count === 0 ? -1 : responseSize.max],
+    ['min_client_response_size', responseSize.count === 0 ? -1 : responseSize.min],
+    ['auth_failed_count', statistics.authFailed],
+    ['connection_request_count', statistics.connectionRequests],
+    ['connection_rejected', statistics.connectionsRejected],
+    ['connection_drop_count', statistics.connectionDrops],
+    ['connection_revalidate_count', statistics.revalidations],
+    ['sessionless_connections_expired', statistics.sessionlessExpired],
+    ['stale_sessions_expired', statistics.staleSessionsExpired],
+    ['bytes_received_count', statistics.bytesReceived],
+    ['response_bytes', statistics.responseBytes],
+    ['commit_count', statistics.commits],
+    ['malformed_requests_count', statistics.malformed],
+    ['request_throttle_wait_count', statistics.throttleWaits],
+    ['node_created_watch_count', statistics.watchEvents.created],
+    ['node_deleted_watch_count', statistics.watchEvents.deleted],
+    ['node_changed_watch_count', statistics.watchEvents.changed],
+    ['node_children_watch_count', statistics.watchEvents.children],
+  ])
+  summary(metrics, 'readlatency', statistics.readLatency)
+  summary(metrics, 'updatelatency', statistics.updateLatency)
+  for (const [name, value] of Object.entries(store.metrics())) metrics.set(name, value)
+  return Promise.resolve(metrics)
+}
+function summary(metrics: Map<string, number | string>, name: string, { average, min, max, count, total }: Latency): void {
+  metrics.set(`avg_${name}`, average)
+  metrics.set(`min_${name}`, min)
+  metrics.set(`max_${name}`, max)
+  metrics.set(`cnt_${name}`, count)
+  metrics.set(`sum_${name}`, total)
+}

@@ -1,0 +1,338 @@
+/** A standalone ZooKeeper server: storage, tree, sessions, connections, four-letter words and the AdminServer, put together. */
+import type { Connection, Host, ListenerSocket, Timer } from '../../host/host.ts'
+import type { Writer } from '../../wire/writer.ts'
+import { Writer as BytesWriter } from '../../wire/writer.ts'
+import { op } from '../protocol/op-codes.ts'
+import { DeleteContainerRequest } from '../protocol/records.ts'
+import { openStore } from '../storage/store.ts'
+import { builtInSchemes } from '../znodes/acl.ts'
+import { Preparation } from '../znodes/prepare.ts'
+import { firstSessionId, Sessions } from '../znodes/sessions.ts'
+import type { TransactionStore } from '../znodes/store.ts'
+import { ZnodeTree } from '../znodes/tree.ts'
+import { AdminServer } from './admin.ts'
+import type { ZooKeeperConfig } from './config.ts'
+import { ClientConnection, hex, type ConnectionOwner } from './connection.ts'
+import { environmentOf } from './environment.ts'
+import type { ServerFacts } from './facts.ts'
+import { answerWord } from './four-letter-words.ts'
+import { metricsOf } from './metrics.ts'
+import type { ReadContext } from './reads.ts'
+import { reapable, startReaper } from './reaper.ts'
+import { Statistics } from './statistics.ts'
+import { Writes } from './writes.ts'
+import { versionText } from './version.ts'
+
+export interface ServerOptions {
+  /** Default: files in the configured folders. */
+  readonly openStore?: (tree: ZnodeTree) => Promise<TransactionStore>
+  /** Called once when the server cannot go on (the log cannot be written): it has closed its clients and wants to be stopped. */
+  readonly onFailure?: (error: unknown) => void
+}
+
+const noIds = Buffer.alloc(0)
+/** Writers kept for the next turn; a burst's others are left to the garbage collector. */
+const writersKept = 64
+const standaloneServerId = 1
+/** How long a client has to close its side. */
+const endingMs = 200
+
+export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
+  readonly config: ZooKeeperConfig
+  readonly version = versionText
+  readonly mode = 'standalone'
+  readonly serverId = 0
+  readonly clock: Host['clock']
+  readonly logger: Host['logger']
+  readonly tree: ZnodeTree
+  readonly sessions: Sessions
+  readonly store: TransactionStore
+  readonly writes: Writes
+  readonly reading: ReadContext
+  readonly statistics = new Statistics()
+  readonly load = { requests: 0, bytes: 0 }
+  readonly #host: Host
+  readonly #options: ServerOptions
+  readonly #preparation: Preparation
+  readonly #connections = new Set<ClientConnection>()
+  readonly #bySession = new Map<bigint, ClientConnection>()
+  readonly #byAddress = new Map<string, number>()
+  readonly #startedAt: number
+  #throttled: ClientConnection[] = []
+  #dirty: ClientConnection[] = []
+  #writers: Writer[] = []
+  /** Sockets whose last byte is written and whose other side has not closed yet. */
+  readonly #ending = new Map<Connection, Timer>()
+  #listener: ListenerSocket | undefined
+  #admin: AdminServer | undefined
+  #tick: Timer | undefined
+  #sweep: Timer | undefined
+  #stopReaper: (() => void) | undefined
+  #stopped: Promise<void> | undefined
+  #isStopping = false
+
+  /** Opens the folders, restores what they hold and listens. Rejects with a message that says what to do. */
+  static async start(host: Host, config: ZooKeeperConfig, options: ServerOptions = {}): Promise<ZooKeeperServer> {
+    const tree = new ZnodeTree({ extendedTypes: config.extendedTypes, emulate353: config.emulate353 })
+    const logging: Host = { ...host, logger: host.logger.named('zookeeper') }
+    const store = await (options.openStore?.(tree) ?? openStore(logging, config.store, tree))
+    const server = new ZooKeeperServer(logging, config, tree, store, options)
+    try {
+      await server.#begin()
+    } catch (error) {
+      await server.stop()
+      throw error
+    }
+    return server
+  }
+
+  private constructor(host: Host, config: ZooKeeperConfig, tree: ZnodeTree, store: TransactionStore, options: ServerOptions) {
+    this.config = config
+    this.clock = host.clock
+    this.logger = host.logger
+    this.tree = tree
+    this.store = store
+    this.#host = host
+    this.#options = options
+    this.#startedAt = host.clock.monotonic()
+    // The seed is the wall clock: monotonic ones begin anew with the machine, and ids must never repeat on one folder.
+    this.sessions = new Sessions({ tickMs: config.tickTime, firstId: firstSessionId(standaloneServerId, host.clock.now()) })
+    this.#preparation = new Preparation(tree, {
+      schemes: builtInSchemes, skipACL: config.skipACL, enforceQuota: config.enforceQuota, digests: config.digestEnabled,
+      reconfigEnabled: config.reconfigEnabled, closeSessionPaths: config.closeSessionPaths,
+    })
+    this.reading = { tree, schemes: builtInSchemes, skipACL: config.skipACL }
+    this.writes = new Writes({
+      clock: host.clock, timers: host.timers, tree, preparation: this.#preparation, store,
+      onBatch: (count) => this.#batchDone(count),
+      onFailure: (error) => this.#failed(error),
+    })
+  }
+
+  /** The port that clients connect to. */
+  get port(): number {
+    return this.#listener?.port ?? 0
+  }
+  /** The AdminServer's port; undefined where it is off. */
+  get adminPort(): number | undefined {
+    return this.#admin?.port
+  }
+  get outstanding(): number {
+    return this.load.requests
+  }
+  get folders(): { dataDir: string; dataLogDir: string } {
+    const { dataDir, dataLogDir } = this.config.store
+    return { dataDir: `${dataDir}/version-2`, dataLogDir: `${dataLogDir ?? dataDir}/version-2` }
+  }
+  connections(): ReadonlySet<ClientConnection> {
+    return this.#connections
+  }
+  metrics(): Promise<Map<string, number | string>> {
+    return metricsOf(this, this.clock.monotonic() - this.#startedAt)
+  }
+  environment(): Map<string, string> {
+    return environmentOf(this.version, this.#host.network.hostName())
+  }
+  dateAt(monotonic: number | undefined): string {
+    return javaDate(this.clock.now() + (monotonic === undefined ? 0 : monotonic - this.clock.monotonic()))
+  }
+
+  async #begin(): Promise<void> {
+    const { config, clock, tree, sessions } = this
+    const now = clock.monotonic()
+    for (const [id, timeoutMs] of tree.sessions) sessions.add(id, timeoutMs, now)
+    // Whoever owns ephemerals without a session is dead: they go as they would have gone at its end.
+    for (const id of tree.ephemerals().keys()) if (!tree.sessions.has(id)) this.#endSession(id)
+    await this.writes.drained()
+    const { clientPortAddress: host, clientPort: port, clientPortListenBacklog: backlog } = config
+    try {
+      this.#listener = await this.#host.network.listen({ host, port, ...(backlog > 0 && { backlog }) }, (socket) => this.#accept(socket))
+    } catch (cause) {
+      throw listenError('clientPort', host, port, cause)
+    }
+    if (config.admin.enabled) {
+      try {
+        this.#admin = await AdminServer.start(this.#host, config.admin, this)
+      } catch (cause) {
+        throw listenError('admin.serverPort', config.admin.address, config.admin.port, cause, 'or set admin.enableServer=false')
+      }
+    }
+    this.#armTick()
+    this.#sweep = this.#host.timers.every(1000, () => this.#closeSilent())
+    this.#stopReaper = startReaper(this.#host.timers, config.containers, () => reapable(tree, clock.now(), config.containers.neverUsedMs), (path) => {
+      this.writes.submit({ sessionId: 0n, cxid: 0, type: op.deleteContainer, body: DeleteContainerRequest.encode({ path }), ids: [] })
+    })
+    this.logger.info('ZooKeeper listens', { port: this.port, address: host ?? 'all', admin: this.adminPort, dataDir: config.store.dataDir, zxid: hex(tree.lastProcessedZxid), znodes: tree.nodeCount, sessions: sessions.size })
+  }
+
+  /** Answers what is on its way, closes clients, files and ports. Sessions stay: their clients may come back to the next server. */
+  stop(): Promise<void> {
+    return (this.#stopped ??= this.#stop())
+  }
+  async #stop(): Promise<void> {
+    this.#isStopping = true
+    this.#tick?.cancel()
+    this.#sweep?.cancel()
+    this.#stopReaper?.()
+    await Promise.all([this.#listener?.close(), this.#admin?.close(), this.#closeClients()])
+    await this.store.close()
+  }
+  async #closeClients(): Promise<void> {
+    await this.writes.drained()
+    for (const connection of this.#connections) connection.finish()
+    for (let waited = 0; this.#ending.size > 0 && waited < endingMs; waited += 5) await this.#host.timers.sleep(5)
+    for (const socket of this.#ending.keys()) socket.destroy()
+  }
+
+  // ---- connections
+
+  #accept(socket: Connection): void {
+    const { config, statistics } = this
+    const address = socket.remoteAddress
+    const fromThere = this.#byAddress.get(address) ?? 0
+    const isTooMany = config.maxClientCnxns > 0 && fromThere >= config.maxClientCnxns
+    if (this.#isStopping || isTooMany || (config.maxCnxns > 0 && this.#connections.size >= config.maxCnxns)) {
+      statistics.connectionsRejected++
+      if (!this.#isStopping) this.logger.warn('too many connections', isTooMany ? { address, maxClientCnxns: config.maxClientCnxns } : { address, maxCnxns: config.maxCnxns })
+      socket.onClose(() => {})
+      socket.destroy()
+      return
+    }
+    this.#byAddress.set(address, fromThere + 1)
+    this.#connections.add(new ClientConnection(this, socket))
+  }
+  established(connection: ClientConnection): void {
+    this.#bySession.set(connection.sessionId, connection)
+  }
+  closeOthers(sessionId: bigint, but: ClientConnection): void {
+    const other = this.#bySession.get(sessionId)
+    if (other && other !== but) other.destroy()
+  }
+  closed(connection: ClientConnection): void {
+    if (!this.#connections.delete(connection)) return
+    this.statistics.connectionDrops++
+    if (this.#bySession.get(connection.sessionId) === connection) this.#bySession.delete(connection.sessionId)
+    this.tree.watches.removeWatcher(connection)
+    const address = connection.socket.remoteAddress
+    const left = (this.#byAddress.get(address) ?? 1) - 1
+    if (left > 0) this.#byAddress.set(address, left)
+    else this.#byAddress.delete(address)
+    // What it had in progress may have been what the others were waiting for.
+    if (this.#throttled.length > 0) this.#host.timers.endOfTurn(() => this.#relieve())
+  }
+  /** A client that has been told to go and does not is not waited for. */
+  ending(socket: Connection): void {
+    this.#ending.set(socket, this.#host.timers.set(endingMs, () => {
+      this.#ending.delete(socket)
+      socket.destroy()
+    }))
+  }
+  ended(socket: Connection): void {
+    this.#ending.get(socket)?.cancel()
+    this.#ending.delete(socket)
+  }
+  fourLetterWord(word: string): Promise<string> | undefined {
+    return answerWord(word, this)
+  }
+  /** Those who connected and never said a word. */
+  #closeSilent(): void {
+    const before = this.clock.now() - this.config.sessionlessTimeout
+    for (const connection of this.#connections) {
+      if (!connection.isGreeting || connection.since > before) continue
+      this.statistics.sessionlessExpired++
+      connection.destroy()
+    }
+  }
+
+  // ---- load
+
+  get isOverloaded(): boolean {
+    return this.load.requests > this.config.globalOutstandingLimit || this.load.bytes > this.config.requestBytesMax
+  }
+  throttled(connection: ClientConnection): void {
+    this.#throttled.push(connection)
+  }
+  #relieve(): void {
+    while (this.#throttled.length > 0 && !this.isOverloaded) this.#throttled.shift()?.relieved()
+  }
+
+  // ---- sending
+
+  writerFor(connection: ClientConnection): Writer {
+    this.#dirty.push(connection)
+    return this.#writers.pop() ?? new BytesWriter(4096)
+  }
+  release(writer: Writer): void {
+    if (this.#writers.length < writersKept) this.#writers.push(writer)
+  }
+  flush(): void {
+    while (this.#dirty.length > 0) {
+      const dirty = this.#dirty
+      this.#dirty = []
+      for (const connection of dirty) connection.flush()
+    }
+  }
+  #batchDone(count: number): void {
+    this.statistics.commits += count
+    this.flush()
+    this.#relieve()
+  }
+
+  // ---- sessions
+
+  /** Ticks begin at multiples of tickTime, as buckets end there. */
+  #armTick(): void {
+    const { tickTime } = this.config
+    const now = this.clock.monotonic()
+    this.#tick = this.#host.timers.set(tickTime - (now % tickTime), () => {
+      for (const { id, timeoutMs } of this.sessions.expire(this.clock.monotonic())) {
+        this.logger.info('session expired', { session: hex(id), timeoutMs })
+        this.#endSession(id)
+      }
+      if (!this.#isStopping) this.#armTick()
+    })
+  }
+  #endSession(id: bigint): void {
+    this.writes.submit({ sessionId: id, cxid: 0, type: op.closeSession, body: noIds, ids: [] }, () => {
+      this.sessions.remove(id)
+      this.#bySession.get(id)?.finish()
+    })
+  }
+
+  #failed(error: unknown): void {
+    this.logger.error('the transaction log cannot be written: nothing is acknowledged any more, and the server stops serving', { cause: error })
+    this.#isStopping = true
+    for (const connection of this.#connections) connection.destroy()
+    void this.#listener?.close()
+    this.#options.onFailure?.(error)
+  }
+}
+
+function listenError(key: string, host: string | undefined, port: number, cause: unknown, otherwise = ''): Error {
+  const { code } = cause as NodeJS.ErrnoException
+  const at = `${host ?? '*'}:${port}`
+  const found = code === 'EADDRINUSE' ? 'another process listens there' : code === 'EACCES' ? 'the system does not allow it' : code === 'EADDRNOTAVAIL' ? 'this machine does not have that address' : (cause as Error).message
+  return new Error(`cannot listen on ${at} (${key}): ${found}. Stop that process, choose another ${key}${otherwise ? ` ${otherwise}` : ''}`, { cause })
+}
+
+const days = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+/** `Fri Nov 20 04:20:11 UTC 2026`; always in UTC. */
+function javaDate(ms: number): string {
+  const seconds = Math.floor(ms / 1000)
+  const inDay = seconds - Math.floor(seconds / 86_400) * 86_400
+  const two = (value: number): string => String(value).padStart(2, '0')
+  const { year, month, day, weekday } = civil(Math.floor(seconds / 86_400))
+  return `${days[weekday]} ${months[month]} ${two(day)} ${two(Math.floor(inDay / 3600))}:${two(Math.floor(inDay / 60) % 60)}:${two(inDay % 60)} UTC ${year}`
+}
+/** Days since 1970 as a date of the Gregorian calendar (era arithmetic, without the host's Date). */
+function civil(days1970: number): { year: number; month: number; day: number; weekday: number } {
+  const shifted = days1970 + 719_468
+  const era = Math.floor(shifted / 146_097)
+  const inEra = shifted - era * 146_097
+  const yearOfEra = Math.floor((inEra - Math.floor(inEra / 1460) + Math.floor(inEra / 36_524) - Math.floor(inEra / 146_096)) / 365)
+  const dayOfYear = inEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100))
+  const march = Math.floor((5 * dayOfYear + 2) / 153)
+  const month = (march + 2) % 12
+  return { year: yearOfEra + era * 400 + (month < 2 ? 1 : 0), month, day: dayOfYear - Math.floor((153 * march + 2) / 5) + 1, weekday: (((days1970 + 4) % 7) + 7) % 7 }
+}
