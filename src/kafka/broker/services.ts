@@ -10,6 +10,7 @@ import type { Api } from '../protocol/api.ts'
 import type { ReplicaManager } from '../replication/replica-manager.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
 import type { ProducerIds } from './producer-ids.ts'
+import type { TopicAdmin } from './topic-admin.ts'
 
 export interface BrokerServices {
   readonly host: Host
@@ -28,17 +29,9 @@ export interface BrokerServices {
   readonly groups: GroupCoordinator
   readonly fetchSessions: FetchSessions
   readonly producerIds: ProducerIds
-  readonly topics: TopicCreation
+  readonly topics: TopicAdmin
   /** `fetch.max.bytes` */
   readonly fetchMaxBytes: number
   /** Version of the znode `/feature`, −1 when there is none. */
   featureEpoch(): number
-}
-
-export interface TopicCreation {
-  /**
-   * For each topic that does not exist: makes it when that is `allowed` by the request and by `auto.create.topics.enable` (internal ones
-   * always), and says what Metadata would: LEADER_NOT_AVAILABLE when it was made (its leaders are on the way), else why not.
-   */
-  autoCreate(names: readonly string[], options: { allowed: boolean }): Promise<Map<string, number>>
 }

@@ -1,15 +1,22 @@
 /** Every API this broker serves, by key: dispatch, the ApiVersions answer, docs/apis.md and the conformance tests read this table. */
 import type { Handler } from '../handler.ts'
+import { alterConfigs } from './alter-configs.ts'
 import { apiVersions } from './api-versions.ts'
+import { createPartitions } from './create-partitions.ts'
+import { createTopics } from './create-topics.ts'
 import { deleteGroups } from './delete-groups.ts'
 import { deleteRecords } from './delete-records.ts'
+import { deleteTopics } from './delete-topics.ts'
 import { describeCluster } from './describe-cluster.ts'
+import { describeConfigs } from './describe-configs.ts'
 import { describeGroups } from './describe-groups.ts'
 import { describeLogDirs } from './describe-log-dirs.ts'
 import { describeProducers } from './describe-producers.ts'
+import { electLeaders } from './elect-leaders.ts'
 import { fetch } from './fetch.ts'
 import { findCoordinator } from './find-coordinator.ts'
 import { heartbeat } from './heartbeat.ts'
+import { incrementalAlterConfigs } from './incremental-alter-configs.ts'
 import { initProducerId } from './init-producer-id.ts'
 import { joinGroup } from './join-group.ts'
 import { leaveGroup } from './leave-group.ts'
@@ -38,11 +45,18 @@ export const handlers = [
   describeGroups,
   listGroups,
   apiVersions,
+  createTopics,
+  deleteTopics,
   deleteRecords,
   initProducerId,
   offsetForLeaderEpoch,
+  describeConfigs,
+  alterConfigs,
   describeLogDirs,
+  createPartitions,
   deleteGroups,
+  electLeaders,
+  incrementalAlterConfigs,
   offsetDelete,
   describeCluster,
   describeProducers,

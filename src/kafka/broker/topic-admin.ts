@@ -1,0 +1,255 @@
+/** Creates, expands and deletes topics, for admins and by themselves (reference §4.8). Writes the znodes; the controller does the rest. */
+import type { Host } from '../../host/host.ts'
+import type { BrokerSettings } from '../config/broker-settings.ts'
+import { checkTopicConfig } from '../config/topic-settings.ts'
+import type { Controller } from '../controller/controller.ts'
+import { NoControllerError, randomUuid, type KafkaZooKeeper } from '../metadata/kafka-zookeeper.ts'
+import type { MetadataCache } from '../metadata/metadata-cache.ts'
+import { assignmentFault, assignReplicas, type AssignableBroker } from '../metadata/replica-assignment.ts'
+import { clusterMetadataTopic, collides, topicNameFault } from '../metadata/topic-names.ts'
+import { assigned, isReassigning, type TopicAssignment } from '../metadata/topic-znode.ts'
+import { errors, type KafkaError } from '../protocol/errors.ts'
+import { internalTopics } from './internal-topics.ts'
+import { offsetsTopic } from './offsets-storage.ts'
+
+export interface Refusal {
+  readonly errorCode: number
+  /** For a person: what was asked, what was found, what to do. */
+  readonly message: string
+}
+export interface NewTopic {
+  readonly name: string
+  /** −1: the broker's defaults, or what `assignments` says. */
+  readonly partitions: number
+  readonly replicationFactor: number
+  /** Replicas by partition; empty: they are spread over the brokers. */
+  readonly assignments: readonly { readonly partitionIndex: number; readonly brokerIds: readonly number[] }[]
+  readonly configs: readonly { readonly name: string; readonly value: string | null }[]
+}
+export interface CreatedTopic {
+  readonly topicId: string
+  readonly partitions: number
+  readonly replicationFactor: number
+  readonly overrides: Readonly<Record<string, string>>
+}
+export interface MorePartitions {
+  readonly name: string
+  /** The new total. */
+  readonly count: number
+  /** Replicas of each added partition; null: they are spread. */
+  readonly assignments: readonly { readonly brokerIds: readonly number[] }[] | null
+}
+
+export interface TopicAdminRooms {
+  readonly zookeeper: KafkaZooKeeper
+  readonly metadata: MetadataCache
+  readonly settings: BrokerSettings
+  readonly controller: Controller
+  readonly brokerId: number
+}
+
+/** After a topic has left everybody's view its znodes are about to go; a name is free only then. */
+const lastTraceMs = 1_000
+
+const refuse = (error: KafkaError, message: string): Refusal => ({ errorCode: error.code, message })
+export const isRefusal = (outcome: object): outcome is Refusal => 'errorCode' in outcome
+
+export class TopicAdmin {
+  readonly #host: Host
+  readonly #rooms: TopicAdminRooms
+  /** Topics that are being made on somebody's mention; the next to mention one waits for the same answer. */
+  readonly #creating = new Map<string, Promise<number>>()
+
+  constructor(host: Host, rooms: TopicAdminRooms) {
+    this.#host = host
+    this.#rooms = rooms
+  }
+
+  get isController(): boolean {
+    return this.#rooms.controller.isActive
+  }
+
+  /**
+   * For each topic that does not exist: makes it when that is `allowed` by the request and by `auto.create.topics.enable` (internal ones
+   * always), and says what Metadata would: LEADER_NOT_AVAILABLE when it was made (its leaders are on the way), else why not.
+   */
+  async autoCreate(names: readonly string[], { allowed }: { allowed: boolean }): Promise<Map<string, number>> {
+    const codes = await Promise.all(
+      names.map((name) => {
+        let creating = this.#creating.get(name)
+        if (!creating) this.#creating.set(name, (creating = this.#autoCreate(name, allowed).finally(() => this.#creating.delete(name))))
+        return creating
+      }),
+    )
+    return new Map(names.map((name, index) => [name, codes[index]]))
+  }
+  async #autoCreate(name: string, allowed: boolean): Promise<number> {
+    const { values } = this.#rooms.settings
+    if (topicNameFault(name) !== undefined) return errors.invalidTopicException.code
+    const internal = internalTopics.has(name)
+    // The transactions' topic comes with the transactions.
+    if (internal ? name !== offsetsTopic : !allowed || !values['auto.create.topics.enable']) return errors.unknownTopicOrPartition.code
+    const none = { assignments: [], configs: [] }
+    const wish: NewTopic = internal
+      ? {
+          name,
+          partitions: values['offsets.topic.num.partitions'],
+          replicationFactor: values['offsets.topic.replication.factor'],
+          assignments: [],
+          configs: [
+            { name: 'compression.type', value: 'producer' },
+            { name: 'cleanup.policy', value: 'compact' },
+            { name: 'segment.bytes', value: String(values['offsets.topic.segment.bytes']) },
+          ],
+        }
+      : { name, partitions: values['num.partitions'], replicationFactor: values['default.replication.factor'], ...none }
+    const outcome = await this.create(wish, { validateOnly: false })
+    if (!isRefusal(outcome) || outcome.errorCode === errors.topicAlreadyExists.code) return errors.leaderNotAvailable.code
+    this.#host.logger.named('kafka.broker').warn('a topic could not be created on demand', { topic: name, because: outcome.message })
+    return outcome.errorCode
+  }
+
+  /** Makes the znodes, unless only to be validated. Its leaders come a moment later: `created` waits for them. */
+  async create(wish: NewTopic, { validateOnly }: { validateOnly: boolean }): Promise<CreatedTopic | Refusal> {
+    const { zookeeper } = this.#rooms
+    const { name } = wish
+    const nameRefusal = await this.#refuseName(name)
+    if (nameRefusal) return nameRefusal
+    const without = wish.configs.filter(({ value }) => value === null)
+    if (without.length > 0) return refuse(errors.invalidConfig, `Null value not supported for topic configs: ${without.map((config) => config.name).join(',')}`)
+    const overrides = Object.fromEntries(wish.configs.map((config) => [config.name, config.value as string]))
+    const assignment = this.#assign(wish)
+    if (isRefusal(assignment)) return assignment
+    const [configRefusal] = checkTopicConfig(Object.entries(overrides), { internal: internalTopics.has(name) })
+    if (configRefusal) return refuse(errors.invalidConfig, configRefusal.message)
+    const topicId = randomUuid(this.#host)
+    const created = { topicId, partitions: assignment.size, replicationFactor: assignment.get(0)?.length ?? 0, overrides }
+    if (validateOnly) return created
+    const topic: TopicAssignment = { topicId, partitions: new Map([...assignment].map(([index, replicas]) => [index, assigned(replicas)])) }
+    try {
+      return (await zookeeper.createTopic(name, topic, overrides)) ? created : refuse(errors.topicAlreadyExists, `Topic '${name}' already exists.`)
+    } catch (error) {
+      if (error instanceof NoControllerError) return refuse(errors.notController, error.message)
+      throw error
+    }
+  }
+  async #refuseName(name: string): Promise<Refusal | undefined> {
+    const { zookeeper, metadata } = this.#rooms
+    const fault = topicNameFault(name)
+    if (fault !== undefined) return refuse(errors.invalidTopicException, `Topic name is invalid: ${fault}`)
+    if (name === clusterMetadataTopic) return refuse(errors.invalidRequest, `Creation of internal topic ${name} is prohibited.`)
+    const exists = (): Refusal => refuse(errors.topicAlreadyExists, `Topic '${name}' already exists.`)
+    if (metadata.topic(name)) return exists()
+    // ZooKeeper knows what is under way: topics without leaders yet, and those that are going.
+    if (/[._]/.test(name)) {
+      const names = await zookeeper.topicNames()
+      if (names.includes(name)) return exists()
+      const colliding = names.filter((other) => collides(name, other))
+      if (colliding.length > 0) return refuse(errors.invalidTopicException, `Topic '${name}' collides with existing topics: ${colliding.join(', ')}`)
+    } else if (await zookeeper.topic(name)) return exists()
+    return undefined
+  }
+  #assign({ partitions, replicationFactor, assignments }: NewTopic): Map<number, number[]> | Refusal {
+    const { values } = this.#rooms.settings
+    if (assignments.length > 0) {
+      if (partitions !== -1 || replicationFactor !== -1)
+        return refuse(errors.invalidRequest, 'Both numPartitions or replicationFactor and replicasAssignments were set. Both cannot be used at the same time.')
+      const given = new Map(assignments.map(({ partitionIndex, brokerIds }) => [partitionIndex, [...brokerIds]]))
+      return this.#refuseAssignment(given, assignments.length) ?? given
+    }
+    const count = partitions === -1 ? values['num.partitions'] : partitions
+    const factor = replicationFactor === -1 ? values['default.replication.factor'] : replicationFactor
+    const brokers = this.#brokers()
+    const fault = assignmentFault(brokers, { partitions: count, replicationFactor: factor })
+    if (fault === 'partitions') return refuse(errors.invalidPartitions, `Number of partitions must be larger than 0, and not ${count}.`)
+    if (fault === 'replicationFactor')
+      return refuse(errors.invalidReplicationFactor, factor <= 0 ? 'Replication factor must be larger than 0.' : `Replication factor: ${factor} larger than available brokers: ${brokers.length}.`)
+    const { random } = this.#host
+    return assignReplicas(brokers, { partitions: count, replicationFactor: factor, startIndex: random.below(brokers.length), shift: random.below(brokers.length) })
+  }
+  #refuseAssignment(given: ReadonlyMap<number, readonly number[]>, count: number): Refusal | undefined {
+    const invalid = (message: string): Refusal => refuse(errors.invalidReplicaAssignment, message)
+    const factor = given.get(0)?.length
+    if (given.size !== count) return invalid('A partition is assigned twice.')
+    for (let index = 0; index < given.size; index++) if (!given.has(index)) return invalid('partitions should be a consecutive 0-based integer sequence')
+    for (const [index, replicas] of given) {
+      if (replicas.length === 0) return invalid(`Replica assignment for partition ${index} is empty.`)
+      if (new Set(replicas).size !== replicas.length) return invalid(`Duplicate replica assignment found: partition ${index} has ${replicas.join(', ')}`)
+      if (replicas.some((id) => id < 0)) return invalid(`Partition ${index} names broker ${Math.min(...replicas)}; broker ids are not negative.`)
+      if (replicas.length !== factor) return invalid('All partitions should have the same number of replicas')
+    }
+    return undefined
+  }
+  #brokers(): AssignableBroker[] {
+    return [...this.#rooms.metadata.brokers.values()].map(({ id, rack }) => ({ id, rack: rack ?? undefined }))
+  }
+
+  /** True when every partition of the topics has a leader that this broker knows of, within the time. */
+  created(names: readonly string[], timeoutMs: number): Promise<boolean> {
+    const { metadata } = this.#rooms
+    const usable = (name: string): boolean => metadata.topic(name)?.partitions.every((partition) => partition !== undefined && partition.leader >= 0) ?? false
+    return metadata.until(() => names.every(usable), timeoutMs, this.#host.timers)
+  }
+
+  /** Adds partitions up to a new total, unless only to be validated. `expanded` waits for their leaders. */
+  async expand({ name, count, assignments }: MorePartitions, { validateOnly }: { validateOnly: boolean }): Promise<Refusal | { count: number }> {
+    const { zookeeper } = this.#rooms
+    const topic = await zookeeper.topic(name)
+    if (!topic) return refuse(errors.unknownTopicOrPartition, `The topic '${name}' does not exist.`)
+    if (await zookeeper.isMarkedForDeletion(name)) return refuse(errors.invalidTopicException, `Topic '${name}' is being deleted.`)
+    if ([...topic.partitions.values()].some(isReassigning)) return refuse(errors.reassignmentInProgress, `A partition reassignment is in progress for the topic '${name}'.`)
+    const before = topic.partitions.size
+    if (count < before) return refuse(errors.invalidPartitions, `Topic currently has ${before} partitions, which is higher than the requested ${count}.`)
+    if (count === before) return refuse(errors.invalidPartitions, `Topic already has ${before} partitions.`)
+    const factor = topic.partitions.get(0)?.replicas.length ?? 1
+    const added = assignments === null ? this.#spread(topic, count - before, factor) : this.#given(assignments, before, count, factor)
+    if (isRefusal(added)) return added
+    if (validateOnly) return { count }
+    await zookeeper.setTopicAssignment(name, { topicId: topic.topicId, partitions: new Map([...topic.partitions, ...[...added].map(([index, replicas]) => [index, assigned(replicas)] as const)]) })
+    return { count }
+  }
+  /** As the first partition would have had it, had there been as many at once. */
+  #spread(topic: TopicAssignment, more: number, factor: number): Map<number, number[]> | Refusal {
+    const brokers = this.#brokers().sort((one, other) => one.id - other.id)
+    if (assignmentFault(brokers, { partitions: more, replicationFactor: factor })) return refuse(errors.invalidReplicationFactor, `Replication factor: ${factor} larger than available brokers: ${brokers.length}.`)
+    const first = topic.partitions.get(0)?.replicas[0] ?? -1
+    const startIndex = Math.max(0, brokers.findIndex(({ id }) => id >= first))
+    return assignReplicas(brokers, { partitions: more, replicationFactor: factor, startIndex, shift: startIndex, firstPartition: topic.partitions.size })
+  }
+  #given(assignments: readonly { readonly brokerIds: readonly number[] }[], before: number, count: number, factor: number): Map<number, number[]> | Refusal {
+    const invalid = (message: string): Refusal => refuse(errors.invalidReplicaAssignment, message)
+    if (assignments.length !== count - before) return invalid(`Increasing the number of partitions by ${count - before} but ${assignments.length} assignments provided.`)
+    const unknown = new Set(assignments.flatMap(({ brokerIds }) => brokerIds.filter((id) => !this.#rooms.metadata.brokers.has(id))))
+    if (unknown.size > 0) return invalid(`Unknown broker(s) in replica assignment: ${[...unknown].join(', ')}.`)
+    for (const [index, { brokerIds }] of assignments.entries()) {
+      if (brokerIds.length === 0) return invalid(`Cannot have replication factor of 0 for partition id ${before + index}.`)
+      if (new Set(brokerIds).size !== brokerIds.length) return invalid(`Duplicate brokers not allowed in replica assignment: ${brokerIds.join(', ')} for partition id ${before + index}.`)
+      if (brokerIds.length !== factor) return invalid(`Inconsistent replication factor between partitions, partition 0 has ${factor} while partition ${before + index} has ${brokerIds.length}.`)
+    }
+    return new Map(assignments.map(({ brokerIds }, index) => [before + index, [...brokerIds]]))
+  }
+  expanded(counts: ReadonlyMap<string, number>, timeoutMs: number): Promise<boolean> {
+    const { metadata } = this.#rooms
+    const usable = (name: string, count: number): boolean => {
+      const partitions = metadata.topic(name)?.partitions ?? []
+      return partitions.length >= count && partitions.every((partition) => partition !== undefined && partition.leader >= 0)
+    }
+    return metadata.until(() => [...counts].every(([name, count]) => usable(name, count)), timeoutMs, this.#host.timers)
+  }
+
+  /** Asks the controller to delete a topic. `deleted` waits until it is gone. */
+  async markForDeletion(name: string): Promise<Refusal | undefined> {
+    const { zookeeper, settings } = this.#rooms
+    if (!settings.values['delete.topic.enable']) return refuse(errors.topicDeletionDisabled, 'Topic deletion is disabled.')
+    if (!(await zookeeper.topic(name))) return refuse(errors.unknownTopicOrPartition, errors.unknownTopicOrPartition.message)
+    await zookeeper.markForDeletion(name)
+    return undefined
+  }
+  /** True when nobody sees the topics any more, within the time; then their names are free, too. */
+  async deleted(names: readonly string[], timeoutMs: number): Promise<boolean> {
+    const { metadata, controller } = this.#rooms
+    const gone = await metadata.until(() => names.every((name) => !metadata.topic(name)), timeoutMs, this.#host.timers)
+    if (gone) await controller.whenDeleted(names, Math.min(timeoutMs, lastTraceMs))
+    return gone
+  }
+}
