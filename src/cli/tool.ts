@@ -10,6 +10,8 @@ export interface ToolIo {
   readonly host: Host
   /** Standard input in chunks. */
   readonly input: AsyncIterable<Uint8Array>
+  /** Somebody types: prompts are welcome. */
+  readonly interactive: boolean
   /** Writes to standard output; false when nobody reads it any more. */
   out(data: string | Uint8Array): boolean
   /** Writes a line to standard error. */
@@ -71,6 +73,7 @@ function processIo(): ToolIo {
   return {
     host: nodeHost({ logger: silentLogger }),
     input: process.stdin as AsyncIterable<Uint8Array>,
+    interactive: process.stdin.isTTY === true,
     out(data) {
       if (readable) process.stdout.write(data)
       return readable

@@ -177,7 +177,10 @@ export class KafkaClient {
   async #askForTopic(name: string, options: { allowAutoTopicCreation?: boolean }): Promise<TopicMetadata> {
     const answer = await this.metadata([name], options)
     const topic = answer.topics.find((one) => one.name === name)
-    if (!topic || topic.errorCode !== 0) throw new RefusedError(topic?.errorCode ?? 3)
+    if (!topic || topic.errorCode !== 0) {
+      const error = errorByCode(topic?.errorCode ?? 3)
+      throw new RefusedError(error, `topic ${name}: ${error.message} (${error.name})`)
+    }
     return topic
   }
   /** Id of the broker that leads the partition. One attempt: a missing leader is a retriable refusal. */
