@@ -60,7 +60,9 @@ export class BrokerSettings {
   readonly #watchers = new Set<(values: BrokerConfig) => void>()
 
   constructor(texts: Texts) {
-    this.#static = texts
+    // One number under two names: whichever is set stands for both.
+    const brokerId = texts.get('broker.id') ?? texts.get('node.id')
+    this.#static = brokerId === undefined ? texts : new Map([['broker.id', brokerId], ['node.id', brokerId], ...texts])
     this.#values = this.#effective(this.#dynamic)
     this.#topicDefaults = topicDefaults(this.#values, (key) => this.#textOf(key))
   }
@@ -126,7 +128,7 @@ export class BrokerSettings {
       const sensitive = definition === undefined || definition.type === 'password'
       const value = own.has(name) ? shownText(definition, own.get(name) ?? null) : (this.#topicDefaults.get(name as TopicKey) ?? null)
       const broker = topicSynonyms[name as TopicKey]
-      const synonyms = broker === undefined ? [] : this.#synonyms(brokerSynonyms(broker), sensitive)
+      const synonyms = broker === undefined ? [] : this.#synonyms([broker], sensitive)
       if (own.has(name)) synonyms.unshift({ name, value: sensitive ? null : value, source: configSources.topic })
       return described(name, definition, sensitive ? null : value, synonyms, false)
     })
@@ -137,7 +139,7 @@ export class BrokerSettings {
     const names = new Set<string>([...this.#static.keys(), ...this.#dynamic.broker.keys(), ...this.#dynamic.clusterDefault.keys()])
     for (const [name, definition] of Object.entries(brokerConfigs)) if (!definition.internal) names.add(name)
     return wanted(names, keys).map((name) => {
-      const synonyms = this.#synonyms(brokerSynonyms(name), isSensitive(name))
+      const synonyms = this.#synonyms(describedSynonyms(name), isSensitive(name))
       return described(name, baseDefinition(name), isSensitive(name) ? null : shownText(baseDefinition(name), this.#textOf(name)), synonyms, readOnly(name))
     })
   }
@@ -145,7 +147,7 @@ export class BrokerSettings {
   /** The cluster's dynamic defaults, for the broker resource with the empty name. */
   describeClusterDefault(keys?: readonly string[] | null): DescribedConfig[] {
     return wanted(new Set(this.#dynamic.clusterDefault.keys()), keys).map((name) => {
-      const synonyms = this.#synonyms(brokerSynonyms(name), isSensitive(name)).filter(({ source }) => source === configSources.dynamicDefaultBroker)
+      const synonyms = this.#synonyms(describedSynonyms(name), isSensitive(name)).filter(({ source }) => source === configSources.dynamicDefaultBroker)
       const text = this.#dynamic.clusterDefault.get(name) ?? null
       return described(name, baseDefinition(name), isSensitive(name) ? null : shownText(baseDefinition(name), text), synonyms, readOnly(name))
     })
@@ -199,9 +201,6 @@ export class BrokerSettings {
       if (!read.ok) throw new ConfigError([invalid(definition, { key: name, value: raw ?? '' }, read.reason)])
       values[name] = read.value
     }
-    // One number under two names: whichever is set stands for both.
-    if (values['broker.id'] === -1) values['broker.id'] = values['node.id']
-    else if (values['node.id'] === -1) values['node.id'] = values['broker.id']
     return Object.freeze(values) as unknown as BrokerConfig
   }
 }
@@ -267,6 +266,11 @@ function noticeOfUnknown(entry: PropertyEntry): ConfigNotice {
   return { key: entry.key, kind: 'unknown', text: `${where(entry)}${entry.key} has no effect: no such key in Kafka 3.9${near ? `; did you mean ${near}?` : ''}` }
 }
 
+/** What DescribeConfigs lists: other units of the same key are not among it (seen with 3.9.1). */
+function describedSynonyms(name: string): readonly string[] {
+  const listener = /^listener\.name\.[^.]*\.(.*)$/.exec(name)
+  return listener ? [name, listener[1]] : [name]
+}
 function isSensitive(name: string): boolean {
   const definition = baseDefinition(name)
   return definition === undefined || definition.type === 'password'

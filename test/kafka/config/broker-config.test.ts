@@ -174,6 +174,16 @@ test('DescribeConfigs of a topic: own entries, the file, defaults; secrets never
   expect(live.describeBroker(['unknown.key'])).toMatchObject([{ value: null, sensitive: true, readOnly: true, type: 0 }])
 })
 
+test("DescribeConfigs lists a key's own layers, not its other units, as 3.9.1 was seen to do", () => {
+  const live = settings('broker.id=1\nlog.retention.hours=24')
+  expect(live.describeTopic([], ['retention.ms'])).toMatchObject([{ value: '86400000', source: 5, synonyms: [] }])
+  expect(live.describeBroker(['log.retention.ms', 'log.retention.hours', 'node.id'])).toMatchObject([
+    { value: null, synonyms: [] },
+    { value: '24', synonyms: [{ value: '24', source: 4 }, { value: '168', source: 5 }] },
+    { value: '1', synonyms: [{ name: 'node.id', value: '1', source: 4 }, { name: 'node.id', value: '-1', source: 5 }] },
+  ])
+})
+
 test('doubles are printed as Java prints them', () => {
   expect([0.5, 1, 0.0001, 1e7, 1.7976931348623157e308].map(formatDouble)).toEqual(['0.5', '1.0', '1.0E-4', '1.0E7', '1.7976931348623157E308'])
 })

@@ -1,0 +1,195 @@
+/**
+ * Load for a broker, run as a process of its own so that it takes no turn from what it measures. Gets one job as JSON in
+ * argv[2] and prints one line of JSON. Requests are encoded once and sent again and again: the load is never the limit for long.
+ */
+import { connect } from 'node:net'
+import { encodeBatch } from '../dist/kafka/records/encode.js'
+
+const job = JSON.parse(process.argv[2])
+const jobs = { produce, fetch, requests, ready }
+
+/** int32 size, then the request header v1 and the body. */
+function frame(apiKey, version, body) {
+  const client = Buffer.from('bench')
+  const head = Buffer.alloc(4 + 2 + 2 + 4 + 2 + client.length)
+  head.writeInt32BE(head.length - 4 + body.length, 0)
+  head.writeInt16BE(apiKey, 4)
+  head.writeInt16BE(version, 6)
+  head.writeInt32BE(7, 8)
+  head.writeInt16BE(client.length, 12)
+  client.copy(head, 14)
+  return Buffer.concat([head, body])
+}
+const int16 = (value) => Buffer.from([(value >> 8) & 255, value & 255])
+const int32 = (value) => { const bytes = Buffer.alloc(4); bytes.writeInt32BE(value); return bytes }
+const int64 = (value) => { const bytes = Buffer.alloc(8); bytes.writeBigInt64BE(BigInt(value)); return bytes }
+const string = (text) => Buffer.concat([int16(Buffer.byteLength(text)), Buffer.from(text)])
+
+/** Produce v7: transactional id, acks, timeout, [topic [partition records]]. */
+const produceFrame = (topic, partition, records, acks) =>
+  frame(0, 7, Buffer.concat([int16(-1), int16(acks), int32(30_000), int32(1), string(topic), int32(1), int32(partition), int32(records.length), records]))
+const produceErrorAt = (topic) => 4 + 4 + 4 + 2 + Buffer.byteLength(topic) + 4 + 4
+/** Fetch v11 without a session. The offset to fetch from is patched in place. */
+function fetchFrame(topic, partition, bytesMax) {
+  const before = [int32(-1), int32(500), int32(1), int32(bytesMax), Buffer.from([0]), int32(0), int32(-1), int32(1), string(topic), int32(1), int32(partition), int32(-1)]
+  const bytes = frame(1, 11, Buffer.concat([...before, int64(0), int64(-1), int32(bytesMax), int32(0), string('')]))
+  return { bytes, offsetAt: 4 + 2 + 2 + 4 + 2 + 5 + before.reduce((size, part) => size + part.length, 0) }
+}
+const metadataFrame = (topic) => frame(3, 5, Buffer.concat([int32(1), string(topic), Buffer.from([1])]))
+
+function batchOf({ records, size }) {
+  // Neither zeros nor noise: values look a little like log lines.
+  const value = Buffer.alloc(size)
+  for (let index = 0; index < size; index++) value[index] = 32 + ((index * 7919) % 90)
+  return encodeBatch(Array.from({ length: records }, () => ({ key: null, value, timestamp: Date.now() })))
+}
+
+/** A connection that hands over whole answers; each is valid only during the call. */
+async function open(port, onAnswer) {
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+  await new Promise((done, failed) => socket.once('connect', done).once('error', failed))
+  let buffer = Buffer.allocUnsafe(job.bufferSize ?? 1 << 20)
+  let filled = 0
+  socket.on('data', (chunk) => {
+    if (filled + chunk.length > buffer.length) {
+      const larger = Buffer.allocUnsafe(Math.max(buffer.length * 2, filled + chunk.length))
+      buffer.copy(larger, 0, 0, filled)
+      buffer = larger
+    }
+    chunk.copy(buffer, filled)
+    filled += chunk.length
+    let at = 0
+    while (filled - at >= 4) {
+      const size = buffer.readInt32BE(at) + 4
+      if (filled - at < size) break
+      onAnswer(buffer.subarray(at, at + size))
+      at += size
+    }
+    if (at > 0) buffer.copyWithin(0, at, filled)
+    filled -= at
+  })
+  socket.on('error', (error) => fail(`the connection broke: ${error.message}`))
+  socket.on('close', () => fail('the broker closed the connection'))
+  return socket
+}
+function fail(reason) {
+  console.error(reason)
+  process.exit(1)
+}
+function end(result) {
+  const { user, system } = process.cpuUsage()
+  console.log(JSON.stringify({ ...result, loadCpuSeconds: (user + system) / 1e6 }))
+  process.exit(0)
+}
+
+/** `bytes` in batches of `records` × `size`, `inFlight` requests at a time on one connection. */
+async function produce({ port, topic, partition = 0, records, size, bytes, inFlight, acks = 1 }) {
+  const batch = batchOf({ records, size })
+  const request = produceFrame(topic, partition, batch, acks)
+  const errorAt = produceErrorAt(topic)
+  const total = Math.ceil(bytes / batch.length)
+  let sent = 0
+  let acknowledged = 0
+  const began = performance.now()
+  const socket = await open(port, (answer) => {
+    const error = answer.readInt16BE(errorAt)
+    if (error !== 0) fail(`produce answered error ${error}`)
+    if (++acknowledged === total) end({ seconds: (performance.now() - began) / 1000, bytes: total * batch.length })
+    else if (sent < total) send()
+  })
+  const send = () => {
+    sent++
+    socket.write(request)
+  }
+  for (let index = 0; index < Math.min(inFlight, total); index++) send()
+}
+
+/** Reads from offset 0 until `bytes` of batches have come, one fetch of up to `bytesMax` at a time. */
+async function fetch({ port, topic, partition = 0, bytes, bytesMax }) {
+  const { bytes: request, offsetAt } = fetchFrame(topic, partition, bytesMax)
+  const errorAt = 4 + 4 + 4 + 2 + 4 + 4 + 2 + Buffer.byteLength(topic) + 4 + 4
+  let received = 0
+  const began = performance.now()
+  const socket = await open(port, (answer) => {
+    const error = answer.readInt16BE(errorAt)
+    if (error !== 0) fail(`fetch answered error ${error}`)
+    // high watermark, last stable and log start offset, aborted transactions, preferred replica, records
+    let at = errorAt + 2 + 8 + 8 + 8
+    const aborted = answer.readInt32BE(at)
+    at += 4 + Math.max(aborted, 0) * 16 + 4
+    const recordsEnd = at + 4 + answer.readInt32BE(at)
+    at += 4
+    let next = -1n
+    while (at + 27 <= recordsEnd) {
+      const size = 12 + answer.readInt32BE(at + 8)
+      if (at + size > recordsEnd) break
+      next = answer.readBigInt64BE(at) + BigInt(answer.readInt32BE(at + 23)) + 1n
+      received += size
+      at += size
+    }
+    if (received >= bytes) return end({ seconds: (performance.now() - began) / 1000, bytes: received })
+    if (next >= 0n) request.writeBigInt64BE(next, offsetAt)
+    socket.write(request)
+  })
+  socket.write(request)
+}
+
+/** Requests of one record for `seconds`, on `connections` with `inFlight` each. */
+async function requests({ port, topic, partitions = 1, size, connections, inFlight, seconds }) {
+  const errorAt = produceErrorAt(topic)
+  let answered = 0
+  let stopped = false
+  const batch = batchOf({ records: 1, size })
+  const sockets = await Promise.all(Array.from({ length: connections }, async (_, index) => {
+    const request = produceFrame(topic, index % partitions, batch, 1)
+    const socket = await open(port, (answer) => {
+      const error = answer.readInt16BE(errorAt)
+      if (error !== 0) fail(`produce answered error ${error}`)
+      answered++
+      if (!stopped) socket.write(request)
+    })
+    return { socket, request }
+  }))
+  for (const { socket, request } of sockets) for (let index = 0; index < inFlight; index++) socket.write(request)
+  await new Promise((done) => setTimeout(done, (seconds * 1000) / 4))
+  const from = answered
+  const began = performance.now()
+  await new Promise((done) => setTimeout(done, seconds * 1000))
+  const result = { seconds: (performance.now() - began) / 1000, requests: answered - from }
+  stopped = true
+  end(result)
+}
+
+/** Until a record is acknowledged: connects, asks for the topic (which makes it), produces; again until it works. */
+async function ready({ port, topic, patienceMs }) {
+  const deadline = performance.now() + patienceMs
+  const request = produceFrame(topic, 0, batchOf({ records: 1, size: 100 }), 1)
+  for (;;) {
+    const attempt = await new Promise((done) => {
+      const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+      let answers = 0
+      let bytes = Buffer.alloc(0)
+      socket.on('error', () => done(false))
+      socket.on('close', () => done(false))
+      socket.on('connect', () => socket.write(metadataFrame(topic)))
+      socket.on('data', (chunk) => {
+        bytes = Buffer.concat([bytes, chunk])
+        while (bytes.length >= 4 && bytes.length >= 4 + bytes.readInt32BE(0)) {
+          const answer = bytes.subarray(0, 4 + bytes.readInt32BE(0))
+          bytes = bytes.subarray(answer.length)
+          if (answers++ === 0) socket.write(request)
+          else {
+            const good = answer.readInt16BE(produceErrorAt(topic)) === 0
+            socket.destroy()
+            done(good)
+          }
+        }
+      })
+    })
+    if (attempt) return end({ at: Date.now() })
+    if (performance.now() > deadline) fail(`no record was acknowledged within ${patienceMs} ms`)
+    await new Promise((done) => setTimeout(done, 2))
+  }
+}
+
+await jobs[job.kind](job)
