@@ -1,0 +1,15 @@
+#!/bin/sh
+# Starts a ZooKeeper server: zookeeper-server-start.sh [-daemon] zookeeper.properties
+self=$(realpath "$0" 2>/dev/null || readlink -f "$0") && base=$(dirname "$(dirname "$self")")
+if [ ! -f "$base/dist/cli/zookeeper-server-start.js" ]; then
+  echo "Ottla is not built yet: run 'npm ci' in $base" >&2
+  exit 1
+fi
+# KAFKA_HEAP_OPTS: its -Xmx bounds the heap of Node.
+heap=$(printf '%s' "${KAFKA_HEAP_OPTS:-}" | sed -n 's/.*-Xmx\([0-9][0-9]*\)\([gGmM]\).*/\1 \2/p')
+case $heap in
+  *[gG]) heap=--max-old-space-size=$((${heap% *} * 1024)) ;;
+  *[mM]) heap=--max-old-space-size=${heap% *} ;;
+esac
+# shellcheck disable=SC2086
+exec node $heap "$base/dist/cli/zookeeper-server-start.js" "$@"
