@@ -22,7 +22,7 @@ export class EventQueue {
   }
   #put(key: string | undefined, run: () => Promise<void>): void {
     this.#waiting.push({ key, run })
-    this.#running ??= this.#drain().finally(() => (this.#running = undefined))
+    this.#running ??= this.#drain()
   }
   async #drain(): Promise<void> {
     // An event is put by somebody who may not be done: begin in a turn of its own.
@@ -34,6 +34,8 @@ export class EventQueue {
         this.#failed(error)
       }
     }
+    // In the same step as the last look: what is put later starts a new run.
+    this.#running = undefined
   }
   /** Resolves when nothing runs or waits. */
   async idle(): Promise<void> {

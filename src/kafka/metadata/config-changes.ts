@@ -42,9 +42,10 @@ export class ConfigChanges {
   /** One pass at a time; what comes meanwhile makes for one more. */
   #look(): Promise<void> {
     this.#again = true
-    return (this.#running ??= this.#passes().finally(() => (this.#running = undefined)))
+    return (this.#running ??= this.#passes())
   }
   async #passes(): Promise<void> {
+    await Promise.resolve()
     while (this.#again && !this.#stopped) {
       this.#again = false
       try {
@@ -54,6 +55,8 @@ export class ConfigChanges {
         if (!this.#stopped) this.#log.error('changes of configurations could not be applied; the next change tries again', { error })
       }
     }
+    // In the same step as the last look: what comes later starts a new run.
+    this.#running = undefined
   }
   async #pass(): Promise<void> {
     const names = (await this.#zookeeper.run((zk) => zk.listChildren(paths.configChanges, { watch: () => void this.#look() }))).sort((one, other) => sequenceOf(one) - sequenceOf(other))
