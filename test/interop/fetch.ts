@@ -39,13 +39,13 @@ const programs = {
       ]),
   },
   'kafka4': {
-    about: "Kafka 4's Java client (Maven) with the programs in java/kafka; its class path",
-    install: (installer) => installer.java('kafka4', ['org.apache.kafka:kafka-clients:4.2.0', 'org.slf4j:slf4j-simple:1.7.36'], 'java/kafka'),
+    about: "Kafka 4's Java client (Maven) with the programs of java/kafka; its class path",
+    install: (installer) => installer.java('kafka4', ['org.apache.kafka:kafka-clients:4.2.0', 'org.slf4j:slf4j-simple:1.7.36'], ['java/report', 'java/kafka']),
   },
   'zookeeper-java': {
-    about: "ZooKeeper 3.9's Java client (Maven) with the programs in java/zookeeper; its class path",
+    about: "ZooKeeper 3.9's Java client (Maven) with the programs of java/zookeeper; its class path",
     install: (installer) =>
-      installer.java('zookeeper-java', ['org.apache.zookeeper:zookeeper:3.9.4', 'org.xerial.snappy:snappy-java:1.1.10.5', 'io.dropwizard.metrics:metrics-core:4.1.12.1'], 'java/zookeeper'),
+      installer.java('zookeeper-java', ['org.apache.zookeeper:zookeeper:3.9.4', 'org.xerial.snappy:snappy-java:1.1.10.5', 'io.dropwizard.metrics:metrics-core:4.1.12.1'], ['java/report', 'java/zookeeper']),
   },
   'python': {
     about: 'kafka-python, confluent-kafka and kazoo (PyPI); their python',
@@ -112,10 +112,10 @@ class Installer {
     return join(folder, 'jars', '*')
   }
 
-  /** Libraries from Maven and the sources of a folder compiled against them. */
-  async java(name: string, artifacts: readonly string[], sources: string): Promise<string> {
+  /** Libraries from Maven, and sources compiled against them. */
+  async java(name: string, artifacts: readonly string[], sources: readonly string[]): Promise<string> {
     const libraries = await this.maven(`${name}-lib`, artifacts)
-    const files = sourcesIn(sources, '.java')
+    const files = sources.flatMap((folder) => sourcesIn(folder, '.java'))
     const folder = await this.#cached(name, libraries + contents(files), async (into) => {
       const javac = await this.tool('javac', 'openjdk-17-jdk-headless')
       await succeed(javac, ['-nowarn', '-cp', libraries, '-d', join(into, 'classes'), ...files], { timeoutMs: installTimeoutMs })
