@@ -1,0 +1,495 @@
+/** All logs of a broker, in one or more log directories. See README for its door. */
+import assert from 'node:assert'
+import { type Host, InUseError, type Timer } from '../../host/host.ts'
+import { cleanableOf, cleanLog } from './cleaner.ts'
+import { LeaderEpochs } from './leader-epochs.ts'
+import { loadLog } from './load-log.ts'
+import type { LogConfig } from './log-config.ts'
+import { SyncGate, type LogContext } from './log-context.ts'
+import { LogDirectory } from './log-directory.ts'
+import { directoryNameToDelete, partitionFile } from './names.ts'
+import { OpenFiles } from './open-files.ts'
+import { partitionMetadataText } from './partition-metadata.ts'
+import { PartitionLog } from './partition-log.ts'
+import { ProducerState } from './producer-state.ts'
+import { Segment } from './segment.ts'
+
+/** Broker settings this room looks at, under Kafka's names; what is not given has Kafka's default. */
+export interface LogSettings {
+  'log.retention.check.interval.ms'?: number
+  'log.initial.task.delay.ms'?: number
+  'log.flush.scheduler.interval.ms'?: number
+  'log.flush.offset.checkpoint.interval.ms'?: number
+  'log.flush.start.offset.checkpoint.interval.ms'?: number
+  'replica.high.watermark.checkpoint.interval.ms'?: number
+  'log.cleaner.enable'?: boolean
+  'log.cleaner.backoff.ms'?: number
+  'log.cleaner.dedupe.buffer.size'?: number
+  'producer.id.expiration.ms'?: number
+  'producer.id.expiration.check.interval.ms'?: number
+  'num.recovery.threads.per.data.dir'?: number
+}
+export interface LogManagerOptions {
+  logDirs: readonly string[]
+  /** Must be what the directories say, if they say something. */
+  brokerId?: number
+  /** Asked when neither options nor directories name a broker id. */
+  generateBrokerId?: () => Promise<number>
+  clusterId: string
+  defaults: LogConfig
+  configOf: (topic: string) => LogConfig
+  settings?: LogSettings
+}
+export interface DirectoryFacts {
+  path: string
+  failure: Error | undefined
+  totalBytes: number
+  usableBytes: number
+  partitions: { topic: string; partition: number; size: number }[]
+}
+
+const defaults = {
+  'log.retention.check.interval.ms': 300_000,
+  'log.initial.task.delay.ms': 30_000,
+  'log.flush.offset.checkpoint.interval.ms': 60_000,
+  'replica.high.watermark.checkpoint.interval.ms': 5_000,
+  'log.cleaner.enable': true,
+  'log.cleaner.backoff.ms': 15_000,
+  'log.cleaner.dedupe.buffer.size': 134_217_728,
+  'producer.id.expiration.ms': 86_400_000,
+  'producer.id.expiration.check.interval.ms': 600_000,
+} as const
+/** `flush.ms` of a topic is looked at this often, or more often when the broker's setting says so. */
+const flushCheckMs = 1_000
+
+export class LogManager {
+  readonly brokerId: number
+  readonly clusterId: string
+  readonly #host: Host
+  readonly #options: LogManagerOptions
+  readonly #directories: LogDirectory[]
+  readonly #context: LogContext
+  readonly #logs = new Map<string, PartitionLog>()
+  readonly #failureHandlers: ((directory: string, failure: Error) => void)[] = []
+  readonly #timers: Timer[] = []
+  #pendingWrites: (() => void)[]
+  #tasks: Promise<void> = Promise.resolve()
+  #isClosed = false
+  /** One change of the set of logs at a time for each partition. */
+  readonly #changes = new Map<string, Promise<unknown>>()
+
+  private constructor(host: Host, options: LogManagerOptions, made: { directories: LogDirectory[]; brokerId: number; context: LogContext; logs: PartitionLog[]; pendingWrites: (() => void)[] }) {
+    this.#host = host
+    this.#options = options
+    this.#directories = made.directories
+    this.#context = made.context
+    this.#pendingWrites = made.pendingWrites
+    this.brokerId = made.brokerId
+    this.clusterId = options.clusterId
+    for (const log of made.logs) this.#logs.set(log.name, log)
+  }
+
+  /** Locks, checks and loads the directories; rejects when one belongs to somebody else or none can be used. */
+  static async open(host: Host, options: LogManagerOptions): Promise<LogManager> {
+    assert(options.logDirs.length > 0, 'at least one log directory')
+    const log = host.logger.named('kafka.log')
+    const directories = [...new Set(options.logDirs.map((path) => path.replace(/(.)\/+$/, '$1')))].map((path) => new LogDirectory(host, path))
+    try {
+      await guarded(directories, log, async (directory) => {
+        await directory.lock()
+        await directory.readMeta()
+      })
+      const brokerId = await agreedBrokerId(directories, options)
+      let manager: LogManager | undefined
+      const pendingWrites: (() => void)[] = []
+      const context: LogContext = {
+        host,
+        files: new OpenFiles(host.disk),
+        syncs: new SyncGate(),
+        producerIdExpirationMs: options.settings?.['producer.id.expiration.ms'] ?? defaults['producer.id.expiration.ms'],
+        writeAtEndOfTurn: (write) => {
+          if (manager) manager.#writeAtEndOfTurn(write)
+          else pendingWrites.push(write)
+        },
+        directoryFailed: (path, failure) => manager?.failDirectory(path, failure),
+      }
+      const logs = await loadAll(context, directories, options)
+      await guarded(directories, log, (directory) => directory.writeMeta(brokerId, options.clusterId))
+      const live = directories.filter(({ failure }) => !failure)
+      if (live.length === 0) throw new Error(`no log directory can be used: ${directories.map(({ failure }) => failure?.message).join('; ')}`)
+      manager = new LogManager(host, options, { directories, brokerId, context, logs: logs.filter(({ logDir }) => live.some(({ path }) => path === logDir)), pendingWrites })
+      manager.#startTasks()
+      return manager
+    } catch (error) {
+      for (const directory of directories) await directory.unlock().catch(() => {})
+      throw error
+    }
+  }
+
+  get(topic: string, partition: number): PartitionLog | undefined {
+    return this.#logs.get(`${topic}-${partition}`)
+  }
+  all(): PartitionLog[] {
+    return [...this.#logs.values()]
+  }
+  /** Every log directory has failed: a broker has nothing left to do. */
+  get hasFailed(): boolean {
+    return this.#directories.every(({ failure }) => failure)
+  }
+  onDirectoryFailure(handler: (directory: string, failure: Error) => void): void {
+    this.#failureHandlers.push(handler)
+  }
+
+  /** Makes the log of a partition in the directory with the fewest; an existing one is given back. */
+  create(topic: string, partition: number, { topicId }: { topicId?: string } = {}): Promise<PartitionLog> {
+    return this.#change(topic, partition, async () => {
+      const existing = this.get(topic, partition)
+      if (existing) {
+        if (topicId !== undefined && existing.topicId === undefined) await existing.setTopicId(topicId)
+        return existing
+      }
+      const directory = this.#directoryForNew()
+      const path = `${directory.path}/${topic}-${partition}`
+      const config = this.#options.configOf(topic)
+      try {
+        const { disk, clock } = this.#host
+        await disk.makeDirectory(path)
+        // The id comes again with the next LeaderAndIsr, should a power cut take it.
+        if (topicId !== undefined) await disk.replaceFile(`${path}/${partitionFile.metadata}`, partitionMetadataText(topicId), { durable: false })
+        const log = new PartitionLog(
+          this.#context,
+          {
+            topic,
+            partition,
+            topicId,
+            directory: path,
+            logDir: directory.path,
+            segments: [Segment.create(this.#context.files, path, 0, { indexSizeMax: config.segmentIndexBytes, createdMs: clock.now() })],
+            producers: new ProducerState(),
+            epochs: new LeaderEpochs(),
+            snapshotOffsets: [],
+            logStartOffset: 0,
+            recoveryPoint: 0,
+            highWatermark: 0,
+            directoryChanged: true,
+          },
+          config,
+        )
+        this.#logs.set(log.name, log)
+        return log
+      } catch (cause) {
+        const failure = new Error(`${path} cannot be made: ${(cause as Error).message}`, { cause })
+        this.failDirectory(directory.path, failure)
+        throw failure
+      }
+    })
+  }
+  #directoryForNew(): LogDirectory {
+    let best: LogDirectory | undefined
+    let bestCount = Infinity
+    for (const directory of this.#directories) {
+      if (directory.failure) continue
+      const count = this.all().filter(({ logDir }) => logDir === directory.path).length
+      if (count < bestCount) {
+        best = directory
+        bestCount = count
+      }
+    }
+    if (!best) throw new Error(`no log directory can be used: ${this.#directories.map(({ path, failure }) => `${path}: ${failure?.message}`).join('; ')}`)
+    return best
+  }
+  /** The log is gone at once; its files after `file.delete.delay.ms`. Nothing happens when there is none. */
+  delete(topic: string, partition: number): Promise<void> {
+    return this.#change(topic, partition, async () => {
+      const log = this.get(topic, partition)
+      if (!log) return
+      this.#logs.delete(log.name)
+      await log.abandon()
+      const directory = this.#directories.find(({ path }) => path === log.logDir)
+      if (directory?.failure) return
+      directory?.cleanedTo.delete(log.name)
+      const target = `${log.logDir}/${directoryNameToDelete(topic, partition, this.#host.random.bytes(16).toString('hex'))}`
+      try {
+        await this.#host.disk.rename(log.directory, target)
+        log.movedTo(target)
+      } catch (cause) {
+        const failure = new Error(`${log.directory} cannot be deleted: ${(cause as Error).message}`, { cause })
+        this.failDirectory(log.logDir, failure)
+        throw failure
+      }
+      this.#host.timers.set(log.config.fileDeleteDelayMs, () => {
+        this.#host.disk.removeTree(target).catch((error: Error) => this.#host.logger.named('kafka.log').warn('a deleted partition could not be removed', { directory: target, error }))
+      })
+    })
+  }
+  #change<T>(topic: string, partition: number, work: () => Promise<T>): Promise<T> {
+    const name = `${topic}-${partition}`
+    const done = (this.#changes.get(name) ?? Promise.resolve()).then(work, work)
+    const settled = done.then(
+      () => {},
+      () => {},
+    )
+    this.#changes.set(name, settled)
+    void settled.then(() => {
+      if (this.#changes.get(name) === settled) this.#changes.delete(name)
+    })
+    return done
+  }
+  updateConfig(topic: string, config: LogConfig): void {
+    for (const log of this.#logs.values()) if (log.topic === topic) log.config = config
+  }
+  async directories(): Promise<DirectoryFacts[]> {
+    return Promise.all(
+      this.#directories.map(async ({ path, failure }) => {
+        const space = failure ? { total: -1, usable: -1 } : await this.#host.disk.space(path).catch(() => ({ total: -1, usable: -1 }))
+        const partitions = this.all()
+          .filter(({ logDir }) => logDir === path)
+          .map(({ topic, partition, size }) => ({ topic, partition, size }))
+        return { path, failure, totalBytes: space.total, usableBytes: space.usable, partitions }
+      }),
+    )
+  }
+
+  /** Writes what the appends of this turn gathered; else it happens at the end of the turn. */
+  writePending(): void {
+    while (this.#pendingWrites.length > 0) {
+      const writes = this.#pendingWrites
+      this.#pendingWrites = []
+      for (const write of writes) write()
+    }
+  }
+  #writeAtEndOfTurn(write: () => void): void {
+    this.#pendingWrites.push(write)
+    if (this.#pendingWrites.length === 1) this.#host.timers.endOfTurn(() => this.writePending())
+  }
+
+  /** Takes a directory offline with all its logs. */
+  failDirectory(path: string, failure: Error): void {
+    const directory = this.#directories.find((each) => each.path === path)
+    if (!directory || directory.failure) return
+    directory.failure = failure
+    this.#host.logger.named('kafka.log').error('log directory offline', { directory: path, error: failure })
+    for (const log of this.#logs.values()) if (log.logDir === path) log.goOffline(failure)
+    for (const handler of this.#failureHandlers) handler(path, failure)
+  }
+
+  /** Writes high watermarks, recovery points and log starts. */
+  async checkpoint(): Promise<void> {
+    for (const directory of this.#live()) {
+      const logs = this.all().filter(({ logDir, failure }) => logDir === directory.path && !failure)
+      const entry = ({ topic, partition }: PartitionLog, offset: number) => ({ topic, partition, offset })
+      await this.#inDirectory(directory, () =>
+        directory.writeCheckpoints({
+          recoveryPoints: logs.map((log) => entry(log, log.recoveryPoint)),
+          logStarts: logs.filter((log) => log.logStartOffset > log.segments[0].baseOffset).map((log) => entry(log, log.logStartOffset)),
+          highWatermarks: logs.map((log) => entry(log, log.highWatermark)),
+        }),
+      )
+    }
+  }
+  #live(): LogDirectory[] {
+    return this.#directories.filter(({ failure }) => !failure)
+  }
+  async #inDirectory(directory: LogDirectory, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      this.failDirectory(directory.path, error as Error)
+    }
+  }
+
+  // Tasks that repeat
+
+  #startTasks(): void {
+    const setting = <K extends keyof typeof defaults>(name: K): (typeof defaults)[K] | number | boolean => this.#options.settings?.[name] ?? defaults[name]
+    const delay = Number(setting('log.initial.task.delay.ms'))
+    const every = (ms: number, first: number, work: () => Promise<void>): void => {
+      this.#timers.push(
+        this.#host.timers.set(first, () => {
+          this.#run(work)
+          this.#timers.push(this.#host.timers.every(Math.max(1, ms), () => this.#run(work)))
+        }),
+      )
+    }
+    const checkpoints = Math.min(Number(setting('log.flush.offset.checkpoint.interval.ms')), this.#options.settings?.['log.flush.start.offset.checkpoint.interval.ms'] ?? Infinity)
+    every(Number(setting('log.retention.check.interval.ms')), delay, () => this.applyRetention())
+    every(checkpoints, delay, () => this.checkpoint())
+    const highWatermarks = Number(setting('replica.high.watermark.checkpoint.interval.ms'))
+    every(highWatermarks, highWatermarks, () => this.#checkpointHighWatermarks())
+    const flushMs = Math.min(flushCheckMs, this.#options.settings?.['log.flush.scheduler.interval.ms'] ?? Infinity)
+    every(flushMs, flushMs, () => this.#flushDue())
+    const expiry = Number(setting('producer.id.expiration.check.interval.ms'))
+    every(expiry, expiry, async () => {
+      for (const log of this.#logs.values()) log.expireProducers(this.#host.clock.now())
+    })
+    const backoff = Number(setting('log.cleaner.backoff.ms'))
+    if (setting('log.cleaner.enable') === true) every(backoff, backoff, () => this.clean())
+  }
+  /** One task at a time: they share the disk. A task that is still waiting is not queued twice. */
+  readonly #queued = new Set<() => Promise<void>>()
+  #run(work: () => Promise<void>): void {
+    if (this.#isClosed || this.#queued.has(work)) return
+    this.#queued.add(work)
+    this.#tasks = this.#tasks.then(async () => {
+      this.#queued.delete(work)
+      if (this.#isClosed) return
+      try {
+        await work()
+      } catch (error) {
+        this.#host.logger.named('kafka.log').error('a periodic task of the logs failed', { error })
+      }
+    })
+  }
+  async #checkpointHighWatermarks(): Promise<void> {
+    for (const directory of this.#live()) {
+      const logs = this.all().filter(({ logDir, failure }) => logDir === directory.path && !failure)
+      await this.#inDirectory(directory, () => directory.writeHighWatermarks(logs.map(({ topic, partition, highWatermark }) => ({ topic, partition, offset: highWatermark }))))
+    }
+  }
+  async #flushDue(): Promise<void> {
+    const now = this.#host.clock.now()
+    for (const log of this.all()) await log.flushIfDue(now).catch(() => {})
+  }
+  /** Deletes segments that retention or the log start has passed. */
+  async applyRetention(): Promise<void> {
+    const now = this.#host.clock.now()
+    for (const log of this.all())
+      if (!log.failure)
+        await log.applyRetention(now).catch((error: Error) => this.#host.logger.named('kafka.log').error('retention failed', { partition: log.name, error }))
+  }
+  /** Compacts what is dirty enough, the dirtiest first. */
+  async clean(): Promise<void> {
+    for (const done = new Set<PartitionLog>(); !this.#isClosed; ) {
+      const now = this.#host.clock.now()
+      let best: { log: PartitionLog; cleanable: ReturnType<typeof cleanableOf> } | undefined
+      for (const log of this.all()) {
+        if (log.failure || done.has(log) || !log.config.cleanupPolicy.includes('compact')) continue
+        const cleanable = cleanableOf(log, this.#directoryOf(log)?.cleanedTo.get(log.name), now)
+        if (cleanable.dirtyRatio === 0 || (cleanable.dirtyRatio <= log.config.minCleanableDirtyRatio && !cleanable.isOverdue)) continue
+        if (!best || cleanable.dirtyRatio > best.cleanable.dirtyRatio) best = { log, cleanable }
+      }
+      if (!best) return
+      const { log, cleanable } = best
+      done.add(log)
+      try {
+        const keyMemoryMax = this.#options.settings?.['log.cleaner.dedupe.buffer.size'] ?? defaults['log.cleaner.dedupe.buffer.size']
+        const before = log.size
+        const cleanedTo = await cleanLog(this.#context, log, cleanable, { keyMemoryMax, now })
+        this.#host.logger.named('kafka.log').info('compacted', { partition: log.name, from: cleanable.firstDirtyOffset, to: cleanedTo, bytesBefore: before, bytesAfter: log.size })
+        const directory = this.#directoryOf(log)
+        if (!directory || directory.failure || this.get(log.topic, log.partition) !== log) continue
+        directory.cleanedTo.set(log.name, cleanedTo)
+        await this.#inDirectory(directory, () =>
+          directory.writeCleaned([...directory.cleanedTo].map(([name, offset]) => ({ topic: name.slice(0, name.lastIndexOf('-')), partition: Number(name.slice(name.lastIndexOf('-') + 1)), offset }))),
+        )
+      } catch (error) {
+        // Deleted meanwhile, or a damaged segment: this log is left for the next time, the others are not.
+        if (!log.failure) this.#host.logger.named('kafka.log').error('compaction failed', { partition: log.name, error })
+      }
+    }
+  }
+  #directoryOf(log: PartitionLog): LogDirectory | undefined {
+    return this.#directories.find(({ path }) => path === log.logDir)
+  }
+
+  /** A clean stop: everything on the device, indexes cut to size, checkpoints, and last the marker that says so. */
+  async close({ brokerEpoch = -1n }: { brokerEpoch?: bigint } = {}): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    for (const timer of this.#timers) timer.cancel()
+    this.writePending()
+    await this.#tasks
+    await Promise.all(this.#changes.values())
+    await Promise.all(
+      this.all().map(async (log) => {
+        try {
+          await log.close()
+        } catch (error) {
+          this.failDirectory(log.logDir, error as Error)
+        }
+      }),
+    )
+    await this.checkpoint()
+    for (const directory of this.#directories) {
+      if (!directory.failure) await this.#inDirectory(directory, () => directory.writeMarker(brokerEpoch))
+      await directory.unlock()
+    }
+  }
+}
+
+/** Does `work` for every directory that is well; one that fails is marked and the others go on. Somebody else's lock stops all. */
+async function guarded(directories: readonly LogDirectory[], log: Host['logger'], work: (directory: LogDirectory) => Promise<void>): Promise<void> {
+  for (const directory of directories) {
+    if (directory.failure) continue
+    try {
+      await work(directory)
+    } catch (error) {
+      if (error instanceof InUseError) throw error
+      directory.failure = error as Error
+      log.error('log directory offline', { directory: directory.path, error: error as Error })
+    }
+  }
+  if (directories.every(({ failure }) => failure)) {
+    const [first] = directories
+    throw directories.length === 1 && first.failure
+      ? new Error(`log directory ${first.path} cannot be used: ${first.failure.message}`, { cause: first.failure })
+      : new Error(`no log directory can be used: ${directories.map(({ path, failure }) => `${path}: ${failure?.message}`).join('; ')}`)
+  }
+}
+
+async function agreedBrokerId(directories: readonly LogDirectory[], options: LogManagerOptions): Promise<number> {
+  let stored: { brokerId: number; path: string } | undefined
+  for (const { meta, path, failure } of directories) {
+    if (!meta || failure) continue
+    if (meta.clusterId !== undefined && meta.clusterId !== options.clusterId)
+      throw new Error(
+        `${path} belongs to cluster ${meta.clusterId}, this ZooKeeper to cluster ${options.clusterId}. Correct zookeeper.connect or log.dirs; or, if the data is meant for this cluster, remove ${path}/meta.properties`,
+      )
+    if (meta.brokerId === undefined) continue
+    if (stored && stored.brokerId !== meta.brokerId) throw new Error(`${path} belongs to broker ${meta.brokerId} and ${stored.path} to broker ${stored.brokerId}; one broker cannot use both`)
+    stored = { brokerId: meta.brokerId, path }
+  }
+  if (options.brokerId !== undefined) {
+    if (stored && stored.brokerId !== options.brokerId)
+      throw new Error(`${stored.path} belongs to broker ${stored.brokerId}; this broker has broker.id=${options.brokerId}. Correct broker.id or log.dirs`)
+    return options.brokerId
+  }
+  if (stored) return stored.brokerId
+  if (!options.generateBrokerId) throw new Error('no broker.id is configured, none is stored, and none can be generated')
+  return options.generateBrokerId()
+}
+
+async function loadAll(context: LogContext, directories: readonly LogDirectory[], options: LogManagerOptions): Promise<PartitionLog[]> {
+  const { host } = context
+  const logs = new Map<string, PartitionLog>()
+  await guarded(directories, host.logger.named('kafka.log'), async (directory) => {
+    const found = await directory.survey()
+    const parallel = Math.max(4, options.settings?.['num.recovery.threads.per.data.dir'] ?? 1)
+    const began = host.clock.monotonic()
+    let next = 0
+    const worker = async (): Promise<void> => {
+      while (next < found.length) {
+        const { topic, partition, directory: path } = found[next++]
+        const name = `${topic}-${partition}`
+        const config = options.configOf(topic)
+        const loaded = await loadLog(context, {
+          topic,
+          partition,
+          logDir: directory.path,
+          directory: path,
+          config,
+          isClean: directory.isClean,
+          recoveryPoint: directory.recoveryPoints.get(name) ?? 0,
+          logStartOffset: directory.logStarts.get(name) ?? 0,
+          highWatermark: directory.highWatermarks.get(name) ?? 0,
+        })
+        const other = logs.get(name)
+        if (other) throw new Error(`${name} lies in ${other.directory} and in ${path}; move one of them away`)
+        logs.set(name, new PartitionLog(context, loaded, config))
+      }
+    }
+    await Promise.all(Array.from({ length: parallel }, worker))
+    if (found.length > 0) host.logger.named('kafka.log').info('logs loaded', { directory: directory.path, partitions: found.length, clean: directory.isClean, ms: Math.round(host.clock.monotonic() - began) })
+  })
+  return [...logs.values()]
+}

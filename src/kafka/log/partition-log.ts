@@ -1,0 +1,844 @@
+/** The log of one partition: a row of segments, the newest taking appends. See README for its door. */
+import assert from 'node:assert'
+import { Batch, int32At, int64At, lengthEnd } from '../records/batch.ts'
+import { CorruptBatchError } from '../records/corrupt-batch-error.ts'
+import { batchesIn, recordsOf } from '../records/decode.ts'
+import { codes, refusal, type AppendDone, type AppendFacts, type AppendOutcome, type Pieces, type Refused } from './append.ts'
+import { CorruptFileError } from './corrupt-file-error.ts'
+import type { EpochEnd, LeaderEpochs } from './leader-epochs.ts'
+import type { LogConfig } from './log-config.ts'
+import type { LogContext } from './log-context.ts'
+import { deletedSuffix, fileName, partitionFile, suffix } from './names.ts'
+import { partitionMetadataText } from './partition-metadata.ts'
+import { encodeSnapshot } from './producer-snapshot.ts'
+import type { ProducerFacts, ProducerState } from './producer-state.ts'
+import { rebuildProducers } from './rebuild-producers.ts'
+import { offsetRangeMax, Segment } from './segment.ts'
+import { prepare, type Prepared } from './validate.ts'
+import { WriteQueue, type Written } from './write-queue.ts'
+
+/** Reads up to this size from the newest segment are done at once: the page cache has them. */
+const syncReadMax = 64 * 1024
+
+export interface ReadWish {
+  /** Inclusive. */
+  offset: number
+  maxBytes: number
+  /** The first batch comes whole even when it is larger than `maxBytes`. */
+  minOneBatch: boolean
+  /** Batches that begin at or behind this offset are left out. */
+  upTo: number
+}
+/** Whole batches in order (a part of one may stand at the end); the first may begin below the offset asked for. */
+export interface ReadResult {
+  errorCode: 0
+  slices: Buffer[]
+  size: number
+}
+export type ReadOutcome = ReadResult | Refused
+export interface OffsetAndTimestamp {
+  offset: number
+  timestamp: bigint
+  /** −1 when unknown. */
+  leaderEpoch: number
+}
+
+/** Everything a log needs that was read from disk before. */
+export interface LoadedLog {
+  topic: string
+  partition: number
+  topicId: string | undefined
+  directory: string
+  logDir: string
+  segments: Segment[]
+  producers: ProducerState
+  epochs: LeaderEpochs
+  snapshotOffsets: number[]
+  logStartOffset: number
+  recoveryPoint: number
+  highWatermark: number
+  /** Names in the directory are not on the device yet. */
+  directoryChanged: boolean
+}
+
+export class PartitionLog {
+  readonly topic: string
+  readonly partition: number
+  /** `topic-partition` */
+  readonly name: string
+  readonly logDir: string
+  readonly #context: LogContext
+  readonly #queue: WriteQueue
+  readonly #handlers = new Set<() => void>()
+  readonly #producers: ProducerState
+  readonly #epochs: LeaderEpochs
+  #directory: string
+  #topicId: string | undefined
+  #config: LogConfig
+  #segments: Segment[]
+  #snapshotOffsets: number[]
+  #logStartOffset: number
+  #nextOffset: number
+  #logEndOffset: number
+  #highWatermark: number
+  #recoveryPoint: number
+  #failure: Error | undefined
+  #isClosed = false
+  #writeScheduled = false
+  /** Appends that are written and wait for a flush, in order. */
+  #awaitingFlush: { endOffset: number; done: AppendDone; flush: boolean }[] = []
+  /** How many the flush under way will tell. */
+  #beingFlushed = 0
+  #flushing: Promise<void> | undefined
+  #nextFlush: Promise<void> | undefined
+  #lastFlushMs: number
+  #directoryChanged: boolean
+  #epochsSaving: Promise<void> = Promise.resolve()
+  #unsyncedSnapshots: string[] = []
+
+  constructor(context: LogContext, loaded: LoadedLog, config: LogConfig) {
+    this.#context = context
+    this.topic = loaded.topic
+    this.partition = loaded.partition
+    this.name = `${loaded.topic}-${loaded.partition}`
+    this.logDir = loaded.logDir
+    this.#directory = loaded.directory
+    this.#topicId = loaded.topicId
+    this.#segments = loaded.segments
+    this.#producers = loaded.producers
+    this.#epochs = loaded.epochs
+    this.#snapshotOffsets = [...loaded.snapshotOffsets].sort((a, b) => a - b)
+    this.#logStartOffset = loaded.logStartOffset
+    this.#config = config
+    this.#nextOffset = this.#logEndOffset = loaded.producers.endOffset
+    this.#recoveryPoint = Math.min(loaded.recoveryPoint, this.#logEndOffset)
+    this.#highWatermark = Math.min(Math.max(loaded.highWatermark, loaded.logStartOffset), this.#logEndOffset)
+    this.#producers.replicatedTo(this.#highWatermark)
+    this.#directoryChanged = loaded.directoryChanged
+    this.#lastFlushMs = context.host.clock.now()
+    this.#queue = new WriteQueue(context.host.clock, { written: (written) => this.#afterWrite(written), failed: (failure) => this.#fail('write', failure) })
+  }
+
+  get directory(): string {
+    return this.#directory
+  }
+  /** base64url, as on the wire. */
+  get topicId(): string | undefined {
+    return this.#topicId
+  }
+  get config(): LogConfig {
+    return this.#config
+  }
+  set config(config: LogConfig) {
+    this.#config = config
+  }
+  get failure(): Error | undefined {
+    return this.#failure
+  }
+  get logStartOffset(): number {
+    return this.#logStartOffset
+  }
+  /** The offset behind the last record that is written (and flushed, where each append has to be). */
+  get logEndOffset(): number {
+    return this.#logEndOffset
+  }
+  /** The offset the next record gets. */
+  get nextOffset(): number {
+    return this.#nextOffset
+  }
+  get highWatermark(): number {
+    return this.#highWatermark
+  }
+  get lastStableOffset(): number {
+    const first = this.#producers.firstUnstableOffset
+    return first === undefined ? this.#highWatermark : Math.min(this.#highWatermark, first)
+  }
+  /** First offset not known to be on the device. */
+  get recoveryPoint(): number {
+    return this.#recoveryPoint
+  }
+  get latestEpoch(): number {
+    return this.#epochs.latest
+  }
+  /** Bytes of all segments. */
+  get size(): number {
+    let size = 0
+    for (const segment of this.#segments) size += segment.size
+    return size
+  }
+  get segments(): readonly Segment[] {
+    return this.#segments
+  }
+  get activeSegment(): Segment {
+    return this.#segments[this.#segments.length - 1]
+  }
+  /** First offset of the earliest open transaction; what compaction must not pass. */
+  get firstUndecidedOffset(): number {
+    return this.#producers.firstUnstableOffset ?? this.#highWatermark
+  }
+  get lastProducerOffsets(): Set<number> {
+    return this.#producers.lastOffsets()
+  }
+
+  /** Told after each write, synchronously; the returned function ends that. */
+  onAppend(handler: () => void): () => void {
+    this.#handlers.add(handler)
+    return () => this.#handlers.delete(handler)
+  }
+
+  // Appending
+
+  /**
+   * Checks and places records; offsets are assigned when this returns, in the order of the calls. `done` follows, never before
+   * the return, when they are written (and flushed if `flush.messages` asks). After a refusal nothing has changed and `done` is not called.
+   */
+  append(pieces: Pieces, facts: AppendFacts, done: AppendDone = nobody): AppendOutcome {
+    if (this.#failure) return this.#offline()
+    assert(!this.#isClosed, `${this.name} is closed`)
+    const given = pieces instanceof Uint8Array ? [pieces] : pieces
+    if (facts.origin === 'replication') return this.#appendReplicated(given, done)
+    const now = this.#context.host.clock.now()
+    const prepared = prepare(given, facts, { config: this.#config, name: this.name, now })
+    if (!Array.isArray(prepared)) return prepared
+    let size = 0
+    let offset = this.#nextOffset
+    for (const { batch, size: batchSize } of prepared) {
+      const outcome = this.#checkProducer(batch, facts, done)
+      if (outcome) return outcome
+      batch.baseOffset = offset
+      batch.partitionLeaderEpoch = facts.leaderEpoch
+      offset = batch.nextOffset
+      size += batchSize
+    }
+    if (size > this.#config.segmentBytes)
+      return refusal(codes.recordListTooLarge, `${size} bytes for ${this.name} in one append; segment.bytes allows ${this.#config.segmentBytes}`)
+    return this.#place(prepared, size, done, this.#config.messageTimestampType === 'LogAppendTime' ? BigInt(now) : -1n)
+  }
+  #offline(): Refused {
+    return refusal(codes.kafkaStorageError, `the log directory ${this.logDir} of ${this.name} is offline: ${this.#failure?.message}`)
+  }
+  #checkProducer(batch: Batch, { origin }: AppendFacts, done: AppendDone): AppendOutcome | undefined {
+    const { producerId } = batch
+    if (producerId < 0) return undefined
+    if (batch.isControl) return this.#producers.checkMarker(batch, origin)
+    if (origin === 'client') {
+      const duplicate = this.#producers.duplicateOf(producerId, batch.producerEpoch, batch.baseSequence, batch.lastSequence)
+      if (duplicate) {
+        // The answer must not overtake the first one's write.
+        this.#queue.afterAll(done, this.activeSegment, this.#nextOffset)
+        this.#scheduleWrite()
+        const { firstOffset, lastOffset, timestamp } = duplicate
+        return { errorCode: 0, baseOffset: firstOffset, lastOffset, logAppendTimeMs: timestamp, logStartOffset: this.#logStartOffset, duplicate: true }
+      }
+    }
+    return this.#producers.check(batch, origin)
+  }
+  #appendReplicated(given: readonly Uint8Array[], done: AppendDone): AppendOutcome {
+    const bytes = given.length === 1 ? Buffer.from(given[0].buffer, given[0].byteOffset, given[0].byteLength) : Buffer.concat(given)
+    const prepared: Prepared[] = []
+    let size = 0
+    let next = this.#nextOffset
+    try {
+      for (const batch of batchesIn(bytes)) {
+        if (batch.baseOffset < next && batch.lastOffset < next)
+          return refusal(codes.corruptMessage, `the leader of ${this.name} sent a batch up to offset ${batch.lastOffset}; ${next} was asked for`)
+        if (batch.magic === 2 && batch.computeCrc() !== batch.crc)
+          return refusal(codes.corruptMessage, `the leader of ${this.name} sent a batch at offset ${batch.baseOffset} whose checksum is wrong`)
+        next = batch.nextOffset
+        size += batch.size
+        prepared.push({ batch, pieces: [batch.whole], size: batch.size })
+      }
+    } catch (error) {
+      if (error instanceof CorruptBatchError) return refusal(codes.corruptMessage, `the leader of ${this.name} sent damaged records: ${error.message}`)
+      throw error
+    }
+    if (prepared.length === 0) {
+      this.#queue.afterAll(done, this.activeSegment, this.#nextOffset)
+      this.#scheduleWrite()
+      return { errorCode: 0, baseOffset: this.#nextOffset, lastOffset: this.#nextOffset - 1, logAppendTimeMs: -1n, logStartOffset: this.#logStartOffset, duplicate: false }
+    }
+    return this.#place(prepared, size, done, -1n)
+  }
+
+  /** Gives prepared batches, whose offsets are set, their place. */
+  #place(prepared: readonly Prepared[], size: number, done: AppendDone, logAppendTimeMs: bigint): AppendOutcome {
+    const firstOffset = prepared[0].batch.baseOffset
+    const lastOffset = prepared[prepared.length - 1].batch.lastOffset
+    let maxTimestamp = -1n
+    let offsetOfMaxTimestamp = lastOffset
+    for (const { batch } of prepared) {
+      const timestamp = batch.maxTimestamp
+      if (timestamp > maxTimestamp) {
+        maxTimestamp = timestamp
+        offsetOfMaxTimestamp = batch.lastOffset
+      }
+    }
+    let segment: Segment
+    try {
+      segment = this.#segmentFor(size, firstOffset, lastOffset, maxTimestamp)
+      if (!segment.isPrepared) segment.prepareForAppends(this.#config.segmentIndexBytes)
+    } catch (error) {
+      this.#fail('roll', error as Error)
+      return this.#offline()
+    }
+    const position = segment.size
+    segment.appended({ size, lastOffset, maxTimestamp, offsetOfMaxTimestamp, indexIntervalBytes: this.#config.indexIntervalBytes })
+    for (const { batch } of prepared) {
+      if (batch.partitionLeaderEpoch > this.#epochs.latest && this.#epochs.assign(batch.partitionLeaderEpoch, batch.baseOffset)) void this.#saveEpochs()
+      const completed = this.#producers.appended(batch)
+      if (completed) {
+        if (completed.isAborted) segment.txnIndex.add({ ...completed, lastStableOffset: this.#producers.lastStableOffsetAfter(completed) })
+        this.#producers.complete(completed)
+      }
+    }
+    this.#nextOffset = lastOffset + 1
+    const pieces = prepared.length === 1 ? prepared[0].pieces : prepared.flatMap((each) => each.pieces)
+    const flush = this.#nextOffset - this.#recoveryPoint >= this.#config.flushMessages
+    this.#queue.place(segment, pieces, { position, startOffset: firstOffset, size, endOffset: this.#nextOffset, done, flush })
+    this.#scheduleWrite()
+    return { errorCode: 0, baseOffset: firstOffset, lastOffset, logAppendTimeMs, logStartOffset: this.#logStartOffset, duplicate: false }
+  }
+  #scheduleWrite(): void {
+    if (this.#writeScheduled) return
+    this.#writeScheduled = true
+    this.#context.writeAtEndOfTurn(() => {
+      this.#writeScheduled = false
+      this.#queue.write()
+    })
+  }
+  #afterWrite({ endOffset, dones, flush }: Written): void {
+    if (!flush && this.#awaitingFlush.length === 0 && this.#beingFlushed === 0) return this.#publish(endOffset, dones)
+    // Order is kept: what follows an append that waits for its flush waits behind it.
+    for (const done of dones) this.#awaitingFlush.push({ endOffset, done, flush })
+    if (flush) this.flush().catch(nobody)
+  }
+  #publish(endOffset: number, dones: readonly AppendDone[]): void {
+    if (endOffset > this.#logEndOffset) this.#logEndOffset = endOffset
+    for (const handler of this.#handlers) handler()
+    for (const done of dones) done()
+  }
+
+  // Rolling
+
+  #segmentFor(size: number, firstOffset: number, lastOffset: number, maxTimestamp: bigint): Segment {
+    const segment = this.activeSegment
+    const { config } = this
+    const isOld = segment.size > 0 && this.#age(segment, maxTimestamp) > config.segmentMs - segment.jitterMs
+    const isFull = segment.size > config.segmentBytes - size || segment.offsetIndex.isFull || segment.timeIndex.isFull
+    if ((segment.size > 0 && (isOld || isFull)) || lastOffset - segment.baseOffset > offsetRangeMax) return this.#roll(Math.max(this.#nextOffset, firstOffset))
+    return segment
+  }
+  /** How long ago, in records' time, the first append was; by the wall clock when records have no timestamps. */
+  #age(segment: Segment, timestamp: bigint): number {
+    segment.firstTimestamp ??= this.#firstTimestamp(segment)
+    if (segment.firstTimestamp >= 0n && timestamp >= 0n) return Number(timestamp - segment.firstTimestamp)
+    return this.#context.host.clock.now() - segment.createdMs
+  }
+  #firstTimestamp(segment: Segment): bigint {
+    const head = Buffer.alloc(61)
+    const size = segment.log.file.readSync(head.subarray(0, Math.min(61, segment.writtenSize)), 0)
+    return size < 34 || (head[16] === 2 && size < 61) ? -1n : new Batch(head).maxTimestamp
+  }
+  /** Begins a new segment at `baseOffset`; the old one is closed when its last write is done. */
+  #roll(baseOffset: number): Segment {
+    const { host } = this.#context
+    const old = this.activeSegment
+    if (old.baseOffset === baseOffset && old.size === 0) {
+      // An empty segment of this offset is used as it is; only its age begins anew.
+      old.createdMs = host.clock.now()
+      return old
+    }
+    const segment = Segment.create(this.#context.files, this.#directory, baseOffset, { indexSizeMax: this.#config.segmentIndexBytes, createdMs: host.clock.now() })
+    segment.jitterMs = this.#config.segmentJitterMs > 0 ? host.random.below(Math.min(this.#config.segmentJitterMs, this.#config.segmentMs, 2 ** 47)) : 0
+    this.#segments.push(segment)
+    this.#directoryChanged = true
+    this.#writeSnapshot(baseOffset)
+    const rollOffset = this.#nextOffset
+    this.#queue.closing(old, () => {
+      old.seal()
+      // On the device soon, so that recovery need not begin before the new segment.
+      this.#flushTo(() => rollOffset).catch(nobody)
+    })
+    return segment
+  }
+  #writeSnapshot(offset: number): void {
+    if (this.#snapshotOffsets.includes(offset)) return
+    const path = `${this.#directory}/${fileName(offset, suffix.snapshot)}`
+    const file = this.#context.files.disk.openSync(path, 'create')
+    try {
+      const bytes = encodeSnapshot(this.#producers.toSnapshot())
+      file.truncateSync(0)
+      file.writeSync([bytes], 0)
+    } finally {
+      file.closeSync()
+    }
+    this.#snapshotOffsets.push(offset)
+    this.#unsyncedSnapshots.push(path)
+    this.#directoryChanged = true
+  }
+  /** Closes the active segment and begins the next. */
+  async roll(): Promise<void> {
+    await this.#queue.drained()
+    this.#guard()
+    this.#try('roll', () => this.#roll(this.#nextOffset))
+    await this.#queue.drained()
+  }
+
+  // Durability
+
+  /** Everything written when this is called is on the device when it resolves. Calls share flushes. */
+  flush(): Promise<void> {
+    return this.#flushTo(() => this.#writtenEnd())
+  }
+  #writtenEnd(): number {
+    const last = this.#awaitingFlush[this.#awaitingFlush.length - 1] as { endOffset: number } | undefined
+    return last ? Math.max(last.endOffset, this.#logEndOffset) : this.#logEndOffset
+  }
+  #flushTo(target: () => number): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure)
+    if (this.#flushing) {
+      // The one under way may have begun before the last write; all who ask now share the next.
+      this.#nextFlush ??= this.#flushing.catch(nobody).then(() => {
+        this.#nextFlush = undefined
+        return this.#flushTo(() => this.#writtenEnd())
+      })
+      return this.#nextFlush
+    }
+    const flushing = this.#doFlush(target()).finally(() => (this.#flushing = undefined))
+    this.#flushing = flushing
+    return flushing
+  }
+  async #doFlush(target: number): Promise<void> {
+    const active = this.activeSegment
+    const segments = this.#segments.filter((segment) => (segment === active ? !segment.isDataSynced : !segment.isSynced))
+    const waiting = this.#awaitingFlush
+    this.#awaitingFlush = []
+    this.#beingFlushed = waiting.length
+    const snapshots = this.#unsyncedSnapshots
+    this.#unsyncedSnapshots = []
+    const { disk } = this.#context.files
+    try {
+      if (segments.length > 0 || snapshots.length > 0 || this.#directoryChanged) await this.#context.syncs.run(async () => {
+        for (const segment of segments) {
+          const size = segment.writtenSize
+          // Recovery rebuilds the indexes of the segment that takes appends; only its data has to be safe.
+          if (segment === active) await segment.log.with((file) => file.sync())
+          else await segment.sync()
+          if (segment.writtenSize !== size || segment.size !== size) continue
+          segment.isDataSynced = true
+          if (segment !== active) segment.isSynced = true
+        }
+        for (const path of snapshots) {
+          if (!(await disk.facts(path))) continue
+          const file = await disk.open(path, 'write')
+          try {
+            await file.sync()
+          } finally {
+            await file.close()
+          }
+        }
+        if (this.#directoryChanged) {
+          this.#directoryChanged = false
+          await disk.syncDirectory(this.#directory)
+        }
+      })
+    } catch (error) {
+      this.#beingFlushed = 0
+      for (const { done } of waiting) done(error as Error)
+      // A log that is being deleted has no files to flush.
+      if (this.#isClosed) return
+      this.#fail('flush', error as Error)
+      throw error
+    }
+    if (target > this.#recoveryPoint) this.#recoveryPoint = Math.min(target, this.#nextOffset)
+    this.#lastFlushMs = this.#context.host.clock.now()
+    for (const { endOffset, done } of waiting) this.#publish(endOffset, [done])
+    this.#beingFlushed = 0
+    while (this.#awaitingFlush.length > 0 && !this.#awaitingFlush[0].flush) {
+      const { endOffset, done } = this.#awaitingFlush.shift()!
+      this.#publish(endOffset, [done])
+    }
+  }
+  /** Flushes when `flush.ms` says that it is time. */
+  async flushIfDue(now: number): Promise<void> {
+    if (this.#failure || this.#isClosed || this.#recoveryPoint >= this.#logEndOffset) return
+    if (now - this.#lastFlushMs >= this.#config.flushMs) await this.flush()
+  }
+
+  #guard(): void {
+    if (this.#failure) throw this.#failure
+    assert(!this.#isClosed, `${this.name} is closed`)
+  }
+  #try<T>(what: string, work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      this.#fail(what, error as Error)
+      throw error
+    }
+  }
+  #fail(what: string, cause: Error): void {
+    if (this.#failure || this.#isClosed) return
+    const failure = new Error(`${what} failed in ${this.#directory}: ${cause.message}`, { cause })
+    this.goOffline(failure)
+    this.#context.directoryFailed(this.logDir, failure)
+  }
+  /** Refuses everything from now on: the directory has failed, here or for another of its logs. */
+  goOffline(failure: Error): void {
+    if (this.#failure) return
+    this.#failure = failure
+    this.#queue.fail(failure)
+    const waiting = this.#awaitingFlush
+    this.#awaitingFlush = []
+    for (const { done } of waiting) done(failure)
+    for (const segment of this.#segments) segment.close()
+  }
+
+  // Reading
+
+  /** Whole batches from the one that holds `offset` on. At once when they are likely to be in memory. */
+  read({ offset, maxBytes, minOneBatch, upTo }: ReadWish): ReadOutcome | Promise<ReadOutcome> {
+    if (this.#failure) return this.#offline()
+    if (offset < this.#logStartOffset || offset > this.#logEndOffset)
+      return refusal(codes.offsetOutOfRange, `offset ${offset} of ${this.name} was asked for; it has ${this.#logStartOffset} to ${this.#logEndOffset}`)
+    const end = Math.min(upTo, this.#logEndOffset)
+    if (offset >= end) return emptyRead
+    try {
+      return this.#readFrom(offset, maxBytes, minOneBatch, end)
+    } catch (error) {
+      return this.#readFailed(error as Error)
+    }
+  }
+  #readFrom(offset: number, maxBytes: number, minOneBatch: boolean, end: number): ReadOutcome | Promise<ReadOutcome> {
+    for (let index = this.#segmentIndexFor(offset); index < this.#segments.length; index++) {
+      const segment = this.#segments[index]
+      const found = segment.locate(offset)
+      // Compaction may leave nothing of an offset; the next segment has the next batch.
+      if (!found) continue
+      const available = segment.writtenSize - found.position
+      const size = Math.min(available, found.size > maxBytes ? (minOneBatch ? found.size : maxBytes) : maxBytes)
+      if (size <= 0) return emptyRead
+      const bytes = Buffer.allocUnsafe(size)
+      if (size <= syncReadMax && segment === this.activeSegment) {
+        const filled = segment.log.file.readSync(bytes, found.position)
+        return this.#asRead(segment, bytes.subarray(0, filled), found.position, end)
+      }
+      return segment.log
+        .with((file) => file.read(bytes, found.position))
+        .then(
+          (filled) => this.#asRead(segment, bytes.subarray(0, filled), found.position, end),
+          (error: Error) => this.#readFailed(error),
+        )
+    }
+    return emptyRead
+  }
+  /** Cuts what must not be seen yet, and remembers where the reader will go on. */
+  #asRead(segment: Segment, bytes: Buffer, position: number, end: number): ReadResult {
+    let at = 0
+    let next = -1
+    while (bytes.length - at >= 27) {
+      const baseOffset = int64At(bytes, at)
+      if (baseOffset >= end) {
+        segment.hint(next, position + at)
+        return { errorCode: 0, slices: at === 0 ? [] : [bytes.subarray(0, at)], size: at }
+      }
+      const size = lengthEnd + int32At(bytes, at + 8)
+      if (size < 26 || at + size > bytes.length) break
+      next = baseOffset + (bytes[at + 16] < 2 ? 1 : int32At(bytes, at + 23) + 1)
+      at += size
+    }
+    if (next >= 0) segment.hint(next, position + at)
+    return bytes.length === 0 ? emptyRead : { errorCode: 0, slices: [bytes], size: bytes.length }
+  }
+  #readFailed(error: Error): Refused {
+    if (error instanceof CorruptFileError) {
+      this.#context.host.logger.named('kafka.log').error('a segment cannot be read', { error })
+      return refusal(codes.kafkaStorageError, error.message)
+    }
+    // Truncation or closing may have come in between.
+    if (!this.#isClosed) this.#fail('read', error)
+    return refusal(codes.kafkaStorageError, `reading ${this.name} failed: ${error.message}`)
+  }
+  #segmentIndexFor(offset: number): number {
+    let low = 0
+    let high = this.#segments.length
+    while (high - low > 1) {
+      const middle = (low + high) >> 1
+      if (this.#segments[middle].baseOffset <= offset) low = middle
+      else high = middle
+    }
+    return low
+  }
+
+  /** Base offsets of the segments, ascending; with a timestamp only of those whose last change is not after it (ListOffsets v0). */
+  async segmentBaseOffsetsBefore(timestamp?: bigint): Promise<number[]> {
+    const bases: number[] = []
+    for (const segment of this.#segments) {
+      const modified = timestamp === undefined ? 0 : ((await this.#context.files.disk.facts(segment.log.path))?.modifiedMs ?? 0)
+      if (timestamp === undefined || BigInt(Math.floor(modified)) <= timestamp) bases.push(segment.baseOffset)
+    }
+    return bases
+  }
+  /** The first record whose timestamp is at least `timestamp`. */
+  async offsetForTimestamp(timestamp: bigint): Promise<OffsetAndTimestamp | undefined> {
+    this.#guard()
+    for (const segment of this.#segments) {
+      if (segment.maxTimestamp >= 0n && segment.maxTimestamp < timestamp) continue
+      const from = Math.max(segment.timeIndex.offsetFor(timestamp), this.#logStartOffset)
+      const start = segment.offsetIndex.positionFor(from)
+      for await (const { batch } of segment.batches(start, segment.writtenSize)) {
+        if (batch.maxTimestamp < timestamp) continue
+        for (const record of recordsOf(batch))
+          if (record.timestamp >= timestamp && record.offset >= this.#logStartOffset) return { offset: record.offset, timestamp: record.timestamp, leaderEpoch: batch.partitionLeaderEpoch }
+      }
+    }
+    return undefined
+  }
+  /** The first record with the largest timestamp of all. */
+  async offsetOfMaxTimestamp(): Promise<OffsetAndTimestamp | undefined> {
+    this.#guard()
+    let best: Segment | undefined
+    for (const segment of this.#segments) if (segment.size > 0 && (!best || segment.maxTimestamp > best.maxTimestamp)) best = segment
+    if (!best) return undefined
+    const { maxTimestamp, offsetOfMaxTimestamp } = best
+    for await (const { batch } of best.batches(best.offsetIndex.positionFor(offsetOfMaxTimestamp), best.writtenSize)) {
+      if (batch.maxTimestamp !== maxTimestamp) continue
+      for (const { timestamp, offset } of recordsOf(batch)) if (timestamp === maxTimestamp) return { offset, timestamp, leaderEpoch: batch.partitionLeaderEpoch }
+    }
+    return undefined
+  }
+  /** The largest epoch not above `epoch` and where it ends; −1, −1 when unknown. */
+  endOffsetForEpoch(epoch: number): EpochEnd {
+    return this.#epochs.endOf(epoch, this.#logEndOffset)
+  }
+  /** The leader epoch of the record at `offset`; −1 when unknown. */
+  epochOf(offset: number): number {
+    return this.#epochs.at(offset)
+  }
+  /** Aborted transactions that a reader of [from, to) has to skip. */
+  abortedTransactions(from: number, to: number): { producerId: number; firstOffset: number }[] {
+    const aborted: { producerId: number; firstOffset: number }[] = []
+    for (let index = this.#segmentIndexFor(from); index < this.#segments.length; index++)
+      for (const entry of this.#segments[index].txnIndex.entries) {
+        if (entry.lastOffset >= from && entry.firstOffset < to) aborted.push({ producerId: entry.producerId, firstOffset: entry.firstOffset })
+        if (entry.lastStableOffset >= to) return aborted
+      }
+    return aborted
+  }
+  producers(): ProducerFacts[] {
+    return this.#producers.describe()
+  }
+  expireProducers(now: number): void {
+    this.#producers.expire(now, this.#context.producerIdExpirationMs)
+  }
+
+  // What others decide
+
+  /** Below it everything is committed. May be lowered only by a new leader's truncation. */
+  setHighWatermark(offset: number): void {
+    this.#highWatermark = Math.min(Math.max(offset, this.#logStartOffset), this.#nextOffset)
+    this.#producers.replicatedTo(this.#highWatermark)
+  }
+  /** A new leader's epoch begins at the log's end; resolves when that is on disk. */
+  async assignLeaderEpoch(epoch: number): Promise<void> {
+    this.#guard()
+    if (this.#epochs.assign(epoch, this.#nextOffset)) await this.#saveEpochs()
+  }
+  #saveEpochs(): Promise<void> {
+    const text = this.#epochs.toText()
+    // Of an empty log nothing is lost with its epochs: the next leader assigns its own.
+    const durable = this.#nextOffset > this.#logStartOffset
+    const saving = this.#epochsSaving.then(() => {
+      // A later save has the newer text already.
+      if (this.#failure || this.#isClosed) return
+      return this.#context.files.disk.replaceFile(`${this.#directory}/${partitionFile.epochs}`, text, { durable })
+    })
+    this.#epochsSaving = saving.catch((error: Error) => this.#fail('saving leader epochs', error))
+    return this.#epochsSaving.then(() => {
+      if (this.#failure) throw this.#failure
+    })
+  }
+  async setTopicId(topicId: string): Promise<void> {
+    assert(this.#topicId === undefined || this.#topicId === topicId, `${this.name} has topic id ${this.#topicId}`)
+    this.#topicId = topicId
+    await this.#context.files.disk.replaceFile(`${this.#directory}/${partitionFile.metadata}`, partitionMetadataText(topicId))
+  }
+
+  // Shrinking
+
+  /** Raises the log start to `before`, which must not be beyond the high watermark; segments below it go with the next retention. Returns the log start. */
+  async deleteRecords(before: number): Promise<number> {
+    this.#guard()
+    if (before > this.#highWatermark) throw new RangeError(`records of ${this.name} before ${before} were to be deleted; its high watermark is ${this.#highWatermark}`)
+    this.#raiseLogStart(before)
+    return this.#logStartOffset
+  }
+  #raiseLogStart(to: number): void {
+    if (to <= this.#logStartOffset) return
+    this.#logStartOffset = to
+    if (this.#highWatermark < to) this.setHighWatermark(to)
+    this.#producers.startsAt(to)
+    if (this.#epochs.truncateStart(to)) this.#saveEpochs().catch(nobody)
+  }
+
+  /** Deletes what retention allows; returns how many segments went (reference §6.7). */
+  async applyRetention(now: number): Promise<number> {
+    if (this.#failure || this.#isClosed) return 0
+    const { config } = this
+    const deletes = config.cleanupPolicy.includes('delete')
+    let surplus = deletes && config.retentionBytes >= 0 ? this.size - config.retentionBytes : -1
+    let count = 0
+    for (const [index, segment] of this.#segments.entries()) {
+      const next = this.#segments[index + 1] as Segment | undefined
+      const upperBound = next ? next.baseOffset : this.#nextOffset
+      if (this.#highWatermark < upperBound || (!next && segment.size === 0)) break
+      const isBelowStart = next !== undefined && next.baseOffset <= this.#logStartOffset
+      const isOld = deletes && config.retentionMs >= 0 && now - (await this.#lastTimeOf(segment)) > config.retentionMs
+      const isSurplus = surplus >= 0 && surplus - segment.size >= 0
+      if (!isBelowStart && !isOld && !isSurplus) break
+      surplus -= segment.size
+      count++
+    }
+    if (count === 0) return 0
+    if (count === this.#segments.length) await this.roll()
+    const gone = this.#segments.slice(0, count)
+    const newStart = this.#segments[count].baseOffset
+    if (newStart > this.#logStartOffset) this.#raiseLogStart(newStart)
+    this.#segments = this.#segments.slice(count)
+    this.#context.host.logger.named('kafka.log').info('segments deleted', { partition: this.name, bases: gone.map((segment) => segment.baseOffset), logStartOffset: this.#logStartOffset })
+    await this.removeSegments(gone)
+    return count
+  }
+  async #lastTimeOf(segment: Segment): Promise<number> {
+    if (segment.maxTimestamp >= 0n) return Number(segment.maxTimestamp)
+    return (await this.#context.files.disk.facts(segment.log.path))?.modifiedMs ?? 0
+  }
+  /** Renames files of segments that are out of use and removes them after `file.delete.delay.ms`. */
+  async removeSegments(gone: readonly Segment[], { snapshots = true } = {}): Promise<void> {
+    const { disk } = this.#context.files
+    try {
+      const paths: string[] = []
+      for (const segment of gone) {
+        await segment.rename(disk, '', deletedSuffix)
+        paths.push(...segment.paths)
+        if (snapshots && this.#snapshotOffsets.includes(segment.baseOffset)) {
+          this.#snapshotOffsets = this.#snapshotOffsets.filter((offset) => offset !== segment.baseOffset)
+          const path = `${this.#directory}/${fileName(segment.baseOffset, suffix.snapshot)}`
+          await disk.rename(path, `${path}${deletedSuffix}`)
+          paths.push(`${path}${deletedSuffix}`)
+        }
+      }
+      this.#context.host.timers.set(this.#config.fileDeleteDelayMs, () => {
+        for (const segment of gone) segment.close()
+        for (const path of paths) disk.remove(path).catch(nobody)
+      })
+    } catch (error) {
+      this.#fail('deleting segments', error as Error)
+      throw error
+    }
+  }
+
+  /** Cuts the log so that `offset` is the next to be written. Nothing happens when it is not beyond. */
+  async truncateTo(offset: number): Promise<void> {
+    await this.#queue.drained()
+    this.#guard()
+    if (offset >= this.#nextOffset) return
+    if (this.#segments[0].baseOffset > offset) return this.startAt(offset)
+    await this.#flushing?.catch(nobody)
+    const keep = this.#segmentIndexFor(offset) + 1
+    const gone = this.#segments.slice(keep)
+    this.#segments = this.#segments.slice(0, keep)
+    await this.#removeNow(gone)
+    this.#try('truncate', () => {
+      this.activeSegment.prepareForAppends(this.#config.segmentIndexBytes)
+      this.activeSegment.truncateTo(offset)
+    })
+    await this.#endsAt(offset)
+  }
+  /** Deletes everything; the log is empty and begins at `offset`. */
+  async startAt(offset: number): Promise<void> {
+    await this.#queue.drained()
+    this.#guard()
+    await this.#flushing?.catch(nobody)
+    const gone = this.#segments
+    await this.#removeNow(gone)
+    this.#try('truncate', () => {
+      this.#segments = [Segment.create(this.#context.files, this.#directory, offset, { indexSizeMax: this.#config.segmentIndexBytes, createdMs: this.#context.host.clock.now() })]
+    })
+    this.#directoryChanged = true
+    this.#logStartOffset = offset
+    this.#producers.clear()
+    await this.#endsAt(offset)
+  }
+  async #removeNow(gone: readonly Segment[]): Promise<void> {
+    for (const segment of gone) {
+      segment.close()
+      for (const path of segment.paths) await this.#context.files.disk.remove(path)
+    }
+  }
+  async #endsAt(offset: number): Promise<void> {
+    const { disk } = this.#context.files
+    for (const snapshot of this.#snapshotOffsets.filter((at) => at > offset)) await disk.remove(`${this.#directory}/${fileName(snapshot, suffix.snapshot)}`)
+    this.#snapshotOffsets = this.#snapshotOffsets.filter((at) => at <= offset)
+    this.#nextOffset = this.#logEndOffset = offset
+    this.#recoveryPoint = Math.min(this.#recoveryPoint, offset)
+    this.#highWatermark = Math.max(this.#logStartOffset, Math.min(this.#highWatermark, offset))
+    await rebuildProducers(this.#context, this.#producers, { directory: this.#directory, segments: this.#segments, snapshotOffsets: this.#snapshotOffsets, logStartOffset: this.#logStartOffset, endOffset: offset })
+    this.#producers.replicatedTo(this.#highWatermark)
+    if (this.#epochs.truncateEnd(offset)) await this.#saveEpochs()
+  }
+
+  /** Puts compacted segments in the place of those they were made of; their files bear the final names. */
+  replaceSegments(fresh: readonly Segment[], old: readonly Segment[]): void {
+    const first = this.#segments.indexOf(old[0])
+    assert(first >= 0, 'the segments to replace are part of the log')
+    this.#segments = [...this.#segments.slice(0, first), ...fresh, ...this.#segments.slice(first + old.length)]
+    // Snapshots at bases that are gone have no segment to belong to.
+    const bases = new Set(this.#segments.map((segment) => segment.baseOffset))
+    const newest = this.#snapshotOffsets[this.#snapshotOffsets.length - 1]
+    const stray = this.#snapshotOffsets.filter((offset) => offset !== newest && !bases.has(offset))
+    this.#snapshotOffsets = this.#snapshotOffsets.filter((offset) => !stray.includes(offset))
+    for (const offset of stray) this.#context.files.disk.remove(`${this.#directory}/${fileName(offset, suffix.snapshot)}`).catch(nobody)
+    this.#directoryChanged = true
+  }
+
+  // The end
+
+  /** Flushes, cuts indexes to size, writes a producer snapshot. Everything is on the device afterwards. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    await this.#queue.drained()
+    if (this.#failure) return
+    await this.#epochsSaving
+    this.#try('close', () => {
+      if (!this.activeSegment.isSynced) this.activeSegment.seal()
+      if (this.#nextOffset > this.#logStartOffset) this.#writeSnapshot(this.#nextOffset)
+    })
+    try {
+      for (const segment of this.#segments) if (!segment.isSynced) await this.#context.syncs.run(() => segment.sync())
+      await this.#flushing?.catch(nobody)
+      await this.flush()
+    } catch (error) {
+      this.#fail('close', error as Error)
+      throw error
+    }
+    this.#isClosed = true
+    for (const segment of this.#segments) segment.close()
+  }
+  /** Lets go of the files without writing anything: the log is to be deleted, from `directory`. */
+  async abandon(): Promise<void> {
+    if (this.#isClosed) return
+    await this.#queue.drained()
+    await this.#flushing?.catch(nobody)
+    await this.#epochsSaving
+    this.#isClosed = true
+    for (const segment of this.#segments) segment.close()
+    this.goOffline(new Error(`${this.name} is being deleted`))
+  }
+  movedTo(directory: string): void {
+    this.#directory = directory
+  }
+}
+
+const emptyRead: ReadResult = { errorCode: 0, slices: [], size: 0 }
+const nobody = (): void => {}

@@ -1,0 +1,264 @@
+/**
+ * What a partition knows of its idempotent and transactional producers (ProducerStateManager, ProducerAppendInfo): the last five
+ * batches of each, open transactions, and transactions that are decided but not yet below the high watermark. Pure.
+ */
+import type { Batch } from '../records/batch.ts'
+import { controlType, controlTypeOf, coordinatorEpochOf } from '../records/control.ts'
+import { recordsOf } from '../records/decode.ts'
+import { codes, refusal, type AppendFacts, type Refused } from './append.ts'
+import type { SnapshotEntry } from './producer-snapshot.ts'
+
+/** Batches remembered per producer; with more in flight a retry could not be told from new data. */
+const batchesMax = 5
+const noEpoch = -1
+const noSequence = -1
+
+interface KnownBatch {
+  firstSequence: number
+  lastSequence: number
+  firstOffset: number
+  lastOffset: number
+  timestamp: bigint
+}
+interface Producer {
+  epoch: number
+  batches: KnownBatch[]
+  coordinatorEpoch: number
+  lastTimestamp: bigint
+  /** −1 without an open transaction. */
+  transactionFirstOffset: number
+}
+export interface CompletedTransaction {
+  producerId: number
+  firstOffset: number
+  /** The marker's offset. */
+  lastOffset: number
+  isAborted: boolean
+}
+export interface ProducerFacts {
+  producerId: number
+  producerEpoch: number
+  lastSequence: number
+  lastTimestamp: bigint
+  coordinatorEpoch: number
+  currentTransactionStartOffset: number
+}
+export interface DuplicateBatch {
+  firstOffset: number
+  lastOffset: number
+  timestamp: bigint
+}
+
+type Origin = AppendFacts['origin']
+
+export class ProducerState {
+  readonly #producers = new Map<number, Producer>()
+  /** First offsets of open transactions, in the order they began. */
+  readonly #open = new Map<number, number>()
+  /** Decided ones whose marker is not below the high watermark yet. */
+  #unreplicated: CompletedTransaction[] = []
+  /** Offset up to which this state speaks. */
+  endOffset = 0
+
+  get size(): number {
+    return this.#producers.size
+  }
+  clear(): void {
+    this.#producers.clear()
+    this.#open.clear()
+    this.#unreplicated = []
+  }
+
+  /** The batch this one repeats, when the producer sent it before. */
+  duplicateOf(producerId: number, epoch: number, baseSequence: number, lastSequence: number): DuplicateBatch | undefined {
+    const producer = this.#producers.get(producerId)
+    if (!producer || producer.epoch !== epoch) return undefined
+    return producer.batches.find((batch) => batch.firstSequence === baseSequence && batch.lastSequence === lastSequence)
+  }
+
+  /** Whether a data batch may be appended; nothing changes. Sequences are checked for clients only. */
+  check(batch: Batch, origin: Origin): Refused | undefined {
+    const { producerId, producerEpoch, baseSequence } = batch
+    const producer = this.#producers.get(producerId)
+    if (!producer) return undefined
+    if (producerEpoch < producer.epoch && origin !== 'replication')
+      return refusal(codes.invalidProducerEpoch, `producer ${producerId} wrote with epoch ${producerEpoch}; its newest is ${producer.epoch}, so another instance has taken over`)
+    if (origin === 'client') {
+      const last = producer.batches.length === 0 ? noSequence : producer.batches[producer.batches.length - 1].lastSequence
+      if (producerEpoch !== producer.epoch) {
+        if (baseSequence !== 0 && producer.epoch !== noEpoch)
+          return refusal(codes.outOfOrderSequenceNumber, `producer ${producerId} began epoch ${producerEpoch} with sequence ${baseSequence}; a new epoch begins with 0`)
+      } else if (producer.epoch !== noEpoch && !follows(last, baseSequence))
+        return refusal(codes.outOfOrderSequenceNumber, `producer ${producerId} sent sequence ${baseSequence}; ${last} was its last, so ${last < 0 || last === 0x7fff_ffff ? 0 : last + 1} must follow`)
+    }
+    if (producer.transactionFirstOffset >= 0 && !batch.isTransactional)
+      return refusal(codes.invalidTxnState, `producer ${producerId} wrote outside a transaction while one of its transactions is open since offset ${producer.transactionFirstOffset}`)
+    return undefined
+  }
+
+  /** Whether a transaction marker may be appended. */
+  checkMarker(batch: Batch, origin: Origin): Refused | undefined {
+    const producer = this.#producers.get(batch.producerId)
+    if (!producer || origin === 'replication') return undefined
+    if (batch.producerEpoch < producer.epoch)
+      return refusal(codes.invalidProducerEpoch, `a transaction marker for epoch ${batch.producerEpoch} of producer ${batch.producerId}; its newest is ${producer.epoch}`)
+    const coordinatorEpoch = coordinatorEpochOf(recordsOf(batch)[0]?.value ?? null)
+    if (coordinatorEpoch !== undefined && coordinatorEpoch < producer.coordinatorEpoch)
+      return refusal(codes.transactionCoordinatorFenced, `a transaction marker of coordinator epoch ${coordinatorEpoch}; ${producer.coordinatorEpoch} wrote before`)
+    return undefined
+  }
+
+  /** Takes note of an appended batch whose offsets are set. Returns the transaction it completes, if one. */
+  appended(batch: Batch): CompletedTransaction | undefined {
+    const { producerId } = batch
+    this.endOffset = batch.nextOffset
+    if (producerId < 0) return undefined
+    if (batch.isControl) return this.#appendedMarker(batch)
+    const producer = this.#producer(producerId, batch.producerEpoch)
+    const { baseOffset, lastOffset, maxTimestamp } = batch
+    producer.batches.push({ firstSequence: batch.baseSequence, lastSequence: batch.lastSequence, firstOffset: baseOffset, lastOffset, timestamp: maxTimestamp })
+    if (producer.batches.length > batchesMax) producer.batches.shift()
+    producer.lastTimestamp = maxTimestamp
+    if (batch.isTransactional && producer.transactionFirstOffset < 0) {
+      producer.transactionFirstOffset = baseOffset
+      this.#open.set(baseOffset, producerId)
+    }
+    return undefined
+  }
+  #appendedMarker(batch: Batch): CompletedTransaction | undefined {
+    const record = recordsOf(batch)[0]
+    // Compaction may leave an empty control batch behind.
+    if (!record) return undefined
+    const type = controlTypeOf(record.key)
+    if (type !== controlType.abort && type !== controlType.commit) return undefined
+    const producer = this.#producer(batch.producerId, batch.producerEpoch)
+    producer.coordinatorEpoch = coordinatorEpochOf(record.value) ?? producer.coordinatorEpoch
+    producer.lastTimestamp = record.timestamp
+    const firstOffset = producer.transactionFirstOffset
+    producer.transactionFirstOffset = -1
+    if (firstOffset < 0) return undefined
+    return { producerId: batch.producerId, firstOffset, lastOffset: record.offset, isAborted: type === controlType.abort }
+  }
+  #producer(producerId: number, epoch: number): Producer {
+    let producer = this.#producers.get(producerId)
+    if (!producer) this.#producers.set(producerId, (producer = { epoch, batches: [], coordinatorEpoch: -1, lastTimestamp: -1n, transactionFirstOffset: -1 }))
+    if (producer.epoch !== epoch) {
+      producer.epoch = epoch
+      producer.batches = []
+    }
+    return producer
+  }
+
+  /** The last stable offset once this transaction is done, whatever the high watermark. */
+  lastStableOffsetAfter(completed: CompletedTransaction): number {
+    for (const firstOffset of this.#open.keys()) if (firstOffset !== completed.firstOffset) return firstOffset
+    return completed.lastOffset + 1
+  }
+  complete(completed: CompletedTransaction): void {
+    this.#open.delete(completed.firstOffset)
+    this.#unreplicated.push(completed)
+  }
+  /** Transactions whose marker is below the high watermark hold nobody back any more. */
+  replicatedTo(highWatermark: number): void {
+    if (this.#unreplicated.length > 0) this.#unreplicated = this.#unreplicated.filter((completed) => completed.lastOffset >= highWatermark)
+  }
+  /** First offset of the earliest transaction that is open or not decided below the high watermark; undefined without. */
+  get firstUnstableOffset(): number | undefined {
+    let first: number | undefined
+    for (const offset of this.#open.keys()) {
+      first = offset
+      break
+    }
+    for (const completed of this.#unreplicated) if (first === undefined || completed.firstOffset < first) first = completed.firstOffset
+    return first
+  }
+  get firstOpenOffset(): number | undefined {
+    for (const offset of this.#open.keys()) return offset
+    return undefined
+  }
+  /** The open transaction of a producer, and its last batch, for compaction: these are never dropped. */
+  lastOffsets(): Set<number> {
+    const offsets = new Set<number>()
+    for (const { batches } of this.#producers.values()) if (batches.length > 0) offsets.add(batches[batches.length - 1].lastOffset)
+    return offsets
+  }
+
+  /** Forgets producers silent for `expirationMs`; never one with an open transaction. Returns how many. */
+  expire(now: number, expirationMs: number): number {
+    const before = this.#producers.size
+    for (const [producerId, producer] of this.#producers)
+      if (producer.transactionFirstOffset < 0 && now - Number(producer.lastTimestamp) >= expirationMs) this.#producers.delete(producerId)
+    return before - this.#producers.size
+  }
+  /** A raised log start ends transactions that were decided below it. */
+  startsAt(logStartOffset: number): void {
+    this.#unreplicated = this.#unreplicated.filter((completed) => completed.lastOffset >= logStartOffset)
+    if (this.endOffset < logStartOffset) this.endOffset = logStartOffset
+  }
+
+  describe(): ProducerFacts[] {
+    return [...this.#producers].map(([producerId, producer]) => ({
+      producerId,
+      producerEpoch: producer.epoch,
+      lastSequence: producer.batches.length === 0 ? -1 : producer.batches[producer.batches.length - 1].lastSequence,
+      lastTimestamp: producer.lastTimestamp,
+      coordinatorEpoch: producer.coordinatorEpoch,
+      currentTransactionStartOffset: producer.transactionFirstOffset,
+    }))
+  }
+  toSnapshot(): SnapshotEntry[] {
+    return [...this.#producers].map(([producerId, producer]) => {
+      const last = producer.batches[producer.batches.length - 1] as KnownBatch | undefined
+      return {
+        producerId,
+        epoch: producer.epoch,
+        lastSequence: last?.lastSequence ?? -1,
+        lastOffset: last?.lastOffset ?? -1,
+        offsetDelta: last ? last.lastOffset - last.firstOffset : 0,
+        timestamp: producer.lastTimestamp,
+        coordinatorEpoch: producer.coordinatorEpoch,
+        currentTransactionFirstOffset: producer.transactionFirstOffset,
+      }
+    })
+  }
+  /** Replaces everything by a snapshot valid at `endOffset`. Producers expired by now are left out. */
+  fromSnapshot(entries: readonly SnapshotEntry[], endOffset: number, now: number, expirationMs: number): void {
+    this.clear()
+    this.endOffset = endOffset
+    const open: [number, number][] = []
+    for (const entry of entries) {
+      const inTransaction = entry.currentTransactionFirstOffset >= 0
+      if (!inTransaction && now - Number(entry.timestamp) >= expirationMs) continue
+      this.#producers.set(entry.producerId, {
+        epoch: entry.epoch,
+        batches:
+          entry.lastOffset < 0
+            ? []
+            : [
+                {
+                  firstSequence: firstSequenceOf(entry.lastSequence, entry.offsetDelta),
+                  lastSequence: entry.lastSequence,
+                  firstOffset: entry.lastOffset - entry.offsetDelta,
+                  lastOffset: entry.lastOffset,
+                  timestamp: entry.timestamp,
+                },
+              ],
+        coordinatorEpoch: entry.coordinatorEpoch,
+        lastTimestamp: entry.timestamp,
+        transactionFirstOffset: entry.currentTransactionFirstOffset,
+      })
+      if (inTransaction) open.push([entry.currentTransactionFirstOffset, entry.producerId])
+    }
+    open.sort(([a], [b]) => a - b)
+    for (const [offset, producerId] of open) this.#open.set(offset, producerId)
+  }
+}
+
+/** Sequences wrap from 2^31−1 to 0. */
+function follows(last: number, next: number): boolean {
+  return next === last + 1 || (next === 0 && last === 0x7fff_ffff)
+}
+function firstSequenceOf(lastSequence: number, delta: number): number {
+  const first = lastSequence - delta
+  return first < 0 && lastSequence >= 0 ? first + 0x8000_0000 : first
+}

@@ -1,0 +1,257 @@
+/** One segment of a log: its file of batches with its indexes. Knows positions; never decides what to append or delete. */
+import type { Disk } from '../../host/host.ts'
+import { Batch, headProblem, int32At, int64At, lengthEnd } from '../records/batch.ts'
+import { CorruptFileError } from './corrupt-file-error.ts'
+import { fileName, segmentSuffixes, suffix } from './names.ts'
+import { offsetEntrySize, OffsetIndex } from './offset-index.ts'
+import { PooledFile, type OpenFiles } from './open-files.ts'
+import { timeEntrySize, TimeIndex } from './time-index.ts'
+import { TransactionIndex } from './transaction-index.ts'
+
+/** Bytes that say where a batch ends and of which format it is. */
+const scanHead = 27
+/** How much is read to find a batch between two index entries. */
+const scanWindow = 8192
+const hintsMax = 64
+export const offsetRangeMax = 0x7fff_ffff
+
+export class Segment {
+  readonly baseOffset: number
+  readonly directory: string
+  readonly log: PooledFile
+  readonly offsetIndex: OffsetIndex
+  readonly timeIndex: TimeIndex
+  readonly txnIndex: TransactionIndex
+  /** Bytes with what waits to be written. */
+  size: number
+  /** Bytes in the file. */
+  writtenSize: number
+  createdMs: number
+  bytesSinceIndexEntry = 0
+  /** Largest timestamp so far and the last offset of the batch that has it; asked of the time index when first needed. */
+  #max: { timestamp: bigint; offset: number } | undefined
+  /** Largest timestamp of the first append, which time-based rolling counts from; undefined until looked up. */
+  firstTimestamp: bigint | undefined
+  jitterMs = 0
+  /** Everything, indexes included, is on the device. */
+  isSynced = false
+  /** The batches are on the device. */
+  isDataSynced = false
+  /** The indexes have their full length, for appends. */
+  isPrepared = false
+  /** Where some offsets that are likely to be read next begin. */
+  readonly #hints = new Map<number, number>()
+
+  constructor(files: OpenFiles, directory: string, baseOffset: number, facts: { size: number; createdMs: number; offsetEntries: number; timeEntries: number; indexSizeMax: number; ending?: string }) {
+    const path = (kind: string): string => `${directory}/${fileName(baseOffset, kind)}${facts.ending ?? ''}`
+    this.baseOffset = baseOffset
+    this.directory = directory
+    this.log = new PooledFile(files, path(suffix.log))
+    this.offsetIndex = new OffsetIndex(files, path(suffix.index), baseOffset, { entries: facts.offsetEntries, sizeMax: facts.indexSizeMax })
+    this.timeIndex = new TimeIndex(files, path(suffix.timeIndex), baseOffset, { entries: facts.timeEntries, sizeMax: facts.indexSizeMax })
+    this.txnIndex = new TransactionIndex(files, path(suffix.txnIndex))
+    this.size = facts.size
+    this.writtenSize = facts.size
+    this.createdMs = facts.createdMs
+  }
+  get maxTimestamp(): bigint {
+    return (this.#max ??= this.timeIndex.last()).timestamp
+  }
+  get offsetOfMaxTimestamp(): number {
+    return (this.#max ??= this.timeIndex.last()).offset
+  }
+
+  /** A new, empty segment. Leftovers under its names are emptied. */
+  static create(files: OpenFiles, directory: string, baseOffset: number, { indexSizeMax, createdMs, ending }: { indexSizeMax: number; createdMs: number; ending?: string }): Segment {
+    const segment = new Segment(files, directory, baseOffset, { size: 0, createdMs, offsetEntries: 0, timeEntries: 0, indexSizeMax, ending })
+    segment.log.create().truncateSync(0)
+    segment.offsetIndex.empty()
+    segment.timeIndex.empty()
+    // Nothing in it yet that could be lost.
+    segment.isSynced = segment.isDataSynced = true
+    return segment
+  }
+  /** Opens what lies on disk. The contents of the offset and time indexes are believed, as Apache's broker does; a bad transaction index throws. */
+  static async open(files: OpenFiles, directory: string, baseOffset: number, { indexSizeMax }: { indexSizeMax: number }): Promise<Segment> {
+    const { disk } = files
+    const facts = async (kind: string) => disk.facts(`${directory}/${fileName(baseOffset, kind)}`)
+    const [log, offsetIndex, timeIndex, txnIndex] = await Promise.all(segmentSuffixes.map(facts))
+    const segment = new Segment(files, directory, baseOffset, {
+      size: log?.size ?? 0,
+      createdMs: log?.modifiedMs ?? 0,
+      offsetEntries: Math.floor((offsetIndex?.size ?? 0) / offsetEntrySize),
+      timeEntries: Math.floor((timeIndex?.size ?? 0) / timeEntrySize),
+      indexSizeMax,
+    })
+    if (log && !timeIndex) segment.timeIndex.empty()
+    if (txnIndex) segment.txnIndex.load(await disk.readFile(segment.txnIndex.path), baseOffset)
+    return segment
+  }
+  prepareForAppends(indexSizeMax: number): void {
+    this.isPrepared = true
+    this.isSynced = false
+    this.offsetIndex.preallocate(indexSizeMax)
+    this.timeIndex.preallocate(indexSizeMax)
+  }
+
+  /** Takes note of an append of `size` bytes that will stand at the end; index entries are added as LogSegment.append does. */
+  appended({ size, lastOffset, maxTimestamp, offsetOfMaxTimestamp, indexIntervalBytes }: { size: number; lastOffset: number; maxTimestamp: bigint; offsetOfMaxTimestamp: number; indexIntervalBytes: number }): void {
+    if (this.size === 0) this.firstTimestamp = maxTimestamp
+    if (maxTimestamp > this.maxTimestamp) this.#max = { timestamp: maxTimestamp, offset: offsetOfMaxTimestamp }
+    if (this.bytesSinceIndexEntry > indexIntervalBytes) {
+      this.offsetIndex.add(lastOffset, this.size)
+      this.timeIndex.maybeAdd(this.maxTimestamp, this.offsetOfMaxTimestamp)
+      this.bytesSinceIndexEntry = 0
+    }
+    this.bytesSinceIndexEntry += size
+    this.size += size
+    this.isSynced = this.isDataSynced = false
+  }
+  writeIndexes(): void {
+    this.offsetIndex.write()
+    this.timeIndex.write()
+    this.txnIndex.write()
+  }
+
+  /** Remembers where `offset` begins: whoever read up to it reads on from there. */
+  hint(offset: number, position: number): void {
+    if (this.#hints.size >= hintsMax) for (const oldest of this.#hints.keys()) {
+      this.#hints.delete(oldest)
+      break
+    }
+    this.#hints.set(offset, position)
+  }
+
+  /**
+   * The batch that holds `offset` or is the first behind it; undefined when none is written. Looks at a few pages of the file at most.
+   */
+  locate(offset: number): { position: number; size: number } | undefined {
+    const known = this.#hints.get(offset)
+    if (known !== undefined && known >= this.writtenSize) return undefined
+    let position = known ?? this.offsetIndex.positionFor(offset)
+    let window = Buffer.allocUnsafe(scanWindow)
+    let start = position
+    let filled = 0
+    while (position < this.writtenSize) {
+      if (position - start + scanHead > filled) {
+        start = position
+        filled = this.log.file.readSync(window.subarray(0, Math.min(window.length, this.writtenSize - position)), position)
+        if (filled < scanHead) throw this.corrupt(position, `the file ends within the head of a batch`)
+      }
+      const at = position - start
+      const size = lengthEnd + int32At(window, at + 8)
+      const lastOffset = int64At(window, at) + (window[at + 16] < 2 ? 0 : int32At(window, at + 23))
+      if (size < scanHead - 1 || position + size > this.writtenSize) throw this.corrupt(position, `a batch of ${size} bytes, ${this.writtenSize - position} left`)
+      if (lastOffset >= offset) return { position, size }
+      position += size
+    }
+    return undefined
+  }
+  corrupt(position: number, reason: string, cause?: unknown): CorruptFileError {
+    return new CorruptFileError(this.log.path, position, reason, cause === undefined ? undefined : { cause })
+  }
+
+  /** Whole batches from `position` to `to`, their bytes read in chunks. Stops without error at the first that is not whole; `problem` is told why. */
+  async *batches(from: number, to: number, problem?: (position: number, reason: string) => void): AsyncGenerator<{ batch: Batch; position: number }> {
+    let chunk = Buffer.allocUnsafe(Math.min(Math.max(to - from, 1), 1 << 20))
+    let position = from
+    while (position < to) {
+      const wanted = Math.min(chunk.length, to - position)
+      const piece = chunk.subarray(0, wanted)
+      const start = position
+      const filled = await this.log.with((file) => file.read(piece, start))
+      let at = 0
+      while (at < filled) {
+        const left = to - position - at
+        const wrong = filled - at < scanHead && filled - at < left ? 'more' : headProblem(chunk, at, Math.min(filled - at, left))
+        if (wrong === 'more') break
+        if (wrong !== undefined) return problem?.(position + at, wrong)
+        const size = lengthEnd + int32At(chunk, at + 8)
+        if (size > left) return problem?.(position + at, `a batch of ${size} bytes, ${left} left`)
+        if (at + size > filled) {
+          // Read on from here; a batch larger than the chunk gets a chunk of its size, which the file is known to have.
+          if (size > chunk.length) chunk = Buffer.allocUnsafe(size)
+          break
+        }
+        yield { batch: new Batch(chunk, at), position: position + at }
+        at += size
+      }
+      if (at === 0 && filled < wanted) return problem?.(position, 'the file ends here')
+      position += at
+      // What was yielded may still be looked at: never reuse the chunk.
+      if (position < to) chunk = Buffer.allocUnsafe(Math.max(Math.min(to - position, 1 << 20), chunk.length > 1 << 20 ? chunk.length : 1))
+    }
+  }
+
+  /** Cuts everything at and behind `offset`. Nothing may wait to be written. Returns the bytes cut. */
+  truncateTo(offset: number): number {
+    const found = this.locate(offset)
+    this.#hints.clear()
+    this.offsetIndex.truncateTo(offset)
+    this.timeIndex.truncateTo(offset)
+    this.txnIndex.truncateTo(offset)
+    this.offsetIndex.refill()
+    this.timeIndex.refill()
+    this.#max = undefined
+    if (!found) return 0
+    const cut = this.size - found.position
+    this.log.file.truncateSync(found.position)
+    this.size = this.writtenSize = found.position
+    if (this.size === 0) this.firstTimestamp = undefined
+    this.bytesSinceIndexEntry = 0
+    this.isSynced = this.isDataSynced = false
+    return cut
+  }
+
+  /** Forgets what the indexes say, to build them anew. */
+  resetIndexes(): void {
+    this.offsetIndex.empty()
+    this.timeIndex.empty()
+    this.txnIndex.reset()
+    this.#hints.clear()
+    this.#max = undefined
+    this.size = this.writtenSize = 0
+    this.bytesSinceIndexEntry = 0
+    this.isSynced = this.isDataSynced = false
+  }
+  /** The offset behind the last batch, looked for from the last index entry on; undefined when the bytes there are no batches. */
+  async nextOffset(): Promise<number | undefined> {
+    const start = this.offsetIndex.positionFor(Infinity)
+    let next = this.baseOffset
+    let whole = true
+    if (start > this.writtenSize) return undefined
+    for await (const { batch } of this.batches(start, this.writtenSize, () => (whole = false))) next = batch.nextOffset
+    return whole ? next : undefined
+  }
+  /** No more appends: last time index entry, indexes cut to size. */
+  seal(): void {
+    if (this.size > 0) this.timeIndex.maybeAdd(this.maxTimestamp, this.offsetOfMaxTimestamp)
+    this.txnIndex.write()
+    this.offsetIndex.trim()
+    this.timeIndex.trim()
+    this.isPrepared = false
+  }
+  async sync(): Promise<void> {
+    await this.log.with((file) => file.sync())
+    await this.offsetIndex.sync()
+    await this.timeIndex.sync()
+    await this.txnIndex.sync()
+  }
+  /** Renames all files of the segment to another ending. */
+  async rename(disk: Disk, from: string, to: string): Promise<void> {
+    for (const file of [this.log, this.offsetIndex, this.timeIndex, this.txnIndex]) {
+      const target = `${from === '' ? file.path : file.path.slice(0, -from.length)}${to}`
+      if (file !== this.txnIndex || this.txnIndex.exists) await disk.rename(file.path, target)
+      file.path = target
+    }
+  }
+  get paths(): string[] {
+    return [this.log.path, this.offsetIndex.path, this.timeIndex.path, this.txnIndex.path]
+  }
+  close(): void {
+    this.log.close()
+    this.offsetIndex.close()
+    this.timeIndex.close()
+    this.txnIndex.close()
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * What waits to be written to one log, in order. Appends of a turn leave in one write; small ones synchronously, which is
+ * cheaper than a trip through the thread pool, large ones with one asynchronous `writev` while the next gather.
+ */
+import type { Clock } from '../../host/host.ts'
+import type { AppendDone } from './append.ts'
+import type { Segment } from './segment.ts'
+
+/** Measured: at this size a synchronous write costs about what the trip through the pool does. */
+const syncSizeMax = 64 * 1024
+/** A synchronous write slower than this says that the disk stalls; for a while the loop does not wait for it. */
+const slowMs = 20
+const avoidSyncMs = 2_000
+
+interface Group {
+  segment: Segment
+  position: number
+  startOffset: number
+  pieces: Uint8Array[]
+  size: number
+  endOffset: number
+  dones: AppendDone[]
+  flush: boolean
+  /** Runs when everything before it is written: the closing of a segment. */
+  after: (() => void) | undefined
+}
+export interface Written {
+  endOffset: number
+  dones: AppendDone[]
+  flush: boolean
+}
+
+export class WriteQueue {
+  readonly #clock: Clock
+  readonly #written: (written: Written) => void
+  readonly #failed: (failure: Error) => void
+  #groups: Group[] = []
+  #writing = false
+  #avoidSyncUntil = 0
+  #idle: (() => void)[] = []
+  #failure: Error | undefined
+
+  constructor(clock: Clock, { written, failed }: { written: (written: Written) => void; failed: (failure: Error) => void }) {
+    this.#clock = clock
+    this.#written = written
+    this.#failed = failed
+  }
+  get isEmpty(): boolean {
+    return this.#groups.length === 0 && !this.#writing
+  }
+
+  place(segment: Segment, pieces: readonly Uint8Array[], facts: { position: number; startOffset: number; size: number; endOffset: number; done: AppendDone; flush: boolean }): void {
+    let group = this.#groups[this.#groups.length - 1] as Group | undefined
+    if (!group || group.segment !== segment || group.after) {
+      group = { segment, position: facts.position, startOffset: facts.startOffset, pieces: [], size: 0, endOffset: facts.endOffset, dones: [], flush: false, after: undefined }
+      this.#groups.push(group)
+    }
+    for (const piece of pieces) group.pieces.push(piece)
+    group.size += facts.size
+    group.endOffset = facts.endOffset
+    group.dones.push(facts.done)
+    if (facts.flush) group.flush = true
+  }
+  /** `done` after everything placed before. */
+  afterAll(done: AppendDone, segment: Segment, endOffset: number): void {
+    this.place(segment, [], { position: segment.size, startOffset: endOffset, size: 0, endOffset, done, flush: false })
+  }
+  /** Closes `segment` after its last write. */
+  closing(segment: Segment, after: () => void): void {
+    this.#groups.push({ segment, position: segment.size, startOffset: -1, pieces: [], size: 0, endOffset: -1, dones: [], flush: false, after })
+  }
+
+  write(): void {
+    while (!this.#writing && this.#groups.length > 0 && !this.#failure) {
+      const group = this.#groups.shift()!
+      if (group.after || group.size === 0) {
+        this.#finish(group)
+        continue
+      }
+      if (group.size <= syncSizeMax && this.#clock.monotonic() >= this.#avoidSyncUntil) {
+        const begun = this.#clock.monotonic()
+        try {
+          group.segment.log.file.writeSync(group.pieces, group.position)
+        } catch (error) {
+          return this.#fail(error as Error, group)
+        }
+        const ended = this.#clock.monotonic()
+        if (ended - begun > slowMs) this.#avoidSyncUntil = ended + avoidSyncMs
+        this.#finish(group)
+        continue
+      }
+      this.#writing = true
+      group.segment.log
+        .with((file) => file.write(group.pieces, group.position))
+        .then(
+          () => {
+            this.#writing = false
+            this.#finish(group)
+            this.write()
+          },
+          (error: Error) => {
+            this.#writing = false
+            this.#fail(error, group)
+          },
+        )
+      return
+    }
+    if (this.isEmpty) this.#tellIdle()
+  }
+  #finish(group: Group): void {
+    const { segment } = group
+    try {
+      if (group.size > 0) {
+        segment.writtenSize = group.position + group.size
+        segment.hint(group.startOffset, group.position)
+        segment.writeIndexes()
+      }
+      group.after?.()
+    } catch (error) {
+      return this.#fail(error as Error, group)
+    }
+    if (group.dones.length > 0) this.#written(group)
+  }
+  #fail(failure: Error, group: Group): void {
+    const waiting = [group, ...this.#groups]
+    this.#groups = []
+    this.fail(failure)
+    this.#failed(failure)
+    for (const { dones } of waiting) for (const done of dones) done(failure)
+  }
+  /** Nothing is written any more; what waits is told. */
+  fail(failure: Error): void {
+    this.#failure ??= failure
+    const waiting = this.#groups
+    this.#groups = []
+    for (const { dones } of waiting) for (const done of dones) done(failure)
+    this.#tellIdle()
+  }
+  #tellIdle(): void {
+    const idle = this.#idle
+    if (idle.length === 0) return
+    this.#idle = []
+    for (const done of idle) done()
+  }
+  /** Writes all that waits. */
+  drained(): Promise<void> {
+    this.write()
+    if (this.isEmpty) return Promise.resolve()
+    return new Promise((done) => this.#idle.push(done))
+  }
+}
