@@ -151,9 +151,10 @@ export class ClientConnection implements Asker {
         if (this.#writer && this.#writer.size > flushSize) this.flush()
       }
     } catch (error) {
-      if (!(error instanceof MalformedError)) throw error
-      this.#owner.statistics.malformed++
-      this.#owner.logger.warn('a malformed request; the connection is closed', { address: this.#address, cause: error })
+      if (error instanceof MalformedError) {
+        this.#owner.statistics.malformed++
+        this.#owner.logger.warn('a malformed request; the connection is closed', { address: this.#address, cause: error })
+      } else this.#owner.logger.error('a request met a bug of the server; the connection is closed', { address: this.#address, cause: error, stack: (error as Error).stack })
       this.destroy()
     }
   }
@@ -344,7 +345,7 @@ export class ClientConnection implements Asker {
     if (this.#state === 'closed') return
     this.#dequeue()
     const now = this.#owner.clock.monotonic()
-    this.#answer(queued.xid, zxid, queued, now, (writer) => writeReply(writer, applied))
+    this.#answer(queued.xid, zxid, queued.receivedAt, now, (writer) => writeReply(writer, applied))
     this.#owner.statistics.updateLatency.add(now - queued.receivedAt)
     if (queued.type === op.closeSession) return this.finish()
     while (this.#queueAt < this.#queue.length && this.#queue[this.#queueAt].read) {
@@ -356,18 +357,21 @@ export class ClientConnection implements Asker {
     const { reading, statistics } = this.#owner
     // An unknown operation is answered with zxid −1, and ends the connection.
     const zxid = type === -1 ? -1n : reading.tree.lastProcessedZxid
-    this.#answer(xid, zxid, { xid, receivedAt }, now, (writer) => {
+    const run = (writer: Writer): number => {
       try {
         return read(reading, this, reader, writer)
       } catch (error) {
         if (error instanceof MalformedError) return errorCode.marshallingError
         throw error
       }
-    })
+    }
+    // Past events stand before the answer: they must be written before it is begun. It has no body.
+    const isEventful = type === op.setWatches || type === op.setWatches2
+    this.#answer(xid, zxid, receivedAt, now, isEventful ? run((this.#writer ??= this.#owner.writerFor(this))) : run)
     statistics.readLatency.add(now - receivedAt)
     if (type === -1) this.finish()
   }
-  #answer(xid: number, zxid: bigint, { receivedAt }: { xid: number; receivedAt: number }, now: number, body: (writer: Writer) => number): void {
+  #answer(xid: number, zxid: bigint, receivedAt: number, now: number, body: number | ((writer: Writer) => number)): void {
     const { statistics } = this.#owner
     this.#reply(xid, zxid, body)
     const ms = now - receivedAt

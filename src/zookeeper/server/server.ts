@@ -158,7 +158,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
       }
     }
     this.#armTick()
-    this.#sweep = this.#host.timers.every(1000, () => this.#closeSilent())
+    this.#sweep = this.#host.timers.every(Math.min(1000, config.sessionlessTimeout), () => this.#closeSilent())
     this.#stopReaper = startReaper(this.#host.timers, config.containers, () => reapable(tree, clock.now(), config.containers.neverUsedMs), (path) => {
       this.writes.submit({ sessionId: 0n, cxid: 0, type: op.deleteContainer, body: DeleteContainerRequest.encode({ path }), ids: [] })
     })

@@ -98,6 +98,8 @@ export class Preparation {
     } catch (error) {
       this.#pending.rollback(mark)
       this.#sum.copyFrom(this.#before)
+      // Anything else is a bug: there is no transaction, and the number is not used up.
+      if (!(error instanceof Refusal || error instanceof MalformedError)) this.#zxid--
       body = { type: op.error, err: codeOf(error) }
       digested = false
     }
