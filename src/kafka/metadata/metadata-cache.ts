@@ -131,6 +131,7 @@ export class MetadataCache {
         if (before) this.#names.delete(before.topicId)
       }
     }
-    for (const handler of [...this.#handlers]) handler({ removed })
+    const handlers = [...this.#handlers] // one that waits takes itself off when it is told
+    for (const handler of handlers) handler({ removed })
   }
 }

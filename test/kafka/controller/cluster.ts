@@ -24,7 +24,7 @@ export class TestBroker {
     this.told.push({ api: api.name, request })
     const errorOf = (topic: string, index: number): number => this.errors.get(`${topic}-${index}`) ?? 0
     if (api.key === UpdateMetadata.key) {
-      this.metadata.update(withDefaults(request as RequestOf<typeof UpdateMetadata>))
+      this.metadata.update(request as RequestOf<typeof UpdateMetadata>)
       return { errorCode: 0 }
     }
     if (api.key === LeaderAndIsr.key) {
@@ -39,7 +39,6 @@ export class TestBroker {
     return this.told.filter((each) => each.api === api).flatMap(({ request }) => (request as { topicStates: { topicName: string; partitionStates: { partitionIndex: number }[] }[] }).topicStates.flatMap(({ topicName, partitionStates }) => partitionStates.map(({ partitionIndex }) => `${topicName}-${partitionIndex}`)))
   }
 }
-const withDefaults = (request: RequestOf<typeof UpdateMetadata>): RequestOf<typeof UpdateMetadata> => request
 
 export interface TestMember {
   readonly id: number
@@ -95,7 +94,8 @@ export class TestCluster {
     await member?.zookeeper.close()
   }
   async stop(): Promise<void> {
-    for (const id of [...this.members.keys()]) await this.remove(id)
+    const ids = [...this.members.keys()]
+    for (const id of ids) await this.remove(id)
     await this.service.stop()
   }
 }

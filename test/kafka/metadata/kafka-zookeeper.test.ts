@@ -1,0 +1,148 @@
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { cp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { BrokerRegistrar, RegistrationRefusedError, sessionFileName } from '../../../src/kafka/metadata/broker-registrar.ts'
+import { ConfigChanges } from '../../../src/kafka/metadata/config-changes.ts'
+import { ControllerMovedError, ControllerZooKeeper } from '../../../src/kafka/metadata/controller-zookeeper.ts'
+import { KafkaZooKeeper, NoControllerError } from '../../../src/kafka/metadata/kafka-zookeeper.ts'
+import { assigned } from '../../../src/kafka/metadata/topic-znode.ts'
+import { eventually, startService, testHost, type Service } from '../../zookeeper/client/service.ts'
+
+let service: Service
+let directory: string
+const open: KafkaZooKeeper[] = []
+beforeEach(async () => {
+  service = await startService()
+  directory = mkdtempSync(join(tmpdir(), 'ottla-metadata-'))
+})
+afterEach(async () => {
+  for (const zookeeper of open.splice(0)) await zookeeper.close()
+  await service.stop()
+  rmSync(directory, { recursive: true })
+})
+async function connect(chroot = ''): Promise<KafkaZooKeeper> {
+  const zookeeper = await KafkaZooKeeper.connect(testHost, { connect: service.connect + chroot, sessionTimeoutMs: 5_000 })
+  open.push(zookeeper)
+  await zookeeper.makePersistentPaths()
+  return zookeeper
+}
+const registrarOf = (zookeeper: KafkaZooKeeper, id: number, port: number, dir: string | undefined): BrokerRegistrar =>
+  new BrokerRegistrar(testHost, {
+    zookeeper,
+    connection: { connect: service.connect, sessionTimeoutMs: 5_000 },
+    directory: dir,
+    registration: () => ({ id, endpoints: [{ listener: 'PLAINTEXT', host: '127.0.0.1', port, securityProtocol: 'PLAINTEXT' }], rack: undefined, jmxPort: -1 }),
+  })
+
+test('the chroot is made, and one cluster id for all', async () => {
+  const one = await connect('/kafka/cluster-1')
+  const other = await connect('/kafka/cluster-1')
+  const [id, same] = await Promise.all([one.clusterId(), other.clusterId()])
+  expect(id).toBe(same)
+  expect(id).toMatch(/^[A-Za-z0-9_-]{22}$/)
+  expect(await one.generateBrokerId(1_000)).toBe(1_001)
+  expect(await other.generateBrokerId(1_000)).toBe(1_002)
+})
+
+test('a registration is one multi: version 1 right away, its czxid the broker epoch', async () => {
+  const zookeeper = await connect()
+  const epoch = await registrarOf(zookeeper, 1, 9092, directory).start()
+  const broker = await zookeeper.broker(1)
+  expect(broker?.epoch).toBe(epoch)
+  expect((await zookeeper.run((zk) => zk.exists('/brokers/ids/1')))?.version).toBe(1)
+  expect(statSync(join(directory, sessionFileName)).mode & 0o777).toBe(0o600)
+})
+
+test("another broker's id and another broker's address are refused, with what to do", async () => {
+  await registrarOf(await connect(), 1, 9092, undefined).start()
+  const stranger = await connect()
+  await expect(registrarOf(stranger, 1, 9093, directory).start()).rejects.toThrow(/broker id 1 is registered already at PLAINTEXT:\/\/127\.0\.0\.1:9092 .* choose another broker\.id/)
+  await expect(registrarOf(stranger, 2, 9092, directory).start()).rejects.toThrow(/127\.0\.0\.1:9092 is registered by broker 1 already/)
+})
+
+test('after kill -9 the broker is back at once: with proof from its folder it ends its old session', async () => {
+  const killed = await connect()
+  const before = await registrarOf(killed, 1, 9092, directory).start()
+  open.splice(open.indexOf(killed), 1)
+  killed.sessions.abandon()
+  const copy = `${directory}-copy`
+  await cp(directory, copy, { recursive: true })
+  try {
+    // A copy of the folder proves nothing, nor does another id.
+    await expect(registrarOf(await connect(), 1, 9092, copy).start()).rejects.toBeInstanceOf(RegistrationRefusedError)
+  } finally {
+    rmSync(copy, { recursive: true })
+  }
+  const back = registrarOf(await connect(), 1, 9092, directory)
+  expect(await back.start()).toBeGreaterThan(before)
+  await back.stop()
+  expect(statSync(directory).isDirectory()).toBe(true)
+  expect(await testHost.disk.facts(join(directory, sessionFileName))).toBeUndefined()
+})
+
+test('a broken session file is named and does not stop the start', async () => {
+  await testHost.disk.replaceFile(join(directory, sessionFileName), '{"sessionId":')
+  expect(await registrarOf(await connect(), 1, 9092, directory).start()).toBeGreaterThan(0n)
+})
+
+test('after its session has expired the broker registers with a new epoch', async () => {
+  const zookeeper = await connect()
+  const registrar = registrarOf(zookeeper, 1, 9092, directory)
+  const before = await registrar.start()
+  const thief = await service.client({ session: zookeeper.sessions.client.session })
+  await thief.close()
+  await eventually('registered again', () => registrar.epoch > before)
+  expect((await zookeeper.broker(1))?.epoch).toBe(registrar.epoch)
+})
+
+test('configurations are written only while there is a controller; listeners hear of each change in order', async () => {
+  const zookeeper = await connect()
+  await expect(zookeeper.setEntityConfig('topics', 't', { 'retention.ms': '1' })).rejects.toBeInstanceOf(NoControllerError)
+  await new ControllerZooKeeper(zookeeper).elect(1, 0)
+  await zookeeper.setEntityConfig('topics', 't', { 'retention.ms': '1' })
+  await zookeeper.notifyConfigChange({ type: 'topics', entity: 't' })
+  const heard: string[] = []
+  const changes = new ConfigChanges(testHost, zookeeper, ({ type, entity }, overrides) => void heard.push(`${type}/${entity} ${JSON.stringify(overrides)}`))
+  await changes.start()
+  expect(heard).toEqual(['topics/t {"retention.ms":"1"}'])
+  await zookeeper.setEntityConfig('topics', 't', {})
+  await zookeeper.notifyConfigChange({ type: 'topics', entity: 't' })
+  await zookeeper.setEntityConfig('users', 'u/clients/c', { producer_byte_rate: '1' })
+  await zookeeper.notifyConfigChange({ type: 'users', entity: 'u/clients/c' })
+  await eventually('both were heard', () => heard.length === 3)
+  expect(heard.slice(1)).toEqual(['topics/t {}', 'users/u/clients/c {"producer_byte_rate":"1"}'])
+  await changes.stop()
+})
+
+test('a controller that was replaced can write nothing', async () => {
+  const zookeeper = await connect()
+  const first = new ControllerZooKeeper(zookeeper)
+  expect(await first.elect(1, 0)).toMatchObject({ epoch: 1 })
+  expect(await new ControllerZooKeeper(zookeeper).elect(2, 0)).toEqual({ controllerId: 1 })
+  await first.setTopic('t', { topicId: undefined, partitions: new Map() }).catch((error: unknown) => expect(error).not.toBeInstanceOf(ControllerMovedError))
+  await zookeeper.run((zk) => zk.delete('/controller'))
+  expect(await new ControllerZooKeeper(zookeeper).elect(2, 0)).toMatchObject({ epoch: 2 })
+  await expect(first.deleteTopic('t')).rejects.toBeInstanceOf(ControllerMovedError)
+})
+
+test('states of partitions are written over the version they are based on', async () => {
+  const zookeeper = await connect()
+  const writes = new ControllerZooKeeper(zookeeper)
+  await writes.elect(1, 0)
+  await zookeeper.createTopic('t', { topicId: undefined, partitions: new Map([[0, assigned([1])]]) }, {})
+  const state = { leader: 1, leaderEpoch: 0, isr: [1], leaderRecoveryState: 0, controllerEpoch: 1, partitionEpoch: 0 }
+  expect(await writes.createStates([{ topic: 't', partition: 0, state }])).toEqual([{ kind: 'written', state }])
+  const [written] = await writes.updateStates([{ topic: 't', partition: 0, state: { ...state, leaderEpoch: 1 } }])
+  expect(written).toEqual({ kind: 'written', state: { ...state, leaderEpoch: 1, partitionEpoch: 1 } })
+  expect(await writes.updateStates([{ topic: 't', partition: 0, state: { ...state, leaderEpoch: 2 } }])).toEqual([{ kind: 'conflict' }])
+})
+
+test('offsets of old consumers are plain numbers below /consumers', async () => {
+  const zookeeper = await connect()
+  expect(await zookeeper.committedOffset('g', 't', 0)).toBeUndefined()
+  await zookeeper.setCommittedOffset('g', 't', 0, 42)
+  await zookeeper.setCommittedOffset('g', 't', 0, 43)
+  expect(await zookeeper.committedOffset('g', 't', 0)).toBe(43)
+})
