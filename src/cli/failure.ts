@@ -1,4 +1,5 @@
 /** One sentence for a start that failed: what was asked, what was found, what to do. */
+import { AssertionError } from 'node:assert'
 import { ConfigError } from '../kafka/config/refusal.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -11,7 +12,7 @@ export interface FailureWords {
   folderOption: string
 }
 
-/** Undefined when nothing better is known than the error's own words, which then deserve a stack. */
+/** Undefined for a bug, which deserves a stack. */
 export function explain(error: unknown, { portOption, folderOption }: FailureWords): string | undefined {
   if (error instanceof ConfigError || error instanceof UsageError) return error.message
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
@@ -27,11 +28,20 @@ export function explain(error: unknown, { portOption, folderOption }: FailureWor
       case 'ENOSPC': return `No space left on the device${path === undefined ? '' : ` of ${path}`}. Make room, or choose another folder with ${folderOption}`
       case 'ENOTDIR': case 'EEXIST': return `${path ?? message} is not a folder. Choose one with ${folderOption}`
       case 'EMFILE': case 'ENFILE': return 'Too many open files. Raise the limit with `ulimit -n`, and start again'
+      case 'ENOENT':
+        // What Node says of a folder to be made, parents and all, on a read-only file system.
+        if ((at as SystemError).syscall === 'mkdir') return `${path ?? message} cannot be made: the file system is read-only, or not there. Choose another folder with ${folderOption}`
+        break
       case 'EINUSE': return message
       case undefined: default:
     }
   }
-  return undefined
+  return error instanceof Error && !isBug(error) ? error.message : undefined
+}
+
+/** Failures of the world have words of their own. What the language or an assertion throws is a mistake in the program. */
+function isBug(error: Error): boolean {
+  return error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError || error instanceof AssertionError
 }
 
 /** Prints the failure and ends the process. */

@@ -101,6 +101,7 @@ test.each([
   [{ code: 'ENOSPC', path: '/mnt/x' }, 'No space left'],
   [{ code: 'ENOTDIR', path: '/mnt/x' }, '/mnt/x is not a folder'],
   [{ code: 'EMFILE' }, 'ulimit -n'],
+  [{ code: 'ENOENT', syscall: 'mkdir', path: '/mnt/x' }, '/mnt/x cannot be made'],
 ])('%j is said in words, also when it is the cause of another error', (facts, words) => {
   const names = { portOption: '--port', folderOption: '--dir' }
   const error = Object.assign(new Error('listen'), facts)
@@ -111,6 +112,7 @@ test('a second process, a refused configuration and a bug', () => {
   const names = { portOption: '--port', folderOption: '--dir' }
   expect(explain(new InUseError('locked by process 7'), names)).toBe('locked by process 7')
   expect(explain(new ConfigError([{ key: 'a', kind: 'invalid', reason: 'r', message: 'f:1: a is wrong' }]), names)).toBe('f:1: a is wrong')
+  expect(explain(new Error('no ZooKeeper at localhost:2181 answered'), names)).toBe('no ZooKeeper at localhost:2181 answered')
   expect(explain(new TypeError('bug'), names)).toBeUndefined()
 })
 

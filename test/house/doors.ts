@@ -52,6 +52,11 @@ export const doors: readonly Door[] = [
 /** Rooms that may touch the world: `host` is its door, tools are processes of their own. */
 export const worldly: readonly string[] = ['host', 'cli']
 
+/** Files that look at their own process, and change nothing. */
+export const aboutTheProcess: Readonly<Record<string, string>> = {
+  'zookeeper/server/environment.ts': 'what the word `envi` shows is the process itself',
+}
+
 /** What is taken from Node outside `host` and `cli`: pure functions, and the loading of optional natives. */
 export const pureOfNode: Readonly<Record<string, readonly string[] | '*'>> = {
   'node:assert': '*',

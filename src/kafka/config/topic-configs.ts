@@ -1,7 +1,7 @@
 /** Every configuration key of a topic of Kafka 3.9, with the broker key that supplies its default. */
 import type { BrokerKey } from './broker-configs.ts'
 import { bool, double, int, list, long, longMax, text, type Definition, type ValuesOf } from './definition.ts'
-import { deleteOnly, levelOfGzip, protocolVersionRule, throttledReplicas } from './rules.ts'
+import { alwaysConverted, deleteOnly, levelOfGzip, protocolVersionRule, throttledReplicas } from './rules.ts'
 
 const tiered = { refused: 'tiered storage does not work yet' } as const
 const throttle = { rule: throttledReplicas, ignored: 'partitions have one replica so far' } as const
@@ -23,7 +23,7 @@ export const topicConfigs = {
   'local.retention.ms': long(-2, 'How long tiered segments stay on the local disk.', { ...tiered, from: -2 }),
   'max.compaction.lag.ms': long(longMax, 'Age at which a record must have been seen by the cleaner.', { from: 1 }),
   'max.message.bytes': int(1048588, 'Largest record batch taken, after compression.', { from: 0 }),
-  'message.downconversion.enable': bool(true, 'Whether old consumers get batches in the format they know.'),
+  'message.downconversion.enable': bool(true, 'Whether old consumers get batches in the format they know.', { refused: alwaysConverted }),
   'message.format.version': text('3.0-IV1', 'Format of stored batches in releases before 3.0.', { rule: protocolVersionRule, ignored: 'batches are stored in format 2, as in every Kafka since 3.0' }),
   'message.timestamp.after.max.ms': long(longMax, 'How far a timestamp may lie after the clock of the broker.', { from: 0 }),
   'message.timestamp.before.max.ms': long(longMax, 'How far a timestamp may lie before the clock of the broker.', { from: 0 }),

@@ -1,6 +1,6 @@
 /** Keys of the log on disk: segments, retention, flushing, cleaning, timestamps, compression. */
 import { bool, double, int, list, long, longMax, text } from '../definition.ts'
-import { deleteOnly, levelOfGzip, protocolVersionRule } from '../rules.ts'
+import { alwaysConverted, deleteOnly, levelOfGzip, protocolVersionRule } from '../rules.ts'
 
 const cluster = { update: 'cluster-wide' } as const
 const tiered = 'tiered storage does not work yet'
@@ -30,13 +30,13 @@ export const logConfigs = {
   'log.preallocate': bool(false, 'Whether a new segment gets its whole size on disk at once.', cluster),
   'log.initial.task.delay.ms': long(30000, 'Delay of the first run of the log tasks after the start.', { from: 0, internal: true }),
   'log.dir.failure.timeout.ms': long(30000, 'How long a broker lives on with a failed folder that it cannot report.', { from: 1, ignored: 'belongs to KRaft' }),
-  'num.recovery.threads.per.data.dir': int(1, 'Threads for loading and flushing, per folder.', { from: 1, ...cluster, ignored: 'the event loop and its thread pool do this work' }),
+  'num.recovery.threads.per.data.dir': int(1, 'Logs of a folder that are loaded and recovered at one time; at least four.', { from: 1, ...cluster, atStart: true }),
   'message.max.bytes': int(1048588, 'Largest record batch taken, after compression.', { from: 0, ...cluster }),
   'log.message.timestamp.type': text('CreateTime', 'Whether records carry the time of the producer or of the append.', { oneOf: ['CreateTime', 'LogAppendTime'], ...cluster }),
   'log.message.timestamp.before.max.ms': long(longMax, 'How far a timestamp may lie before the clock of the broker.', { from: 0, ...cluster }),
   'log.message.timestamp.after.max.ms': long(longMax, 'How far a timestamp may lie after the clock of the broker.', { from: 0, ...cluster }),
   'log.message.timestamp.difference.max.ms': long(longMax, 'How far a timestamp may lie from the clock of the broker; deprecated: before and after win.', { from: 0, ...cluster }),
-  'log.message.downconversion.enable': bool(true, 'Whether old consumers get batches in the format they know.', cluster),
+  'log.message.downconversion.enable': bool(true, 'Whether old consumers get batches in the format they know.', { ...cluster, refused: alwaysConverted }),
   'log.message.format.version': text('3.0-IV1', 'Format of stored batches in releases before 3.0.', { rule: protocolVersionRule, ignored: 'batches are stored in format 2, as in every Kafka since 3.0' }),
   'compression.type': text('producer', 'Codec of stored batches: one of the codecs, uncompressed, or producer (as they came).', { oneOf: ['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'], ...cluster }),
   'compression.gzip.level': int(-1, 'Level of gzip; −1: its own default.', { rule: levelOfGzip, ...cluster }),
