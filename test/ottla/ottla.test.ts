@@ -3,6 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Kafka, logLevel, type Message } from 'kafkajs'
 import { afterEach, describe, expect, test } from 'vitest'
+import { silentLogger } from '../../src/host/logger.ts'
+import { nodeHost } from '../../src/host/node.ts'
+import { KafkaConnection } from '../../src/kafka/client/connection.ts'
+import { Metadata } from '../../src/kafka/protocol/metadata.ts'
 import { Ottla, type OttlaOptions } from '../../src/ottla.ts'
 
 const running: Ottla[] = []
@@ -107,10 +111,18 @@ describe('a broker with its coordination service', () => {
 
   test('tells clients the advertised address', async () => {
     const ottla = await start({ advertise: 'kafka.example.test:19092' })
-    const admin = kafkaOf(ottla).admin()
-    await admin.connect()
-    const { brokers } = await admin.describeCluster()
-    await admin.disconnect()
-    expect(brokers).toEqual([{ nodeId: 0, host: 'kafka.example.test', port: 19092 }])
+    expect(await nodesOf(ottla)).toEqual([{ nodeId: 0, host: 'kafka.example.test', port: 19092, rack: null }])
+  })
+  test('tells clients the address they came to, when none is advertised', async () => {
+    const ottla = await start()
+    expect(await nodesOf(ottla)).toEqual([{ nodeId: 0, host: '127.0.0.1', port: Number(ottla.bootstrapServers.split(':')[1]), rack: null }])
   })
 })
+
+async function nodesOf(ottla: Ottla) {
+  const [host, port] = ottla.bootstrapServers.split(':')
+  const connection = await KafkaConnection.open({ host: nodeHost({ logger: silentLogger }), to: { host, port: Number(port) }, clientId: 'test', versions: 'negotiate' })
+  const { brokers } = await connection.send(Metadata, { topics: [] })
+  await connection.close()
+  return brokers
+}

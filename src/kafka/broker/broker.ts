@@ -25,6 +25,8 @@ import { TopicOverrides } from './topic-overrides.ts'
 
 /** Requests in progress may take this long when the broker stops. */
 const stopGraceMs = 2_000
+/** How long the start waits for the controller to have told of all topics; then it goes on without. */
+const knowsTopicsMsMax = 30_000
 /** Large requests held at once: two of the largest, but never less than this. */
 const requestMemoryMin = 256 * 1024 * 1024
 
@@ -103,6 +105,7 @@ async function startRooms(
   await zookeeper.makePersistentPaths()
   const clusterId = await zookeeper.clusterId()
 
+  let registrar: BrokerRegistrar | undefined
   const overrides = new TopicOverrides(zookeeper, settings)
   await overrides.loadAll()
   const logs = await LogManager.open(host, {
@@ -133,7 +136,6 @@ async function startRooms(
   undo.push(() => listeners.stop(0))
 
   const metadata = new MetadataCache()
-  let registrar: BrokerRegistrar | undefined
   const replicas = new ReplicaManager({
     host,
     brokerId,
@@ -183,6 +185,7 @@ async function startRooms(
   undo.push(() => registrar.stop())
   await controller.start()
   undo.push(() => controller.stop())
+  await knowsTopics(host, { zookeeper, controller, metadata })
   groups.start()
   undo.push(() => groups.stop())
 
@@ -232,6 +235,13 @@ async function startRooms(
       () => zookeeper.close(),
     ],
   })
+}
+
+/** A client that comes right after a restart must not be told that its topics do not exist. */
+async function knowsTopics(host: Host, { zookeeper, controller, metadata }: Pick<BrokerServices, 'zookeeper' | 'controller' | 'metadata'>): Promise<void> {
+  if (!controller.isActive) return
+  const topics = await zookeeper.topicNames()
+  await metadata.until(() => topics.every((topic) => metadata.topic(topic) || controller.isDeleting(topic)), knowsTopicsMsMax, host.timers)
 }
 
 /** `log.dirs` wins over `log.dir`. */
