@@ -120,10 +120,10 @@ async function produce(client: KafkaClient, { topic, reader, sync, producer: opt
       io.err(`Error when sending message to topic ${topic} with key: ${sizeText(key)}, value: ${sizeText(value)} with error: ${error.message}`)
     },
   })
-  let stopped = false
+  let stopCode: number | undefined
   const stop = new Promise<undefined>((done) =>
-    io.onStop(() => {
-      stopped = true
+    io.onStop((code) => {
+      stopCode = code
       done(undefined)
     }),
   )
@@ -134,7 +134,7 @@ async function produce(client: KafkaClient, { topic, reader, sync, producer: opt
   try {
     for (;;) {
       const next = await Promise.race([chunks.next(), stop])
-      if (stopped || next === undefined || next.done) break
+      if (next === undefined || next.done) break
       for (const line of next.value) {
         await producer.send(reader.record(line))
         if (sync) await producer.flush()
@@ -147,7 +147,7 @@ async function produce(client: KafkaClient, { topic, reader, sync, producer: opt
   // What was read before goes out, whatever ended the reading.
   await producer.flush()
   if (bad) throw bad
-  return failures > 0 ? 1 : 0
+  return failures > 0 ? 1 : (stopCode ?? 0)
 }
 function sizeText(part: NewRecord['key']): string {
   return part === null ? 'null' : `${part.length} bytes`

@@ -16,8 +16,8 @@ export interface ToolIo {
   out(data: string | Uint8Array): boolean
   /** Writes a line to standard error. */
   err(line: string): void
-  /** Called once at the first SIGINT or SIGTERM; a second one ends the process at once. */
-  onStop(then: () => void): void
+  /** Called once at the first SIGINT or SIGTERM with the exit code it asks for; a second one ends the process at once. */
+  onStop(then: (exitCode: number) => void): void
 }
 /** Returns the exit code. A thrown error is told on standard error and ends with 1. */
 export type Tool = (argv: readonly string[], io: ToolIo) => Promise<number>
@@ -63,12 +63,13 @@ function processIo(): ToolIo {
   let readable = true
   // `… | head` closes the pipe: a reason to stop, not to crash.
   process.stdout.on('error', () => (readable = false))
-  const stops: (() => void)[] = []
+  const stops: ((exitCode: number) => void)[] = []
   let signals = 0
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.on(signal, () => {
-      if (signals++ > 0 || stops.length === 0) process.exit(signal === 'SIGINT' ? 130 : 143)
-      for (const stop of stops) stop()
+      const exitCode = signal === 'SIGINT' ? 130 : 143
+      if (signals++ > 0 || stops.length === 0) process.exit(exitCode)
+      for (const stop of stops) stop(exitCode)
     })
   return {
     host: nodeHost({ logger: silentLogger }),

@@ -195,10 +195,15 @@ export class KafkaClient {
     return found.leaderId
   }
 
+  /** Who coordinates a group or transactional id. One attempt. */
+  async coordinator(of: 'group' | 'transaction', key: string): Promise<BrokerAddress> {
+    const id = await this.#coordinatorOf({ kind: 'coordinator', of, key })
+    return this.#brokers.get(id)!
+  }
   async #coordinatorOf({ of, key }: Target & { kind: 'coordinator' }): Promise<number> {
     const name = `${of} ${key}`
     const known = this.#coordinators.get(name)
-    if (known !== undefined) return known
+    if (known !== undefined && this.#brokers.has(known)) return known
     const connection = await this.#anyConnection()
     const version = connection.versionOf(FindCoordinator)
     const keyType = of === 'group' ? 0 : 1

@@ -40,6 +40,7 @@ export class Fetcher {
   readonly #landed: { names: readonly string[]; outcome: Fetched[] | Error }[] = []
   readonly #flyingNames = new Set<string>()
   #wake: () => void = () => {}
+  #closed = false
 
   constructor(options: FetcherOptions) {
     this.#options = options
@@ -54,6 +55,11 @@ export class Fetcher {
   seek(at: TopicPartition, offset: number): void {
     const position = this.#positions.get(partitionName(at))
     if (position) position.offset = offset
+  }
+  /** What is still in flight is nobody's trouble any more. */
+  close(): void {
+    this.#closed = true
+    this.#positions.clear()
   }
   get positions(): readonly (TopicPartition & { offset: number })[] {
     return [...this.#positions.values()]
@@ -125,6 +131,7 @@ export class Fetcher {
   async #trouble(error: unknown): Promise<void> {
     const passes = error instanceof ConnectionError || (error instanceof RefusedError && error.error.retriable)
     if (!passes) throw error
+    if (this.#closed) return
     this.#options.onTrouble?.(error)
     await this.#options.host.timers.sleep(backoffMs)
   }
