@@ -46,7 +46,7 @@ export type AppendOutcome = Appended | Refused
  */
 export type AppendDone = (failure?: Error) => void
 
-export const isRefused = (outcome: AppendOutcome): outcome is Refused => outcome.errorCode !== 0
+export const isRefused = (outcome: { errorCode: number }): outcome is Refused => outcome.errorCode !== 0
 
 /** The error codes this room answers with. */
 export const codes = {

@@ -7,9 +7,8 @@ import { loadLog } from './load-log.ts'
 import type { LogConfig } from './log-config.ts'
 import { SyncGate, type LogContext } from './log-context.ts'
 import { LogDirectory } from './log-directory.ts'
-import { directoryNameToDelete, partitionFile } from './names.ts'
+import { directoryNameToDelete } from './names.ts'
 import { OpenFiles } from './open-files.ts'
-import { partitionMetadataText } from './partition-metadata.ts'
 import { PartitionLog } from './partition-log.ts'
 import { ProducerState } from './producer-state.ts'
 import { Segment } from './segment.ts'
@@ -154,14 +153,12 @@ export class LogManager {
       try {
         const { disk, clock } = this.#host
         await disk.makeDirectory(path)
-        // The id comes again with the next LeaderAndIsr, should a power cut take it.
-        if (topicId !== undefined) await disk.replaceFile(`${path}/${partitionFile.metadata}`, partitionMetadataText(topicId), { durable: false })
         const log = new PartitionLog(
           this.#context,
           {
             topic,
             partition,
-            topicId,
+            topicId: undefined,
             directory: path,
             logDir: directory.path,
             segments: [Segment.create(this.#context.files, path, 0, { indexSizeMax: config.segmentIndexBytes, createdMs: clock.now() })],
@@ -176,6 +173,8 @@ export class LogManager {
           config,
         )
         this.#logs.set(log.name, log)
+        // Nobody has to wait for it: a failure takes the directory offline.
+        if (topicId !== undefined) log.setTopicId(topicId).catch(() => {})
         return log
       } catch (cause) {
         const failure = new Error(`${path} cannot be made: ${(cause as Error).message}`, { cause })

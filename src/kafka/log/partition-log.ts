@@ -93,7 +93,9 @@ export class PartitionLog {
   #nextFlush: Promise<void> | undefined
   #lastFlushMs: number
   #directoryChanged: boolean
-  #epochsSaving: Promise<void> = Promise.resolve()
+  /** The directory's own name may not be on the device yet. */
+  #isNew: boolean
+  #saving: Promise<void> = Promise.resolve()
   #unsyncedSnapshots: string[] = []
 
   constructor(context: LogContext, loaded: LoadedLog, config: LogConfig) {
@@ -114,7 +116,7 @@ export class PartitionLog {
     this.#recoveryPoint = Math.min(loaded.recoveryPoint, this.#logEndOffset)
     this.#highWatermark = Math.min(Math.max(loaded.highWatermark, loaded.logStartOffset), this.#logEndOffset)
     this.#producers.replicatedTo(this.#highWatermark)
-    this.#directoryChanged = loaded.directoryChanged
+    this.#directoryChanged = this.#isNew = loaded.directoryChanged
     this.#lastFlushMs = context.host.clock.now()
     this.#queue = new WriteQueue(context.host.clock, { written: (written) => this.#afterWrite(written), failed: (failure) => this.#fail('write', failure) })
   }
@@ -439,6 +441,8 @@ export class PartitionLog {
         }
         if (this.#directoryChanged) {
           this.#directoryChanged = false
+          if (this.#isNew) await disk.syncDirectory(this.logDir)
+          this.#isNew = false
           await disk.syncDirectory(this.#directory)
         }
       })
@@ -642,26 +646,30 @@ export class PartitionLog {
   /** A new leader's epoch begins at the log's end; resolves when that is on disk. */
   async assignLeaderEpoch(epoch: number): Promise<void> {
     this.#guard()
-    if (this.#epochs.assign(epoch, this.#nextOffset)) await this.#saveEpochs()
+    if (!this.#epochs.assign(epoch, this.#nextOffset)) return
+    const saved = this.#saveEpochs()
+    // Of an empty log nothing is lost with its epoch: the next leader assigns its own. Many logs are made at once; they need not wait.
+    if (this.#nextOffset > this.#logStartOffset) await saved
+    else saved.catch(nobody)
   }
   #saveEpochs(): Promise<void> {
-    const text = this.#epochs.toText()
-    // Of an empty log nothing is lost with its epochs: the next leader assigns its own.
-    const durable = this.#nextOffset > this.#logStartOffset
-    const saving = this.#epochsSaving.then(() => {
-      // A later save has the newer text already.
-      if (this.#failure || this.#isClosed) return
-      return this.#context.files.disk.replaceFile(`${this.#directory}/${partitionFile.epochs}`, text, { durable })
+    return this.#save(partitionFile.epochs, this.#epochs.toText())
+  }
+  /** The small files are written one after the other, off the path of appends. */
+  #save(file: string, text: string): Promise<void> {
+    const { syncs, files } = this.#context
+    const saving = this.#saving.then(() => {
+      if (!this.#failure && !this.#isClosed) return syncs.run(() => files.disk.replaceFile(`${this.#directory}/${file}`, text))
     })
-    this.#epochsSaving = saving.catch((error: Error) => this.#fail('saving leader epochs', error))
-    return this.#epochsSaving.then(() => {
+    this.#saving = saving.catch((error: Error) => this.#fail(`saving ${file}`, error))
+    return this.#saving.then(() => {
       if (this.#failure) throw this.#failure
     })
   }
   async setTopicId(topicId: string): Promise<void> {
     assert(this.#topicId === undefined || this.#topicId === topicId, `${this.name} has topic id ${this.#topicId}`)
     this.#topicId = topicId
-    await this.#context.files.disk.replaceFile(`${this.#directory}/${partitionFile.metadata}`, partitionMetadataText(topicId))
+    await this.#save(partitionFile.metadata, partitionMetadataText(topicId))
   }
 
   // Shrinking
@@ -809,7 +817,7 @@ export class PartitionLog {
     if (this.#isClosed) return
     await this.#queue.drained()
     if (this.#failure) return
-    await this.#epochsSaving
+    await this.#saving
     this.#try('close', () => {
       if (!this.activeSegment.isSynced) this.activeSegment.seal()
       if (this.#nextOffset > this.#logStartOffset) this.#writeSnapshot(this.#nextOffset)
@@ -830,7 +838,7 @@ export class PartitionLog {
     if (this.#isClosed) return
     await this.#queue.drained()
     await this.#flushing?.catch(nobody)
-    await this.#epochsSaving
+    await this.#saving
     this.#isClosed = true
     for (const segment of this.#segments) segment.close()
     this.goOffline(new Error(`${this.name} is being deleted`))

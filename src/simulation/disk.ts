@@ -1,0 +1,355 @@
+/**
+ * A disk in memory that can lose power. What was not synced may then be there, in part, or not at all, in any combination;
+ * names follow the order of their changes, as a journal keeps them. It counts operations, fails on demand, and tells nothing of itself to the code under test.
+ */
+import type { Disk, DiskFile, FileFacts, Lock } from '../host/host.ts'
+import { InUseError } from '../host/host.ts'
+import { seededRandom, type SeededRandom } from './random.ts'
+
+/** A write or truncation that no sync has confirmed. */
+type Change = { kind: 'write'; position: number; bytes: Buffer } | { kind: 'truncate'; size: number }
+
+class Inode {
+  readonly id: number
+  content: Buffer
+  size: number
+  durable: Buffer
+  unsynced: Change[] = []
+  modifiedMs = 0
+  constructor(id: number, durable: Buffer) {
+    this.id = id
+    this.durable = durable
+    this.content = Buffer.from(durable)
+    this.size = durable.length
+  }
+  apply(change: Change): void {
+    if (change.kind === 'truncate') {
+      this.#reserve(change.size)
+      if (change.size < this.size) this.content.fill(0, change.size, this.size)
+      this.size = change.size
+      return
+    }
+    const end = change.position + change.bytes.length
+    this.#reserve(end)
+    this.content.set(change.bytes, change.position)
+    if (end > this.size) this.size = end
+  }
+  #reserve(size: number): void {
+    if (size <= this.content.length) return
+    const grown = Buffer.alloc(Math.max(size, this.content.length * 2))
+    this.content.copy(grown, 0, 0, this.size)
+    this.content = grown
+  }
+  get bytes(): Buffer {
+    return this.content.subarray(0, this.size)
+  }
+  sync(): void {
+    this.durable = Buffer.from(this.bytes)
+    this.unsynced = []
+  }
+}
+
+/** A change of names: `to` is what a path means afterwards, undefined for nothing. */
+interface Naming {
+  directory: string
+  path: string
+  to: Inode | 'directory' | undefined
+}
+
+/** Thrown by every operation after the power is gone. */
+export class PowerCutError extends Error {
+  readonly code = 'EIO'
+  constructor() {
+    super('the power is gone')
+  }
+}
+
+export interface Operation {
+  kind: 'open' | 'create' | 'read' | 'write' | 'sync' | 'truncate' | 'rename' | 'remove' | 'makeDirectory' | 'syncDirectory' | 'list'
+  path: string
+}
+
+export class SimulatedDisk implements Disk {
+  /** Operations that change something, so far. */
+  changes = 0
+  /** The power goes before the change with this number. */
+  powerCutAt = Infinity
+  /** An error code (`ENOSPC`, `EIO`, `EROFS`) that the operation shall fail with. */
+  failure: (operation: Operation) => string | undefined = () => undefined
+  /** ms, for modification times. */
+  now: () => number = () => 0
+  #names = new Map<string, Inode | 'directory'>([['/', 'directory']])
+  #durableNames = new Map<string, Inode | 'directory'>([['/', 'directory']])
+  #namings: Naming[] = []
+  readonly #locks = new Set<string>()
+  #nextId = 1
+  #isOff = false
+
+  get isOff(): boolean {
+    return this.#isOff
+  }
+  /** Paths of all files. */
+  files(): string[] {
+    return [...this.#names].flatMap(([path, entry]) => (entry === 'directory' ? [] : [path])).sort()
+  }
+  /** For tests: a file's bytes, to be looked at. */
+  peek(path: string): Buffer {
+    return this.#file(path).bytes
+  }
+  /** For tests: puts a durable file there. */
+  plant(path: string, bytes: Uint8Array): void {
+    for (let directory = parentOf(path); ; directory = parentOf(directory)) {
+      this.#names.set(directory, 'directory')
+      this.#durableNames.set(directory, 'directory')
+      if (directory === '/') break
+    }
+    const inode = new Inode(this.#nextId++, Buffer.from(bytes))
+    this.#names.set(path, inode)
+    this.#durableNames.set(path, inode)
+  }
+
+  /** Everything as the processes saw it, locks gone: after a `kill -9`. */
+  afterKill(): SimulatedDisk {
+    return this.#copyOf(this.#names, (inode) => Buffer.from(inode.bytes))
+  }
+  /** What lies on the device when the power is back. With `keep: 'synced'` nothing unsynced survived, with `'some'` chance decides. */
+  afterPowerCut({ seed, keep }: { seed: number; keep: 'synced' | 'some' }): SimulatedDisk {
+    const random = seededRandom(seed)
+    const names = new Map(this.#durableNames)
+    // A journal keeps the order of names: a beginning of the unsynced changes is there.
+    const kept = keep === 'synced' ? 0 : random.below(this.#namings.length + 1)
+    for (const { path, to } of this.#namings.slice(0, kept)) {
+      if (to === undefined) names.delete(path)
+      else names.set(path, to)
+    }
+    for (const path of names.keys()) if (path !== '/' && !hasParents(path, names)) names.delete(path)
+    return this.#copyOf(names, (inode) => (keep === 'synced' ? Buffer.from(inode.durable) : tornContent(inode, random)))
+  }
+  #copyOf(names: ReadonlyMap<string, Inode | 'directory'>, contentOf: (inode: Inode) => Buffer): SimulatedDisk {
+    const copy = new SimulatedDisk()
+    copy.now = this.now
+    for (const [path, entry] of names) {
+      const twin = entry === 'directory' ? entry : new Inode(copy.#nextId++, contentOf(entry))
+      if (twin !== 'directory' && entry !== 'directory') twin.modifiedMs = entry.modifiedMs
+      copy.#names.set(path, twin)
+      copy.#durableNames.set(path, twin)
+    }
+    return copy
+  }
+
+  #step(operation: Operation, changesSomething: boolean): void {
+    if (changesSomething && !this.#isOff && this.changes++ >= this.powerCutAt) this.#isOff = true
+    if (this.#isOff) throw new PowerCutError()
+    const code = this.failure(operation)
+    if (code !== undefined) throw Object.assign(new Error(`${code}: ${operation.kind} '${operation.path}'`), { code })
+  }
+  #file(path: string): Inode {
+    const entry = this.#names.get(path)
+    if (entry === undefined) throw missing(path)
+    if (entry === 'directory') throw Object.assign(new Error(`EISDIR: '${path}'`), { code: 'EISDIR' })
+    return entry
+  }
+  #name(path: string, to: Inode | 'directory' | undefined): void {
+    if (to === undefined) this.#names.delete(path)
+    else this.#names.set(path, to)
+    this.#namings.push({ directory: parentOf(path), path, to })
+  }
+
+  openSync(given: string, mode: 'read' | 'write' | 'create'): DiskFile {
+    const path = normal(given)
+    let inode = this.#names.get(path)
+    const creates = inode === undefined && mode === 'create'
+    this.#step({ kind: creates ? 'create' : 'open', path }, creates)
+    if (creates) {
+      if (this.#names.get(parentOf(path)) !== 'directory') throw missing(path)
+      inode = new Inode(this.#nextId++, Buffer.alloc(0))
+      inode.modifiedMs = this.now()
+      this.#name(path, inode)
+    }
+    return new SimulatedFile(path, this.#file(path), this, (kind, changes) => this.#step({ kind, path }, changes))
+  }
+  async open(path: string, mode: 'read' | 'write' | 'create'): Promise<DiskFile> {
+    return this.openSync(path, mode)
+  }
+  readFileSync(given: string): Buffer {
+    const path = normal(given)
+    this.#step({ kind: 'read', path }, false)
+    return Buffer.from(this.#file(path).bytes)
+  }
+  async readFile(path: string): Promise<Buffer> {
+    return this.readFileSync(path)
+  }
+  async replaceFile(path: string, content: Uint8Array | string, { durable = true, temporarySuffix = '.tmp' }: { mode?: number; durable?: boolean; temporarySuffix?: string } = {}): Promise<void> {
+    const file = this.openSync(`${path}${temporarySuffix}`, 'create')
+    file.truncateSync(0)
+    file.writeSync([Buffer.from(content)], 0)
+    if (durable) await file.sync()
+    file.closeSync()
+    await this.rename(`${path}${temporarySuffix}`, path)
+    if (durable) await this.syncDirectory(parentOf(normal(path)))
+  }
+  factsSync(given: string): FileFacts | undefined {
+    const entry = this.#names.get(normal(given))
+    if (this.#isOff) throw new PowerCutError()
+    if (entry === undefined) return undefined
+    if (entry === 'directory') return { kind: 'directory', size: 0, modifiedMs: 0, id: normal(given) }
+    return { kind: 'file', size: entry.size, modifiedMs: entry.modifiedMs, id: String(entry.id) }
+  }
+  async facts(path: string): Promise<FileFacts | undefined> {
+    return this.factsSync(path)
+  }
+  async list(given: string): Promise<string[]> {
+    const directory = normal(given)
+    this.#step({ kind: 'list', path: directory }, false)
+    if (this.#names.get(directory) !== 'directory') throw missing(directory)
+    const names: string[] = []
+    for (const path of this.#names.keys()) if (path !== directory && parentOf(path) === directory) names.push(path.slice(directory === '/' ? 1 : directory.length + 1))
+    return names.sort()
+  }
+  async makeDirectory(given: string): Promise<void> {
+    const path = normal(given)
+    if (this.#names.get(path) === 'directory') return
+    if (path !== '/') await this.makeDirectory(parentOf(path))
+    this.#step({ kind: 'makeDirectory', path }, true)
+    this.#name(path, 'directory')
+  }
+  async rename(givenFrom: string, givenTo: string): Promise<void> {
+    const from = normal(givenFrom)
+    const to = normal(givenTo)
+    this.#step({ kind: 'rename', path: from }, true)
+    const entry = this.#names.get(from)
+    if (entry === undefined) throw missing(from)
+    // A directory takes what is in it along, as one change of names each; their order keeps them together.
+    const inside = entry === 'directory' ? [...this.#names].filter(([path]) => path.startsWith(`${from}/`)) : []
+    this.#name(to, entry)
+    for (const [path, inode] of inside) this.#name(`${to}${path.slice(from.length)}`, inode)
+    for (const [path] of inside) this.#name(path, undefined)
+    this.#name(from, undefined)
+  }
+  async remove(given: string): Promise<void> {
+    const path = normal(given)
+    this.#step({ kind: 'remove', path }, true)
+    if (this.#names.has(path)) this.#name(path, undefined)
+  }
+  async removeTree(given: string): Promise<void> {
+    const path = normal(given)
+    this.#step({ kind: 'remove', path }, true)
+    for (const inside of this.#names.keys()) if (inside === path || inside.startsWith(`${path}/`)) this.#name(inside, undefined)
+  }
+  async syncDirectory(given: string): Promise<void> {
+    const directory = normal(given)
+    this.#step({ kind: 'syncDirectory', path: directory }, true)
+    const last = this.#namings.findLastIndex((naming) => naming.directory === directory)
+    // One journal: what was named before is on the device with it.
+    for (const { path, to } of this.#namings.splice(0, last + 1)) {
+      if (to === undefined) this.#durableNames.delete(path)
+      else this.#durableNames.set(path, to)
+    }
+  }
+  async setModified(given: string, ms: number): Promise<void> {
+    this.#file(normal(given)).modifiedMs = ms
+  }
+  async space(): Promise<{ total: number; usable: number }> {
+    return { total: 2 ** 40, usable: 2 ** 39 }
+  }
+  async lock(given: string): Promise<Lock> {
+    const path = normal(given)
+    if (this.#locks.has(path)) throw new InUseError(`${path} is locked by another process. Only one process may use this folder; stop that one or choose another folder`)
+    if (!this.#names.has(path)) this.openSync(path, 'create')
+    this.#locks.add(path)
+    return {
+      release: async () => {
+        this.#locks.delete(path)
+      },
+    }
+  }
+}
+
+class SimulatedFile implements DiskFile {
+  readonly path: string
+  readonly #inode: Inode
+  readonly #disk: SimulatedDisk
+  readonly #step: (kind: Operation['kind'], changes: boolean) => void
+  #isOpen = true
+  constructor(path: string, inode: Inode, disk: SimulatedDisk, step: (kind: Operation['kind'], changes: boolean) => void) {
+    this.path = path
+    this.#inode = inode
+    this.#disk = disk
+    this.#step = step
+  }
+  #check(kind: Operation['kind'], changes: boolean): void {
+    if (!this.#isOpen) throw new Error(`${this.path} is closed`)
+    this.#step(kind, changes)
+  }
+  readSync(into: Uint8Array, position: number): number {
+    this.#check('read', false)
+    const part = this.#inode.bytes.subarray(position, position + into.length)
+    into.set(part)
+    return part.length
+  }
+  async read(into: Uint8Array, position: number): Promise<number> {
+    return this.readSync(into, position)
+  }
+  writeSync(pieces: readonly Uint8Array[], position: number): void {
+    const bytes = Buffer.concat(pieces)
+    const wasOff = this.#disk.isOff
+    try {
+      this.#check('write', true)
+    } catch (error) {
+      // The power may go in the middle of a write; a full disk takes a part of it.
+      if (this.#isOpen && !wasOff) this.#change({ kind: 'write', position, bytes: bytes.subarray(0, Math.floor(bytes.length / 2)) })
+      throw error
+    }
+    this.#change({ kind: 'write', position, bytes })
+  }
+  async write(pieces: readonly Uint8Array[], position: number): Promise<void> {
+    this.writeSync(pieces, position)
+  }
+  truncateSync(size: number): void {
+    this.#check('truncate', true)
+    this.#change({ kind: 'truncate', size })
+  }
+  async truncate(size: number): Promise<void> {
+    this.truncateSync(size)
+  }
+  #change(change: Change): void {
+    this.#inode.unsynced.push(change)
+    this.#inode.apply(change)
+    this.#inode.modifiedMs = this.#disk.now()
+  }
+  async sync(): Promise<void> {
+    this.#check('sync', true)
+    this.#inode.sync()
+  }
+  async size(): Promise<number> {
+    return this.#inode.size
+  }
+  sizeSync(): number {
+    return this.#inode.size
+  }
+  async close(): Promise<void> {
+    this.#isOpen = false
+  }
+  closeSync(): void {
+    this.#isOpen = false
+  }
+}
+
+/** Any of the unsynced changes may have reached the device, the last of them in part. */
+function tornContent(inode: Inode, random: SeededRandom): Buffer {
+  const twin = new Inode(0, Buffer.from(inode.durable))
+  inode.unsynced.forEach((change, index) => {
+    if (random.chance(0.5)) return
+    const isLast = index === inode.unsynced.length - 1
+    if (change.kind === 'write' && isLast && random.chance(0.5)) twin.apply({ ...change, bytes: change.bytes.subarray(0, random.below(change.bytes.length + 1)) })
+    else twin.apply(change)
+  })
+  return Buffer.from(twin.bytes)
+}
+const normal = (path: string): string => (path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path.startsWith('/') ? path : `/${path}`)
+const parentOf = (path: string): string => path.slice(0, path.lastIndexOf('/')) || '/'
+function hasParents(path: string, names: ReadonlyMap<string, unknown>): boolean {
+  for (let directory = parentOf(path); directory !== '/'; directory = parentOf(directory)) if (!names.has(directory)) return false
+  return true
+}
+const missing = (path: string): Error => Object.assign(new Error(`ENOENT: no such file or directory, '${path}'`), { code: 'ENOENT' })

@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest'
+import { PowerCutError, SimulatedDisk } from '../../../src/simulation/disk.ts'
+import { isRefused } from '../../../src/kafka/log/append.ts'
+import { hostOn, numbered, openOn, produce, readAll, textOf } from './bench.ts'
+
+const config = { segmentBytes: 600, indexIntervalBytes: 100, segmentIndexBytes: 240, flushMessages: 1, fileDeleteDelayMs: 10 }
+
+/** What a broker does in a day: appends, rolls, retention, a truncation, clean stops and starts. Returns what was promised. */
+async function workload(disk: SimulatedDisk): Promise<{ promised: Map<number, string>; deletedBelow: number }> {
+  const state = { promised: new Map<number, string>(), deletedBelow: 0 }
+  const host = hostOn(disk)
+  try {
+    for (let run = 0; run < 3; run++) {
+      const { manager } = await openOn(disk, config, { host })
+      const log = await manager.create('t', 0, { topicId: 'AAAAAAAAAAAAAAAAAAAAAQ' })
+      await log.assignLeaderEpoch(run)
+      for (let round = 0; round < 6; round++) {
+        const from = log.nextOffset
+        const options = round % 2 === 0 ? { producerId: 5, producerEpoch: run, baseSequence: Math.floor(round / 2) * 3 } : {}
+        const outcome = await produce(log, numbered(from, 3), options)
+        if (isRefused(outcome)) {
+          if (disk.isOff) throw new PowerCutError()
+          throw new Error(outcome.message)
+        }
+        for (let offset = outcome.baseOffset; offset <= outcome.lastOffset; offset++) state.promised.set(offset, `${offset}:k${offset}=value ${offset}`)
+        log.setHighWatermark(log.logEndOffset)
+      }
+      if (run === 1) {
+        const at = log.logEndOffset - 6
+        for (const offset of [...state.promised.keys()]) if (offset >= at) state.promised.delete(offset)
+        await log.truncateTo(at)
+      }
+      if (run === 2) {
+        state.deletedBelow = 12
+        await log.deleteRecords(12)
+        await manager.applyRetention()
+        host.pass(20)
+        await manager.checkpoint()
+      }
+      await manager.close()
+    }
+  } catch (error) {
+    if (!disk.isOff) throw error
+  }
+  return state
+}
+
+test('whatever moment the power is cut, what was acknowledged and flushed is there, and the start after it never fails', { timeout: 120_000 }, async () => {
+  const whole = new SimulatedDisk()
+  await workload(whole)
+  expect(whole.changes).toBeGreaterThan(150)
+  for (let cut = 1; cut <= whole.changes; cut++) {
+    const disk = new SimulatedDisk()
+    disk.powerCutAt = cut
+    const { promised, deletedBelow } = await workload(disk)
+    for (const [seed, keep] of [[0, 'synced'], [cut, 'some'], [cut + 1000, 'some']] as const) {
+      const found = disk.afterPowerCut({ seed, keep })
+      const note = `power cut at change ${cut}, seed ${seed}, keep ${keep}`
+      const { manager } = await openOn(found, config).catch((error: Error) => {
+        throw new Error(`${note}: ${error.message}`, { cause: error })
+      })
+      const log = manager.get('t', 0)
+      const texts = new Set(log ? textOf(await readAll(log)) : [])
+      for (const [offset, text] of promised) if (offset >= deletedBelow && !texts.has(text)) throw new Error(`${note}: lost ${text}; found ${[...texts].join(' ')}`)
+      if (log) {
+        const offsets = (await readAll(log)).map(({ offset }) => offset)
+        expect(offsets, note).toEqual(Array.from({ length: log.logEndOffset - log.logStartOffset }, (_, index) => log.logStartOffset + index))
+        const outcome = await produce(log, numbered(log.nextOffset, 2))
+        expect(outcome.errorCode, note).toBe(0)
+      }
+      await manager.close()
+      const again = await openOn(found, config)
+      expect(again.manager.get('t', 0)?.logEndOffset, note).toBe(log?.logEndOffset)
+      await again.manager.close()
+    }
+  }
+})
