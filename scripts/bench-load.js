@@ -164,6 +164,7 @@ async function requests({ port, topic, partitions = 1, size, connections, inFlig
 async function ready({ port, topic, patienceMs }) {
   const deadline = performance.now() + patienceMs
   const request = produceFrame(topic, 0, batchOf({ records: 1, size: 100 }), 1)
+  console.log('armed')
   for (;;) {
     const attempt = await new Promise((done) => {
       const socket = connect({ port, host: '127.0.0.1', noDelay: true })
@@ -188,7 +189,7 @@ async function ready({ port, topic, patienceMs }) {
     })
     if (attempt) return end({ at: Date.now() })
     if (performance.now() > deadline) fail(`no record was acknowledged within ${patienceMs} ms`)
-    await new Promise((done) => setTimeout(done, 2))
+    await new Promise((done) => setTimeout(done, 5))
   }
 }
 

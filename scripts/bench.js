@@ -46,15 +46,14 @@ async function stop(child) {
 
 /** Each maker: starts its two servers on a fresh folder and says how to find and stop them. */
 const makers = {
-  async ottla(name) {
-    const port = await freePort()
+  async ottla(name, port) {
+    const zookeeperPort = await freePort()
     const began = Date.now()
-    const child = start(process.execPath, [join(here, '../bin/ottla'), 'up', '--data-dir', join(folder, name), '--host', '127.0.0.1', '--kafka-port', String(port), '--zookeeper-port', String(await freePort())])
+    const child = start(process.execPath, [join(here, '../bin/ottla'), 'up', '--data-dir', join(folder, name), '--host', '127.0.0.1', '--kafka-port', String(port), '--zookeeper-port', String(zookeeperPort)])
     return { port, began, processes: [child], broker: child, stop: () => stop(child) }
   },
-  async apache(name) {
+  async apache(name, port) {
     const libs = process.env['KAFKA_LIBS']
-    const port = await freePort()
     const zookeeperPort = await freePort()
     const data = join(folder, name)
     execFileSync('mkdir', ['-p', data])
@@ -70,13 +69,19 @@ const makers = {
   },
 }
 
-/** One job of the load process; rejects with its words. */
-function load(job) {
+/** One job of the load process; rejects with its words. `armed` runs when the process is ready to begin. */
+function load(job, armed = () => {}) {
   return new Promise((done, failed) => {
     const child = spawn(process.execPath, [join(here, 'bench-load.js'), JSON.stringify(job)], { stdio: ['ignore', 'pipe', 'pipe'] })
     let out = ''
     let errors = ''
-    child.stdout.on('data', (text) => (out += text))
+    child.stdout.on('data', (text) => {
+      out += text
+      if (out.startsWith('armed\n')) {
+        out = out.slice('armed\n'.length)
+        armed()
+      }
+    })
     child.stderr.on('data', (text) => (errors += text))
     child.on('exit', (code) => (code === 0 ? done(JSON.parse(out)) : failed(new Error(`${job.kind}: ${errors.trim() || `exit code ${code}`}`))))
   })
@@ -110,8 +115,10 @@ async function measure(maker) {
   const startUp = []
   const resident = []
   for (let run = 0; run < (maker === 'ottla' ? runs + 2 : 3); run++) {
-    const server = await makers[maker](`${maker}-start-${run}`)
-    const { at } = await load({ kind: 'ready', port: server.port, topic: 'first', patienceMs: 60_000 })
+    const port = await freePort()
+    let starting
+    const { at } = await load({ kind: 'ready', port, topic: 'first', patienceMs: 60_000 }, () => (starting = makers[maker](`${maker}-start-${run}`, port)))
+    const server = await starting
     startUp.push((at - server.began) / 1000)
     if (run < 3 && onLinux) {
       await sleep(quick ? 2_000 : 5_000)
@@ -123,7 +130,7 @@ async function measure(maker) {
   note('start to first acknowledged record', 's', startUp)
   if (resident.length > 0) note('resident at rest', 'MiB', resident)
 
-  const server = await makers[maker](`${maker}-load`)
+  const server = await makers[maker](`${maker}-load`, await freePort())
   try {
     await load({ kind: 'ready', port: server.port, topic: 'warm', patienceMs: 60_000 })
     for (const [words, records, size] of [['500 × 1,000 B', 500, 1000], ['5,000 × 100 B', 5000, 100]]) {
