@@ -503,12 +503,14 @@ export class Group {
       else this.#lose(member, now, member.isNew ? 'a new member waited too long' : 'a member was silent for its session timeout')
     }
     if (this.#joinDeadline <= now && this.#state === 'PreparingRebalance') this.#joinDeadlinePassed(now)
-    if (this.#syncDeadline <= now) this.syncDeadlinePassed(now)
+    if (this.#syncDeadline <= now) {
+      this.#syncDeadline = Infinity
+      this.syncDeadlinePassed(now)
+    }
     this.#resetWake()
   }
   /** Members that never fetched their assignment have not seen this generation, however they beat. */
   protected syncDeadlinePassed(now: number): void {
-    this.#syncDeadline = Infinity
     if (this.#pendingSync.size === 0 || (this.#state !== 'CompletingRebalance' && this.#state !== 'Stable')) return
     const missing = [...this.#pendingSync]
     for (const id of missing) this.#removeMember(this.#member(id))
