@@ -2,7 +2,7 @@
 import { MalformedError } from '../../wire/reader.ts'
 import type { Connection, Host } from '../../host/host.ts'
 import { closeConnection, noAnswer, type RequestContext } from './handler.ts'
-import type { Dispatcher } from './dispatch.ts'
+import type { Begun, Dispatcher } from './dispatch.ts'
 import { FrameCutter, FrameRefusedError, type FrameMemory } from './frames.ts'
 
 /** Requests of one connection that may be in progress or waiting; more stay in the socket. */
@@ -10,7 +10,8 @@ const requestsMax = 256
 
 /** A request's place in the order of answers. */
 interface Slot {
-  frameSize: number
+  frame: Buffer | undefined
+  readonly frameSize: number
   answer: Uint8Array[] | undefined
 }
 
@@ -121,17 +122,26 @@ export class ClientConnection {
   }
 
   #begin(frame: Buffer): void {
-    const slot: Slot = { frameSize: frame.length, answer: undefined }
+    const slot: Slot = { frame, frameSize: frame.length, answer: undefined }
     this.#slots.push(slot)
     const begun = this.#options.dispatcher.begin(frame, this.#facts)
     if (begun.answer instanceof Promise) {
       if (!begun.inPlace) this.#held = true
       begun.answer.then((answer) => {
         if (!begun.inPlace) this.#held = false
+        this.#release(slot, begun)
         this.#settle(slot, answer)
         this.#work()
       })
-    } else this.#settle(slot, begun.answer)
+    } else {
+      this.#release(slot, begun)
+      this.#settle(slot, begun.answer)
+    }
+  }
+
+  #release(slot: Slot, { releasesFrame }: Begun): void {
+    if (slot.frame && releasesFrame()) this.#options.memory.reuse(slot.frame)
+    slot.frame = undefined
   }
 
   #settle(slot: Slot, answer: Uint8Array[] | typeof noAnswer | typeof closeConnection): void {

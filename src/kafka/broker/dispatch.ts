@@ -7,7 +7,13 @@ import type { ConnectionFacts } from './connection.ts'
 import { closeConnection, noAnswer, type Answer, type Handler, type RequestContext } from './handler.ts'
 import type { BrokerServices } from './services.ts'
 
-type Outcome = Uint8Array[] | typeof noAnswer | typeof closeConnection
+export type Outcome = Uint8Array[] | typeof noAnswer | typeof closeConnection
+export interface Begun {
+  readonly answer: Outcome | Promise<Outcome>
+  readonly inPlace: boolean
+  /** Asked when the answer is there. After a failure nobody knows who still looks at the request. */
+  readonly releasesFrame: () => boolean
+}
 const apiVersionsKey = 18
 
 export class Dispatcher {
@@ -23,7 +29,7 @@ export class Dispatcher {
    * Begins a request. Its effect has taken place when this returns if `inPlace`; otherwise when the answer resolves.
    * Throws MalformedError for what Apache closes a connection for: an unknown API or version, a request that does not parse.
    */
-  begin(frame: Buffer, connection: ConnectionFacts): { answer: Outcome | Promise<Outcome>; inPlace: boolean } {
+  begin(frame: Buffer, connection: ConnectionFacts): Begun {
     const reader = new Reader(frame)
     const key = reader.int16()
     const version = reader.int16()
@@ -38,23 +44,28 @@ export class Dispatcher {
     const clientId = clientIdSize < 0 ? null : reader.utf8(clientIdSize)
     const context: RequestContext = { ...connection, broker: this.#broker, version: supported ? version : 0, correlationId, clientId }
     // KIP-511: a client that is newer than the broker learns the versions from an answer in version 0.
-    if (!supported) return { answer: this.#encode(handler, context, handler.refuse(errors.unsupportedVersion.code, {} as never, context)), inPlace: true }
+    if (!supported) return { answer: this.#encode(handler, context, handler.refuse(errors.unsupportedVersion.code, {} as never, context)), inPlace: true, releasesFrame: () => false }
     if (version >= api.flexible) reader.skipTags()
     const request = api.request.codec(version).read(reader)
-    return { answer: this.#answer(handler, request, context), inPlace: handler.inPlace === true }
+    const progress = { failed: false }
+    return { answer: this.#answer(handler, request, context, progress), inPlace: handler.inPlace === true, releasesFrame: () => handler.releasesFrame === true && !progress.failed }
   }
 
-  #answer(handler: Handler, request: Decoded<Fields>, context: RequestContext): Outcome | Promise<Outcome> {
+  #answer(handler: Handler, request: Decoded<Fields>, context: RequestContext, progress: { failed: boolean }): Outcome | Promise<Outcome> {
     let answer: Answer<Fields> | Promise<Answer<Fields>>
     try {
       answer = handler.answer(request, context)
     } catch (error) {
+      progress.failed = true
       return this.#failed(handler, request, context, error)
     }
     if (!(answer instanceof Promise)) return this.#outcome(handler, request, context, answer)
     return answer.then(
       (done) => this.#outcome(handler, request, context, done),
-      (error: unknown) => this.#failed(handler, request, context, error),
+      (error: unknown) => {
+        progress.failed = true
+        return this.#failed(handler, request, context, error)
+      },
     )
   }
   #outcome(handler: Handler, request: Decoded<Fields>, context: RequestContext, answer: Answer<Fields>): Outcome {

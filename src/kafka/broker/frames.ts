@@ -6,9 +6,17 @@ export class FrameRefusedError extends Error {}
 /** Frames below this are not worth accounting: sockets buffer as much anyway. */
 const accountedMin = 64 * 1024
 
+/** Buffers of these sizes are kept for the next frame: fresh memory costs more than what is done with it. */
+const pooledSizeMax = 4 * 1024 * 1024
+const pooledBytesMax = 32 * 1024 * 1024
+
 /** Bytes of large frames that a broker holds at once, over all its connections. */
 export class FrameMemory {
   readonly #bytesMax: number
+  readonly #free = new Map<number, Buffer[]>()
+  #freeBytes = 0
+  /** Buffers in use that may come back. */
+  readonly #lent = new WeakSet<ArrayBufferLike>()
   #claimed = 0
   #waiting: { size: number; granted: () => void }[] = []
   constructor(bytesMax: number) {
@@ -17,6 +25,27 @@ export class FrameMemory {
   get waiting(): number {
     return this.#waiting.length
   }
+  /** A buffer for a frame; give it back with `reuse` when nobody looks at the frame any more, or leave it to the garbage collector. */
+  buffer(size: number): Buffer {
+    if (size > pooledSizeMax) return Buffer.allocUnsafeSlow(size)
+    const sizeClass = sizeClassOf(size)
+    let buffer = this.#free.get(sizeClass)?.pop()
+    if (buffer) this.#freeBytes -= sizeClass
+    else buffer = Buffer.allocUnsafeSlow(sizeClass)
+    this.#lent.add(buffer.buffer)
+    return buffer.subarray(0, size)
+  }
+  /** The frame's bytes may be overwritten from now on. Frames that are not from `buffer` are left alone. */
+  reuse(frame: Buffer): void {
+    if (!this.#lent.delete(frame.buffer)) return
+    const sizeClass = frame.buffer.byteLength
+    if (this.#freeBytes + sizeClass > pooledBytesMax) return
+    const free = this.#free.get(sizeClass) ?? []
+    this.#free.set(sizeClass, free)
+    free.push(Buffer.from(frame.buffer))
+    this.#freeBytes += sizeClass
+  }
+
   /** Claims memory for a frame; when there is none, `granted` runs later, in the order of asking. Returns whether it was granted at once. */
   claim(size: number, granted: () => void): boolean {
     if (size < accountedMin || (this.#waiting.length === 0 && this.#claimed + size <= this.#bytesMax)) {
@@ -40,6 +69,9 @@ export class FrameMemory {
     this.#waiting = this.#waiting.filter((waiting) => waiting.granted !== granted)
   }
 }
+
+/** Powers of two from 64 KiB on. */
+const sizeClassOf = (size: number): number => Math.max(accountedMin, 2 ** Math.ceil(Math.log2(size)))
 
 export class FrameCutter {
   readonly #sizeMax: number
@@ -117,7 +149,7 @@ export class FrameCutter {
       else this.#chunks[0] = first.subarray(size)
       return first.subarray(0, size)
     }
-    const frame = Buffer.allocUnsafe(size)
+    const frame = this.#memory.buffer(size)
     let filled = 0
     let used = 0
     while (filled < size) {

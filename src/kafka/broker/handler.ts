@@ -30,6 +30,8 @@ export interface Handler<Q extends Fields = Fields, S extends Fields = Fields> {
   readonly api: Api<Q, S>
   /** The effect is decided before `answer` returns; a promise does not hold back the connection's next request. */
   readonly inPlace?: boolean
+  /** When it has answered nobody looks at the request's bytes any more: their memory may take the next request. */
+  readonly releasesFrame?: boolean
   /** The whole answer for an error code, when `answer` threw. */
   refuse(errorCode: number, request: Decoded<Q>, context: RequestContext): Encodable<S>
   answer(request: Decoded<Q>, context: RequestContext): Answer<S> | Promise<Answer<S>>

@@ -17,6 +17,7 @@ type PartitionAnswer = TopicAnswer['partitionResponses'][number]
 export const produce = handler({
   api: Produce,
   inPlace: true,
+  releasesFrame: true,
   refuse: (errorCode, request) => ({
     responses: (request.topicData ?? []).map(({ name, partitionData }) => ({
       name,
