@@ -1,14 +1,28 @@
 /** `npm run docs`: writes the generated pages. `--check` writes nothing and fails when one is not current. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { handlers } from '../dist/kafka/broker/handlers/table.js'
+import { consumerOptions } from '../dist/cli/console-consumer-options.js'
+import { producerOptions } from '../dist/cli/kafka-console-producer.js'
+import { groupsOptions } from '../dist/cli/kafka-consumer-groups.js'
+import { topicsOptions } from '../dist/cli/kafka-topics.js'
+import { upOptions } from '../dist/cli/up-options.js'
+import { commands, usageOf } from '../dist/cli/zk-cli/commands.js'
 import { brokerConfigs } from '../dist/kafka/config/broker-configs.js'
 import { topicConfigs, topicSynonyms } from '../dist/kafka/config/topic-configs.js'
+import { errors } from '../dist/kafka/protocol/errors.js'
 import { configKeys } from '../dist/zookeeper/server/config-table.js'
-import { apisPage, configurationPage } from './pages.js'
+import { words } from '../dist/zookeeper/server/four-letter-words.js'
+import { apisPage, configurationPage, errorsPage, toolsPage, wordsPage } from './pages.js'
 
 const pages = {
   'docs/apis.md': apisPage(handlers),
   'docs/configuration.md': configurationPage({ brokerConfigs, topicConfigs, topicSynonyms, zookeeperKeys: configKeys }),
+  'docs/errors.md': errorsPage(errors),
+  'docs/four-letter-words.md': wordsPage(words),
+  'docs/tools.md': toolsPage({
+    options: { 'kafka-topics.sh': topicsOptions, 'kafka-console-producer.sh': producerOptions, 'kafka-console-consumer.sh': consumerOptions, 'kafka-consumer-groups.sh': groupsOptions },
+    zkCli: commands, usageOf, ottla: upOptions,
+  }),
 }
 
 for (const [path, text] of Object.entries(pages)) {

@@ -95,3 +95,64 @@ ${synonyms.join('\n')}
 ${zookeeper.join('\n')}
 `
 }
+
+/** Every error code of Kafka's protocol. */
+export function errorsPage(errors) {
+  const rows = Object.values(errors).sort((a, b) => a.code - b.code).map(({ code: number, name, retriable, message }) => row(number, code(name), retriable ? 'yes' : '', message))
+  return `${head('Kafka error codes', 'src/kafka/protocol/errors.ts')}
+The sentence is what answers with room for a message say when nothing more particular is known.
+
+| code | name | asking again may help | sentence |
+| --: | --- | --- | --- |
+${rows.join('\n')}
+`
+}
+
+/** Every four-letter word. */
+export function wordsPage(words) {
+  const rows = [...words].map(([word, { about, always }]) => row(code(word), about, always ? 'always' : 'when on the whitelist'))
+  return `${head('Four-letter words', 'src/zookeeper/server/four-letter-words.ts')}
+Sent to ZooKeeper's client port in place of a handshake: \`echo srvr | nc localhost 2181\`. \`4lw.commands.whitelist\` lists those that are answered.
+
+| word | tells | answered |
+| --- | --- | --- |
+${rows.join('\n')}
+`
+}
+
+/** Options of the tools that read them from a table. */
+export function toolsPage({ options, zkCli, usageOf, ottla }) {
+  const kafka = Object.entries(options).map(([tool, specs]) => {
+    const rows = specs.map((spec) => row(code(`--${spec.name}${spec.takes ? ` <${spec.value ? `${spec.takes}: ${spec.value}` : spec.takes}>` : ''}`), `${spec.help}${spec.byDefault === undefined ? '' : ` (default: ${spec.byDefault})`}`))
+    return `## ${tool}\n\n| option | |\n| --- | --- |\n${rows.join('\n')}\n`
+  })
+  const up = Object.entries(ottla).map(([name, { value, about }]) => row(code(value === undefined ? name : `${name} ${value}`), about))
+  return `${head('Tools', 'the tables of options in src/cli/')}
+All of them lie in \`bin/\`, write errors to standard error and end with a code other than 0 when something failed.
+
+## ottla up
+
+| option | |
+| --- | --- |
+${up.join('\n')}
+
+## Servers with Apache's names
+
+\`\`\`
+zkServer.sh {start|start-foreground|stop|restart|status|version|print-cmd} [FILE]      ZOOCFGDIR, ZOOCFG, ZOO_LOG_DIR, ZOOPIDFILE
+zookeeper-server-start.sh [-daemon] FILE                                               LOG_DIR
+zookeeper-server-stop.sh
+kafka-server-start.sh [-daemon] FILE [--override KEY=VALUE]...                         LOG_DIR, KAFKA_HEAP_OPTS (-Xmx)
+kafka-server-stop.sh [--node-id=N]
+\`\`\`
+
+${kafka.join('\n')}
+## zkCli.sh
+
+\`zkCli.sh [-server HOST:PORT] [-timeout MS] [-r] [-waitforconnection] [COMMAND…]\`: one command and out, or interactive with history and completion.
+
+\`\`\`
+${zkCli.map((command) => usageOf(command)).join('\n')}
+\`\`\`
+`
+}

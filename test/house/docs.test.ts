@@ -1,20 +1,37 @@
 import { readdirSync, readFileSync, existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
+import { consumerOptions } from '../../src/cli/console-consumer-options.ts'
+import { producerOptions } from '../../src/cli/kafka-console-producer.ts'
+import { groupsOptions } from '../../src/cli/kafka-consumer-groups.ts'
+import { topicsOptions } from '../../src/cli/kafka-topics.ts'
+import { upOptions } from '../../src/cli/up-options.ts'
+import { commands, usageOf } from '../../src/cli/zk-cli/commands.ts'
 import { handlers } from '../../src/kafka/broker/handlers/table.ts'
 import { brokerConfigs } from '../../src/kafka/config/broker-configs.ts'
 import { topicConfigs, topicSynonyms } from '../../src/kafka/config/topic-configs.ts'
+import { errors } from '../../src/kafka/protocol/errors.ts'
 import { configKeys } from '../../src/zookeeper/server/config-table.ts'
+import { words } from '../../src/zookeeper/server/four-letter-words.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const pages = (await import(new URL('../../scripts/pages.js', import.meta.url).href)) as {
   apisPage(table: unknown): string
   configurationPage(tables: unknown): string
+  errorsPage(table: unknown): string
+  wordsPage(table: unknown): string
+  toolsPage(tables: unknown): string
 }
 
 test.each([
   ['docs/apis.md', () => pages.apisPage(handlers)],
   ['docs/configuration.md', () => pages.configurationPage({ brokerConfigs, topicConfigs, topicSynonyms, zookeeperKeys: configKeys })],
+  ['docs/errors.md', () => pages.errorsPage(errors)],
+  ['docs/four-letter-words.md', () => pages.wordsPage(words)],
+  ['docs/tools.md', () => pages.toolsPage({
+    options: { 'kafka-topics.sh': topicsOptions, 'kafka-console-producer.sh': producerOptions, 'kafka-console-consumer.sh': consumerOptions, 'kafka-consumer-groups.sh': groupsOptions },
+    zkCli: commands, usageOf, ottla: upOptions,
+  })],
 ])('%s is what `npm run docs` writes now', (path, page) => {
   expect(readFileSync(join(root, path), 'utf8') === page()).toBe(true)
 })

@@ -58,7 +58,7 @@ test('the world is touched only in host and by tools', () => {
   const broken: string[] = []
   for (const path of files) {
     if (worldly.includes(roomOf(path) ?? '') || path in aboutTheProcess) continue
-    broken.push(...places(path, /\bnew Date\b|\bDate\.now\b|\bMath\.random\b|\bset(?:Timeout|Interval|Immediate)\s*\(|\bperformance\.now\b|(?<![.\w])process\.(?!versions\b)|(?<![.\w])console\.|(?<![.\w])fetch\s*\(\s*[`'"]/))
+    broken.push(...places(path, /\bnew Date\b|\bDate\.now\b|\bMath\.random\b|\bset(?:Timeout|Interval|Immediate)\s*\(|\bperformance\.now\b|(?<![.\w])process\.(?!versions\b)\w|(?<![.\w])console\.|(?<![.\w])fetch\s*\(\s*[`'"]/))
     for (const { from, names } of importsOf(textOf(path))) {
       if (!/^(node:|[a-z@])/.test(from)) continue
       const pure = pureOfNode[from]
