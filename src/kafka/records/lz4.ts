@@ -126,8 +126,14 @@ function decompressBlock(input: Uint8Array, start: number, end: number, out: Uin
       } while (byte === 255)
     }
     if (o + length > outEnd) throw overflow(outEnd, sizeMax)
-    if (distance >= length && length > 32) {
-      out.copyWithin(o, o - distance, o - distance + length)
+    if (length > 32) {
+      // A match that overlaps itself repeats its first `distance` bytes: what is there doubles with each copy.
+      const from = o - distance
+      for (let done = 0; done < length; ) {
+        const size = Math.min(length - done, distance + done)
+        out.copyWithin(o + done, from, from + size)
+        done += size
+      }
       o += length
     } else for (let left = length; left > 0; left--, o++) out[o] = out[o - distance]
   }

@@ -58,9 +58,9 @@ export interface Opened {
   host: TestHost
   config: LogConfig
 }
-export async function openOn(disk: Disk, changes: Partial<LogConfig> = {}, { logDirs = ['/logs'], settings, host = hostOn(disk), cluster = clusterId }: { logDirs?: string[]; settings?: LogSettings; host?: TestHost; cluster?: string } = {}): Promise<Opened> {
+export async function openOn(disk: Disk, changes: Partial<LogConfig> = {}, { logDirs = ['/logs'], settings, host = hostOn(disk), cluster = clusterId, brokerId = 1 }: { logDirs?: string[]; settings?: LogSettings; host?: TestHost; cluster?: string; brokerId?: number } = {}): Promise<Opened> {
   const config = { ...logConfigDefaults, ...changes }
-  const manager = await LogManager.open(host, { logDirs, brokerId: 1, clusterId: cluster, defaults: config, configOf: () => config, settings })
+  const manager = await LogManager.open(host, { logDirs, brokerId, clusterId: cluster, defaults: config, configOf: () => config, settings })
   return { manager, host, config }
 }
 
