@@ -110,3 +110,17 @@ test('nothing tracked names a machine: no absolute paths of a workplace, no pack
   })
   expect(found).toEqual([])
 })
+
+test('the lock file knows every package that another one names, for every platform: otherwise npm ci refuses to install', () => {
+  interface Locked {
+    dependencies?: Record<string, string>
+    optionalDependencies?: Record<string, string>
+    devDependencies?: Record<string, string>
+  }
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as { packages: Record<string, Locked> }
+  const missing = Object.entries(packages).flatMap(([path, locked]) => {
+    const names = Object.keys({ ...locked.dependencies, ...locked.optionalDependencies, ...locked.devDependencies })
+    return names.filter((name) => !(`node_modules/${name}` in packages) && !(`${path}/node_modules/${name}` in packages)).map((name) => `${path || 'package.json'} → ${name}`)
+  })
+  expect(missing).toEqual([])
+})
