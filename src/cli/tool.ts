@@ -5,6 +5,7 @@ import { silentLogger } from '../host/logger.ts'
 import { nodeHost } from '../host/node.ts'
 import type { Host } from '../host/host.ts'
 import { helpText, OptionError, type OptionSpec } from './options.ts'
+import { packageVersion } from './version.ts'
 
 export interface ToolIo {
   readonly host: Host
@@ -23,7 +24,7 @@ export interface ToolIo {
 export type Tool = (argv: readonly string[], io: ToolIo) => Promise<number>
 
 /** The version that `--version` names: Ottla's own, and Apache's whose behaviour it has. */
-export const versionText = '3.9.1 (Ottla 0.1.0)'
+export const versionText = (): string => `3.9.1 (Ottla ${packageVersion()})`
 
 /**
  * Begins a tool of Apache's kind: no arguments or `--help` show the help, `--version` the version. Undefined: go on.
@@ -36,7 +37,7 @@ export function helpOrVersion(argv: readonly string[], about: string, specs: rea
     return 1
   }
   if (!named('version')) return undefined
-  io.out(`${versionText}\n`)
+  io.out(`${versionText()}\n`)
   return 0
 }
 /** Tells what is wrong with a command line, with the help where that belongs. */

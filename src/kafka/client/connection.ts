@@ -48,8 +48,8 @@ interface Waiting {
 }
 export type VersionRange = readonly [first: number, last: number]
 
-const softwareName = 'ottla'
-const softwareVersion = '0.1.0'
+/** What brokers count their clients by (KIP-511). */
+export const software = { name: 'ottla', version: '0.1.0' } as const
 const responseSizeMaxDefault = 256 * 1024 * 1024
 
 export class KafkaConnection {
@@ -172,7 +172,7 @@ export class KafkaConnection {
 
   /** v3 first; a broker that does not know it answers in v0 with its own range (KIP-511). */
   async #negotiate(): Promise<void> {
-    const request = { clientSoftwareName: softwareName, clientSoftwareVersion: softwareVersion }
+    const request = { clientSoftwareName: software.name, clientSoftwareVersion: software.version }
     let answer: ResponseOf<typeof ApiVersions>
     try {
       answer = await this.send(ApiVersions, request, { version: 3, timeoutMs: this.#options.connectTimeoutMs ?? 10_000 })
