@@ -68,13 +68,7 @@ export class Shell {
   }
   readonly #watcher: Watcher = ({ type, path }) => this.#event(`WatchedEvent state:SyncConnected type:${eventNames[type]} path:${path}`)
   #event(text: string): void {
-    if (!this.#watchesPrinted) return
-    this.#message('WATCHER::')
-    this.#message(text)
-  }
-  #message(text: string): void {
-    this.#options.out('')
-    this.#options.out(text)
+    if (this.#watchesPrinted) this.#options.out(`\nWATCHER::\n\n${text}`)
   }
 
   /**
