@@ -152,14 +152,15 @@ export class GroupCoordinator {
   }
   #loaded(partition: OffsetsPartition, since: number): void {
     for (const { group, outputs } of partition.loaded(this.#time())) this.#perform(partition, group, outputs)
-    this.#logger.info('groups loaded', {
+    // Fifty partitions that hold nothing are not worth fifty lines.
+    this.#logger[partition.groups.size > 0 ? 'info' : 'debug']('groups loaded', {
       partition: `__consumer_offsets-${partition.index}`, epoch: partition.leaderEpoch, groups: partition.groups.size, ms: Math.round(this.#host.clock.monotonic() - since),
     })
   }
   #unload(partition: OffsetsPartition): void {
     this.#partitions.delete(partition.index)
     for (const group of partition.groups.values()) this.#perform(partition, group, group.step({ kind: 'unloaded', errorCode: errors.notCoordinator.code }))
-    this.#logger.info('groups unloaded', { partition: `__consumer_offsets-${partition.index}`, groups: partition.groups.size })
+    this.#logger[partition.groups.size > 0 ? 'info' : 'debug']('groups unloaded', { partition: `__consumer_offsets-${partition.index}`, groups: partition.groups.size })
     partition.groups.clear()
   }
   #isCurrent(partition: OffsetsPartition): boolean {
