@@ -6,6 +6,7 @@ import { sameEndpoints } from '../metadata/broker-znode.ts'
 import { randomUuid, type KafkaZooKeeper, type LiveBroker } from '../metadata/kafka-zookeeper.ts'
 import { noLeader } from '../metadata/partition-state-znode.ts'
 import { isReassigning } from '../metadata/topic-znode.ts'
+import { ZnodeError } from '../metadata/znode-json.ts'
 import { paths } from '../metadata/znode-paths.ts'
 import { uuidZero } from '../../wire/schema.ts'
 import type { RequestOf, ResponseOf, ResponseTo } from '../protocol/api.ts'
@@ -41,6 +42,9 @@ export interface ElectionResult {
 
 const producerIdBlockLength = 1_000
 const firstRebalanceMs = 5_000
+const stopWaitMs = 2_000
+/** After a controllership that could not begin. */
+const electionRetryMs = 1_000
 
 /** What exists only while this broker is controller. */
 interface Term {
@@ -60,6 +64,7 @@ export class Controller {
   readonly #deletionWaiters = new Set<() => void>()
   #term: Term | undefined
   #featureEpoch = -1
+  #retry: Timer | undefined
   #stopped = false
 
   constructor(host: Host, options: ControllerOptions) {
@@ -72,7 +77,7 @@ export class Controller {
     options.zookeeper.sessions.follow({
       // At once, not in turn: the event that runs may itself wait for the new session.
       expired: () => this.#resign('the session with ZooKeeper has expired'),
-      renewed: () => this.#events.putOnce('controller', () => this.#controllerChanged()),
+      renewed: () => this.#lookAtOffice(),
     })
   }
 
@@ -93,10 +98,18 @@ export class Controller {
   async start(): Promise<void> {
     await this.#events.ask(() => this.#controllerChanged())
   }
+  /** Waits for the event that runs, but not for a ZooKeeper that is not there. */
   async stop(): Promise<void> {
     this.#stopped = true
+    this.#retry?.cancel()
     this.#resign('the broker stops')
-    await this.#events.idle()
+    await new Promise<void>((done) => {
+      const timer = this.#host.timers.set(stopWaitMs, done)
+      void this.#events.idle().then(() => {
+        timer.cancel()
+        done()
+      })
+    })
   }
 
   // — questions of brokers and admins —
@@ -178,11 +191,26 @@ export class Controller {
 
   // — the office —
 
+  #lookAtOffice(): void {
+    this.#events.putOnce('controller', async () => {
+      if (this.#stopped || this.#retry) return
+      try {
+        await this.#controllerChanged()
+      } catch (error) {
+        this.#failed(error)
+        if (error instanceof ControllerMovedError || this.#stopped) return
+        this.#retry = this.#host.timers.set(electionRetryMs, () => {
+          this.#retry = undefined
+          this.#lookAtOffice()
+        })
+      }
+    })
+  }
   async #controllerChanged(): Promise<void> {
     if (this.#stopped) return
     const { zookeeper, brokerId } = this.#options
     // The watch first: a change after it makes this run again.
-    await zookeeper.watchController(() => this.#events.putOnce('controller', () => this.#controllerChanged()))
+    await zookeeper.watchController(() => this.#lookAtOffice())
     const holder = await zookeeper.controller()
     if (holder) {
       if (this.#term && holder.node.brokerId !== brokerId) this.#resign(`broker ${holder.node.brokerId} is controller`)
@@ -199,7 +227,14 @@ export class Controller {
     }
     if (this.#stopped) return
     this.#log.info('elected controller', { epoch: election.epoch })
-    await this.#begin(election.epoch)
+    try {
+      await this.#begin(election.epoch)
+    } catch (error) {
+      // An office held without doing its work helps nobody: another broker may fare better.
+      if (!(error instanceof ControllerMovedError)) await this.#writes.leaveOffice().catch(() => undefined)
+      this.#resign('the controllership could not begin')
+      throw error
+    }
   }
 
   #resign(reason: string): void {
@@ -216,7 +251,7 @@ export class Controller {
     if (this.#stopped) return
     if (error instanceof ControllerMovedError) {
       this.#resign('another broker was elected')
-      this.#events.putOnce('controller', () => this.#controllerChanged())
+      this.#lookAtOffice()
       return
     }
     this.#log.error('an event of the controller failed', { error })
@@ -281,16 +316,33 @@ export class Controller {
   /** Reads topics with their partitions' states into the context. */
   async #addTopics(names: readonly string[]): Promise<PartitionContext[]> {
     const { zookeeper } = this.#options
-    const found = await zookeeper.topics(names, (topic) => () => this.#topicChanged(topic))
     const added: PartitionContext[] = []
-    for (const [name, assignment] of found) {
+    const found = await zookeeper.each(names, async (name) => ({ name, assignment: await this.#readable(name, () => zookeeper.topic(name, () => this.#topicChanged(name))) }))
+    for (const { name, assignment } of found) {
+      if (!assignment) continue
       const withId = assignment.topicId === undefined ? { ...assignment, topicId: randomUuid(this.#host) } : assignment
       if (withId !== assignment) await this.#writes.setTopic(name, withId)
       added.push(...this.#context.addTopic(name, withId).partitions.values())
     }
-    const states = await zookeeper.each(added, ({ topic, index }) => zookeeper.partitionState(topic, index))
-    for (const [index, partition] of added.entries()) partition.state = states[index]
-    return added
+    const states = await zookeeper.each(added, ({ topic, index }) => this.#readable(topic, () => zookeeper.partitionState(topic, index), 'unreadable' as const))
+    const unreadable = new Set<string>()
+    for (const [index, partition] of added.entries()) {
+      const state = states[index]
+      if (state === 'unreadable') unreadable.add(partition.topic)
+      else partition.state = state
+    }
+    for (const topic of unreadable) this.#context.removeTopic(topic)
+    return added.filter(({ topic }) => !unreadable.has(topic))
+  }
+  /** What somebody has damaged is left alone and named; the other topics are served all the same. */
+  async #readable<T, I = undefined>(topic: string, read: () => Promise<T>, instead?: I): Promise<T | I> {
+    try {
+      return await read()
+    } catch (error) {
+      if (!(error instanceof ZnodeError)) throw error
+      this.#log.error('a topic is not served: one of its znodes cannot be read', { topic, error })
+      return instead as I
+    }
   }
   #watchDeletions(): Promise<string[]> {
     return this.#writes.topicsToDelete(() => this.#deletionsAsked())

@@ -12,6 +12,7 @@ export type ConfigChangeHandler = (change: ConfigChange, overrides: Readonly<Rec
 
 /** By creation time on ZooKeeper's clock. */
 const expiryMs = 15 * 60 * 1000
+const stopWaitMs = 2_000
 
 export class ConfigChanges {
   readonly #host: Host
@@ -34,9 +35,16 @@ export class ConfigChanges {
   async start(): Promise<void> {
     await this.#look()
   }
+  /** Waits for the pass that runs, but not for a ZooKeeper that is not there. */
   async stop(): Promise<void> {
     this.#stopped = true
-    await this.#running
+    await new Promise<void>((done) => {
+      const timer = this.#host.timers.set(stopWaitMs, done)
+      void Promise.resolve(this.#running).then(() => {
+        timer.cancel()
+        done()
+      })
+    })
   }
 
   /** One pass at a time; what comes meanwhile makes for one more. */

@@ -8,6 +8,7 @@ import { decodeClusterId, decodeController, encodeClusterId, encodeLogDirEvent, 
 import { decodeEntityConfig, encodeConfigChange, encodeEntityConfig, type ConfigChange, type ConfigOverrides } from './config-znodes.ts'
 import { decodePartitionState, type PartitionState } from './partition-state-znode.ts'
 import { decodeTopic, encodeTopic, type TopicAssignment } from './topic-znode.ts'
+import { ZnodeError } from './znode-json.ts'
 import { paths, persistentPaths, type ConfigType } from './znode-paths.ts'
 import { makePath, ZooKeeperSessions, type ZooKeeperSessionOptions } from './zookeeper-sessions.ts'
 
@@ -70,9 +71,16 @@ export class KafkaZooKeeper {
   async brokerIds(watch?: Watcher): Promise<number[]> {
     return (await this.run((zk) => zk.listChildren(paths.brokers, { watch }))).map(Number).sort((one, other) => one - other)
   }
+  /** Undefined when it is not registered, or in a way that cannot be read. */
   async broker(id: number, watch?: Watcher): Promise<LiveBroker | undefined> {
     const node = await this.#dataOf(paths.broker(id), watch)
-    return node && { registration: decodeBroker(id, node.data), epoch: node.stat.czxid }
+    try {
+      return node && { registration: decodeBroker(id, node.data), epoch: node.stat.czxid }
+    } catch (error) {
+      if (!(error instanceof ZnodeError)) throw error
+      this.#host.logger.named('kafka.metadata').error('the registration of a broker cannot be read; it counts as absent', { broker: id, error })
+      return undefined
+    }
   }
   async brokers(watch?: Watcher): Promise<LiveBroker[]> {
     const ids = await this.brokerIds(watch)
@@ -87,8 +95,8 @@ export class KafkaZooKeeper {
     return node && decodeTopic(topic, node.data)
   }
   /** Those of `topics` that exist. */
-  async topics(topics: Iterable<string>, watchOf?: (topic: string) => Watcher): Promise<Map<string, TopicAssignment>> {
-    const found = await this.each([...topics], async (topic) => [topic, await this.topic(topic, watchOf?.(topic))] as const)
+  async topics(topics: Iterable<string>): Promise<Map<string, TopicAssignment>> {
+    const found = await this.each([...topics], async (topic) => [topic, await this.topic(topic)] as const)
     return new Map(found.filter((entry): entry is [string, TopicAssignment] => entry[1] !== undefined))
   }
   async partitionState(topic: string, index: number): Promise<PartitionState | undefined> {

@@ -126,13 +126,19 @@ export class ZooKeeperSessions {
     void this.#tellRenewed(this.#client)
   }
   async #tellRenewed(client: ZooKeeperClient): Promise<void> {
-    for (const follower of this.#followers) if (this.#client === client && !this.#closed) await this.#tell('renewed', follower)
+    for (const follower of this.#followers) {
+      if (this.#client !== client || this.#closed) return
+      // A broker that cannot register again must not be elected controller either.
+      if (!(await this.#tell('renewed', follower))) return
+    }
   }
-  async #tell(step: 'expired' | 'renewed', follower: SessionFollower): Promise<void> {
+  async #tell(step: 'expired' | 'renewed', follower: SessionFollower): Promise<boolean> {
     try {
       await follower[step]?.()
+      return true
     } catch (error) {
-      if (!this.#closed) this.#log.error(`a step after the change of session failed (${step})`, { error })
+      if (!this.#closed) this.#log.error(step === 'expired' ? 'something could not be ended with the session' : 'the broker could not go on with the new session: restart it', { error })
+      return false
     }
   }
 }

@@ -207,3 +207,30 @@ test('preferred leaders are elected on request; what needs no election is said s
     { topic: 'x', partition: 0, errorCode: errors.unknownTopicOrPartition.code },
   ])
 })
+
+test('a damaged topic is left alone; the others are served', async () => {
+  cluster = await TestCluster.start()
+  const { zookeeper } = await cluster.add(1)
+  await createTopic(zookeeper, 'good', [[1]])
+  await createTopic(zookeeper, 'bad', [[1]])
+  await eventually('both have leaders', () => leaders(1, 'good').join() === '1' && leaders(1, 'bad').join() === '1')
+  await zookeeper.run((zk) => zk.setData(paths.partitionState('bad', 0), 'not json'))
+  await zookeeper.run((zk) => zk.create(paths.topic('worse'), '{"partitions":7}'))
+  await cluster.remove(1)
+  cluster.brokers.clear()
+  const again = await cluster.add(1)
+  expect(again.controller.isActive).toBe(true)
+  await eventually('the good one has its leader', () => leaders(1, 'good').join() === '1')
+  expect(cluster.broker(1).metadata.topic('bad')).toBeUndefined()
+})
+
+test('without ZooKeeper a stop does not hang', async () => {
+  cluster = await TestCluster.start()
+  const { controller, zookeeper } = await cluster.add(1)
+  await cluster.service.stop()
+  const waiting = zookeeper.topicNames().catch((error: unknown) => error)
+  const question = controller.electLeaders('preferred', undefined)
+  await cluster.remove(1)
+  expect(await waiting).toBeInstanceOf(Error)
+  await question
+})
