@@ -13,7 +13,6 @@ import { packageVersion } from './version.ts'
 export async function up(args: readonly string[]): Promise<void> {
   const options = parseUpOptions(args)
   const { clock } = nodeHost()
-  const began = clock.monotonic()
   const logger = consoleLogger({ clock, level: options.verbose ? 'info' : 'warn' })
   const few = tooFewFileDescriptors()
   if (few !== undefined) logger.warn(few)
@@ -34,7 +33,7 @@ export async function up(args: readonly string[]): Promise<void> {
     dataDir,
     advertised: options.advertise,
     bin: relative(process.cwd(), fileURLToPath(new URL('../../bin', import.meta.url))) || '.',
-    seconds: (clock.monotonic() - began) / 1000,
+    seconds: process.uptime(),
   }))
   untilStopped(ottla, { say: (text) => void process.stdout.write(`${text}\n`) })
 }

@@ -41,7 +41,7 @@ export const coordinatorConfigs = {
   'group.share.max.record.lock.duration.ms': int(60000, 'Longest such hold.', { from: 30000, to: 3600000, ignored: kraft }),
   'offset.metadata.max.bytes': int(4096, 'Bytes of metadata that may go with a committed offset.'),
   'offsets.topic.num.partitions': int(50, 'Partitions of __consumer_offsets; fixed once it exists.', { from: 1 }),
-  'offsets.topic.replication.factor': short(3, 'Replicas of __consumer_offsets; fewer when the cluster has fewer brokers.', { from: 1 }),
+  'offsets.topic.replication.factor': short(3, 'Replicas of __consumer_offsets, which is made when so many brokers are there.', { from: 1 }),
   'offsets.topic.segment.bytes': int(104857600, 'Size of the segments of __consumer_offsets.', { from: 1 }),
   'offsets.topic.compression.codec': int(0, 'Codec of __consumer_offsets, as its number.'),
   'offsets.retention.minutes': int(10080, 'How long offsets of an empty group are kept.', { from: 1 }),
