@@ -286,7 +286,7 @@ export class PartitionLog {
     const position = segment.size
     segment.appended({ size, lastOffset, maxTimestamp, offsetOfMaxTimestamp, indexIntervalBytes: this.#config.indexIntervalBytes })
     for (const { batch } of prepared) {
-      if (batch.partitionLeaderEpoch > this.#epochs.latest && this.#epochs.assign(batch.partitionLeaderEpoch, batch.baseOffset)) void this.#saveEpochs()
+      if (batch.partitionLeaderEpoch > this.#epochs.latest && this.#epochs.assign(batch.partitionLeaderEpoch, batch.baseOffset)) this.#saveEpochs().catch(nobody)
       const completed = this.#producers.appended(batch)
       if (completed) {
         if (completed.isAborted) segment.txnIndex.add({ ...completed, lastStableOffset: this.#producers.lastStableOffsetAfter(completed) })
@@ -448,11 +448,10 @@ export class PartitionLog {
       })
     } catch (error) {
       this.#beingFlushed = 0
-      for (const { done } of waiting) done(error as Error)
+      for (const { done } of waiting) done(new Error(`flush failed in ${this.#directory}: ${(error as Error).message}`, { cause: error }))
       // A log that is being deleted has no files to flush.
       if (this.#isClosed) return
-      this.#fail('flush', error as Error)
-      throw error
+      throw this.#fail('flush', error as Error)
     }
     if (target > this.#recoveryPoint) this.#recoveryPoint = Math.min(target, this.#nextOffset)
     this.#lastFlushMs = this.#context.host.clock.now()
@@ -481,11 +480,12 @@ export class PartitionLog {
       throw error
     }
   }
-  #fail(what: string, cause: Error): void {
-    if (this.#failure || this.#isClosed) return
+  #fail(what: string, cause: Error): Error {
+    if (this.#failure || this.#isClosed) return this.#failure ?? cause
     const failure = new Error(`${what} failed in ${this.#directory}: ${cause.message}`, { cause })
     this.goOffline(failure)
     this.#context.directoryFailed(this.logDir, failure)
+    return failure
   }
   /** Refuses everything from now on: the directory has failed, here or for another of its logs. */
   goOffline(failure: Error): void {
@@ -661,7 +661,7 @@ export class PartitionLog {
     const saving = this.#saving.then(() => {
       if (!this.#failure && !this.#isClosed) return syncs.run(() => files.disk.replaceFile(`${this.#directory}/${file}`, text))
     })
-    this.#saving = saving.catch((error: Error) => this.#fail(`saving ${file}`, error))
+    this.#saving = saving.catch((error: Error) => void this.#fail(`saving ${file}`, error))
     return this.#saving.then(() => {
       if (this.#failure) throw this.#failure
     })

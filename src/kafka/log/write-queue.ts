@@ -33,14 +33,15 @@ export interface Written {
 export class WriteQueue {
   readonly #clock: Clock
   readonly #written: (written: Written) => void
-  readonly #failed: (failure: Error) => void
+  /** Says what those who wait are told. */
+  readonly #failed: (failure: Error) => Error
   #groups: Group[] = []
   #writing = false
   #avoidSyncUntil = 0
   #idle: (() => void)[] = []
   #failure: Error | undefined
 
-  constructor(clock: Clock, { written, failed }: { written: (written: Written) => void; failed: (failure: Error) => void }) {
+  constructor(clock: Clock, { written, failed }: { written: (written: Written) => void; failed: (failure: Error) => Error }) {
     this.#clock = clock
     this.#written = written
     this.#failed = failed
@@ -124,9 +125,10 @@ export class WriteQueue {
   #fail(failure: Error, group: Group): void {
     const waiting = [group, ...this.#groups]
     this.#groups = []
-    this.fail(failure)
-    this.#failed(failure)
-    for (const { dones } of waiting) for (const done of dones) done(failure)
+    this.#failure ??= failure
+    const told = this.#failed(failure)
+    for (const { dones } of waiting) for (const done of dones) done(told)
+    this.#tellIdle()
   }
   /** Nothing is written any more; what waits is told. */
   fail(failure: Error): void {

@@ -15,11 +15,15 @@ const recorded = JSON.parse(gunzipSync(readFileSync(new URL('apache-logs.json.gz
 export const apacheClusterId = 'frJjE1plRoejvYXeK1Sx8Q'
 export const logDirs = ['/logs', '/logs2']
 
+const bytesOf = (broker: Broker): [string, Buffer][] => Object.entries(recorded[broker]).map(([path, text]) => [path, Buffer.from(text, 'base64')])
+const files = { 'broker-3-stopped': bytesOf('broker-3-stopped'), 'broker-1-killed': bytesOf('broker-1-killed') }
+
 /** Path → bytes. */
-export const filesOf = (broker: Broker): [string, Buffer][] => Object.entries(recorded[broker]).map(([path, text]) => [path, Buffer.from(text, 'base64')])
-export function diskOf(broker: Broker): SimulatedDisk {
+export const filesOf = (broker: Broker): readonly [string, Buffer][] => files[broker]
+/** `short`: preallocated indexes are zero for a page instead of 10 MiB. */
+export function diskOf(broker: Broker, { short = false } = {}): SimulatedDisk {
   const disk = new SimulatedDisk()
-  for (const [path, bytes] of filesOf(broker)) disk.plant(path, bytes)
+  for (const [path, bytes] of filesOf(broker)) disk.plant(path, short && bytes.length > 1_000_000 ? bytes.subarray(0, 4800) : bytes)
   return disk
 }
 /** `offset timestamp keySize valueSize sequence` of every record in a partition's directory, in order. */

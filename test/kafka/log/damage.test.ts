@@ -1,0 +1,136 @@
+/** Files with wrong bytes: never a crash, always a message that names file and position, good data stays readable. */
+import { describe, expect, test } from 'vitest'
+import { CorruptFileError } from '../../../src/kafka/log/corrupt-file-error.ts'
+import { isRefused } from '../../../src/kafka/log/append.ts'
+import { seededRandom } from '../../../src/simulation/random.ts'
+import { SimulatedDisk } from '../../../src/simulation/disk.ts'
+import { apacheClusterId, diskOf, filesOf, logDirs } from './apache-logs.ts'
+import { append, hostOn, numbered, openOn, produce, readAll, textOf } from './bench.ts'
+
+const kinds = ['.log', '.index', '.timeindex', '.txnindex', '.snapshot', 'leader-epoch-checkpoint', 'partition.metadata', 'meta.properties', 'recovery-point-offset-checkpoint', 'replication-offset-checkpoint', 'log-start-offset-checkpoint', 'cleaner-offset-checkpoint']
+
+/** Opens, reads and closes; a failure has to be an error with a file's name in it. */
+async function survives(disk: SimulatedDisk, note: string): Promise<void> {
+  const host = hostOn(disk, { start: 1_795_234_900_000 })
+  let opened
+  try {
+    opened = await openOn(disk, { segmentBytes: 16_384 }, { logDirs, cluster: apacheClusterId, brokerId: 3, host })
+  } catch (error) {
+    expect((error as Error).message, note).toMatch(/\/logs|broker/)
+    return
+  }
+  for (const log of opened.manager.all()) {
+    for (let offset = log.logStartOffset; offset < log.logEndOffset; ) {
+      const read = await log.read({ offset, maxBytes: 4096, minOneBatch: true, upTo: log.logEndOffset })
+      if (isRefused(read)) {
+        if (!log.failure) expect(read.message, note).toMatch(/corrupt at byte|reading/)
+        break
+      }
+      if (read.size === 0) break
+      const bytes = Buffer.concat(read.slices)
+      if (bytes.length < 61) break
+      const next = Number(bytes.readBigInt64BE(0)) + bytes.readInt32BE(23) + 1
+      if (next <= offset) break
+      offset = next
+    }
+    await log.offsetForTimestamp(1_795_234_861_000n).catch((error: Error) => expect(error.message, note).toMatch(/corrupt|offline|failed/))
+  }
+  await opened.manager.close()
+}
+
+describe.each(['broker-3-stopped', 'broker-1-killed'] as const)('%s', (broker) => {
+  test.each(kinds)('a flipped bit, a cut and strange bytes in %s', { timeout: 60_000 }, async (kind) => {
+    const random = seededRandom(kind.length * 31 + broker.length)
+    const paths = filesOf(broker).filter(([path, bytes]) => path.endsWith(kind) && bytes.length > 0 && bytes.length < 1_000_000)
+    for (let round = 0; round < (paths.length === 0 ? 0 : 15); round++) {
+      const [path, original] = paths[random.below(paths.length)]
+      const bytes = Buffer.from(original)
+      const at = random.below(bytes.length)
+      const way = round % 3
+      if (way === 0) bytes[at] ^= 1 << random.below(8)
+      const changed = way === 1 ? bytes.subarray(0, at) : way === 2 ? Buffer.concat([bytes.subarray(0, at), random.bytes(1 + random.below(40)), bytes.subarray(at)]) : bytes
+      const disk = diskOf(broker, { short: true })
+      disk.plant(path, changed)
+      await survives(disk, `${path}, round ${round}, way ${way}, at ${at}`)
+    }
+  })
+})
+
+test('a file that is no checkpoint is named with the position', async () => {
+  const disk = diskOf('broker-3-stopped', { short: true })
+  disk.plant('/logs/recovery-point-offset-checkpoint', Buffer.from('0\n2\na 1 5\n'))
+  disk.plant('/logs2/recovery-point-offset-checkpoint', Buffer.from('7\n'))
+  await expect(openOn(disk, {}, { logDirs, cluster: apacheClusterId, brokerId: 3 })).rejects.toThrow(/recovery-point-offset-checkpoint is corrupt at byte 10: 2 entries announced, 1 complete/)
+})
+
+test('a damaged batch in the middle of what was not flushed ends the log there; what came before is kept', async () => {
+  const disk = new SimulatedDisk()
+  const { manager } = await openOn(disk)
+  const log = await manager.create('t', 0)
+  for (let round = 0; round < 5; round++) await produce(log, numbered(round * 10, 10))
+  const crashed = disk.afterKill()
+  const bytes = Buffer.from(crashed.peek('/logs/t-0/00000000000000000000.log'))
+  bytes[Math.floor(bytes.length / 2)] ^= 4
+  crashed.plant('/logs/t-0/00000000000000000000.log', bytes)
+  const warnings: unknown[] = []
+  const logger = { debug() {}, info() {}, error() {}, warn: (event: string, facts?: object) => void warnings.push({ event, ...facts }), named: () => logger }
+  const again = await openOn(crashed, {}, { host: hostOn(crashed, { logger }) })
+  const texts = textOf(await readAll(again.manager.get('t', 0)!))
+  expect(texts).toHaveLength(20)
+  expect(warnings).toEqual([expect.objectContaining({ event: 'a segment was cut where it is not whole', file: '/logs/t-0/00000000000000000000.log', reason: expect.stringMatching(/^checksum \d+ stored, \d+ computed$/) })])
+})
+
+test('damage in a log that was closed in order is cut too, but the bytes are set aside', async () => {
+  const disk = new SimulatedDisk()
+  const { manager } = await openOn(disk)
+  const log = await manager.create('t', 0)
+  for (let round = 0; round < 5; round++) await produce(log, numbered(round * 10, 10))
+  await manager.close()
+  const path = '/logs/t-0/00000000000000000000.log'
+  const bytes = Buffer.from(disk.peek(path))
+  disk.plant(path, bytes.subarray(0, bytes.length - 7))
+  const again = await openOn(disk)
+  expect(await readAll(again.manager.get('t', 0)!)).toHaveLength(40)
+  expect(disk.files().filter((name) => name.includes('damaged'))).toEqual([expect.stringMatching(/\.log\.damaged-from-\d+$/)])
+})
+
+test.each(['ENOSPC', 'EIO', 'EROFS'])('%s while writing takes the directory offline; waiting appends are told, later ones refused, the other directory lives', async (code) => {
+  const disk = new SimulatedDisk()
+  const { manager } = await openOn(disk, {}, { logDirs: ['/logs', '/logs2'] })
+  const [a, b] = [await manager.create('t', 0), await manager.create('t', 1)]
+  expect([a.logDir, b.logDir]).toEqual(['/logs', '/logs2'])
+  await produce(a, numbered(0, 5))
+  const failed: string[] = []
+  manager.onDirectoryFailure((directory) => failed.push(directory))
+  disk.failure = ({ kind, path }) => (kind === 'write' && path.startsWith('/logs/') ? code : undefined)
+  await expect(produce(a, numbered(5, 5))).rejects.toThrow(new RegExp(`write failed in /logs/t-0: ${code}`))
+  expect(failed).toEqual(['/logs'])
+  expect(await append(a, Buffer.alloc(100))).toMatchObject({ errorCode: 56, message: expect.stringMatching(/\/logs of t-0 is offline/) })
+  expect(await a.read({ offset: 0, maxBytes: 100, minOneBatch: true, upTo: 5 })).toMatchObject({ errorCode: 56 })
+  expect((await produce(b, numbered(0, 5))).errorCode).toBe(0)
+  expect((await manager.directories()).map(({ path, failure }) => [path, failure?.message])).toEqual([['/logs', `write failed in /logs/t-0: ${code}: write '/logs/t-0/00000000000000000000.log'`], ['/logs2', undefined]])
+  await manager.close()
+  expect(disk.files().filter((path) => path.endsWith('.kafka_cleanshutdown'))).toEqual(['/logs2/.kafka_cleanshutdown'])
+})
+
+test('a segment read error is an answer with the position', async () => {
+  const disk = new SimulatedDisk()
+  const { manager } = await openOn(disk)
+  const log = await manager.create('t', 0)
+  await produce(log, numbered(0, 3))
+  const whole = disk.peek('/logs/t-0/00000000000000000000.log')
+  whole.writeInt32BE(0x7fff_0000, 8)
+  expect(await log.read({ offset: 1, maxBytes: 100, minOneBatch: true, upTo: 3 })).toMatchObject({ errorCode: 56, message: expect.stringMatching(/00000000000000000000\.log is corrupt at byte 0: a batch of \d+ bytes/) })
+  expect(new CorruptFileError('f', 3, 'x').message).toBe('f is corrupt at byte 3: x')
+})
+
+test('two managers cannot have one directory; another cluster’s or broker’s is refused by name', async () => {
+  const disk = new SimulatedDisk()
+  const { manager } = await openOn(disk)
+  await expect(openOn(disk)).rejects.toThrow(/locked by another process/)
+  await manager.close()
+  await expect(openOn(disk, {}, { cluster: 'zzzzzzzzzzzzzzzzzzzzzz' })).rejects.toThrow(/\/logs belongs to cluster abcdefghijklmnopqrstuv, this ZooKeeper to cluster zzzzzzzzzzzzzzzzzzzzzz/)
+  await expect(openOn(disk, {}, { brokerId: 2 })).rejects.toThrow(/\/logs belongs to broker 1; this broker has broker.id=2/)
+  disk.plant('/logs/some folder/file', Buffer.alloc(1))
+  await expect(openOn(disk)).rejects.toThrow(/\/logs\/some folder is no directory of a partition/)
+})
