@@ -49,8 +49,8 @@ async function main(args: readonly string[]): Promise<void> {
     log.error('the server did not start', { because: reason })
     throw reason
   })
-  log.info('serving', { version: versionText, address: config.clientPortAddress ?? '*', port: server.port, dataDir: config.store.dataDir, adminPort: server.adminPort })
   untilStopped(server, { say: (text) => log.info(text), ignoreHangup: child !== undefined })
+  log.info('serving', { version: versionText, address: config.clientPortAddress ?? '*', port: server.port, dataDir: config.store.dataDir, adminPort: server.adminPort })
   child?.ready()
 }
 
