@@ -275,8 +275,10 @@ export class ClientConnection implements Asker {
   #request(frame: Buffer): void {
     const owner = this.#owner
     const reader = new Reader(frame)
-    const xid = reader.int32()
+    const asked = reader.int32()
     const type = reader.int32()
+    // A ping is answered as a ping whatever number it came with.
+    const xid = type === op.ping ? xids.ping : asked
     owner.statistics.received++
     this.received++
     if (type === op.auth) return this.#authenticate(xid, reader)

@@ -1,8 +1,9 @@
 /** What `mntr` and the AdminServer's `monitor` report, by Apache's names (reference §2.4, §2.6). */
+import type { Disk } from '../../host/host.ts'
 import type { Latency } from './statistics.ts'
 import type { ServerFacts } from './facts.ts'
 
-export async function metricsOf(server: ServerFacts, uptimeMs: number): Promise<Map<string, number | string>> {
+export async function metricsOf(server: ServerFacts, disk: Disk, uptimeMs: number): Promise<Map<string, number | string>> {
   const { statistics, tree, store } = server
   const { watches } = tree
   const { responseSize, latency } = statistics
@@ -43,11 +44,26 @@ export async function metricsOf(server: ServerFacts, uptimeMs: number): Promise<
     ['node_changed_watch_count', statistics.watchEvents.changed],
     ['node_children_watch_count', statistics.watchEvents.children],
   ])
+  const descriptors = await fileDescriptors(disk)
+  if (descriptors !== undefined) for (const [name, count] of Object.entries(descriptors)) metrics.set(`${name}_file_descriptor_count`, count)
   summary(metrics, 'readlatency', statistics.readLatency)
   summary(metrics, 'updatelatency', statistics.updateLatency)
   for (const [name, value] of Object.entries(store.metrics())) metrics.set(name, value)
-  return Promise.resolve(metrics)
+  return metrics
 }
+
+/** How many files the process has open and may open; undefined where the system does not tell. */
+async function fileDescriptors(disk: Disk): Promise<{ open: number; max: number } | undefined> {
+  try {
+    const limits = await disk.readFile('/proc/self/limits')
+    const max = Number(/^Max open files +([0-9]+)/m.exec(limits.toString())?.[1])
+    if (Number.isNaN(max)) return undefined
+    return { open: (await disk.list('/proc/self/fd')).length, max }
+  } catch {
+    return undefined
+  }
+}
+
 function summary(metrics: Map<string, number | string>, name: string, { average, min, max, count, total }: Latency): void {
   metrics.set(`avg_${name}`, average)
   metrics.set(`min_${name}`, min)

@@ -128,7 +128,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     return this.#connections
   }
   metrics(): Promise<Map<string, number | string>> {
-    return metricsOf(this, this.clock.monotonic() - this.#startedAt)
+    return metricsOf(this, this.#host.disk, this.clock.monotonic() - this.#startedAt)
   }
   environment(): Map<string, string> {
     return environmentOf(this.version, this.#host.network.hostName())

@@ -123,6 +123,10 @@ describe('requests', () => {
     expect((await client.request(op.delete, records.DeleteRequest, { path: '/a', version: -1 })).err).toBe(errorCode.notEmpty)
     expect((await client.request(op.reconfig, records.ReconfigRequest, { joiningServers: null, leavingServers: '1', newMembers: null, curConfigId: -1n })).err).toBe(errorCode.reconfigDisabled)
   })
+  test('a ping is answered with xid −2, whatever number it came with', async () => {
+    const client = await session(await start())
+    expect(await client.ask(op.ping, undefined, 77)).toMatchObject({ xid: xid.ping, err: 0 })
+  })
   test('a failed multi has no error in its header; an empty one is fine', async () => {
     const client = await session(await start())
     const writer = new Writer()
