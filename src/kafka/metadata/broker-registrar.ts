@@ -55,7 +55,12 @@ export class BrokerRegistrar {
   async start(): Promise<bigint> {
     await this.#endOldSession()
     await this.#rememberSession()
-    return this.#register()
+    try {
+      return await this.#register()
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
   }
   /** Says that there is nothing left to take over. Call before the session is closed. */
   async stop(): Promise<void> {
