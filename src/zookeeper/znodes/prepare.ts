@@ -167,7 +167,8 @@ export class Preparation {
     const hasTTL = flags === createMode.persistentWithTTL || flags === createMode.persistentSequentialWithTTL
     const ttl = asked.ttl ?? -1n
     if (hasTTL && !this.#tree.types.extendedTypes) refuse(errorCode.unimplemented)
-    if (hasTTL ? !isTTL(ttl) : ttl >= 0n) refuse(errorCode.badArguments)
+    // The op code alone makes a TTL znode too: without a valid one its owner would be nonsense (Apache's server ends on it).
+    if (hasTTL || type === op.createTTL ? !isTTL(ttl) || !hasTTL : ttl >= 0n) refuse(errorCode.badArguments)
     if (asked.path.lastIndexOf('/') < 0 || asked.path.includes('\0')) refuse(errorCode.badArguments)
     const acl = fixedAcl(asked.acl, ids, this.#schemes) ?? refuse(errorCode.invalidACL)
     const parent = this.#pending.find(parentOf(asked.path)) ?? refuse(errorCode.noNode)

@@ -4,7 +4,7 @@ import { Writer } from '../../../src/wire/writer.ts'
 import { errorCode } from '../../../src/zookeeper/protocol/errors.ts'
 import { writeMultiRequest, type MultiWriteOperation } from '../../../src/zookeeper/protocol/multi.ts'
 import { createMode, op } from '../../../src/zookeeper/protocol/op-codes.ts'
-import { CheckVersionRequest, CreateRequest, DeleteRequest, SetACLRequest, SetDataRequest, type Acl } from '../../../src/zookeeper/protocol/records.ts'
+import { CheckVersionRequest, CreateRequest, CreateTTLRequest, DeleteRequest, SetACLRequest, SetDataRequest, type Acl } from '../../../src/zookeeper/protocol/records.ts'
 import { decodeTransaction, encodeTransaction, type Transaction } from '../../../src/zookeeper/protocol/transactions.ts'
 import { digestOf } from '../../../src/zookeeper/znodes/acl.ts'
 import { Preparation, type PreparationOptions } from '../../../src/zookeeper/znodes/prepare.ts'
@@ -81,6 +81,13 @@ describe('create', () => {
     expect(bench.create('/e/x').err).toBe(errorCode.noChildrenForEphemerals)
     for (const path of ['/a//b', '/a/./b', '/../b', '/b/', 'b', '/a\u0001']) expect([errorCode.badArguments, errorCode.noNode]).toContain(bench.create(path).err)
     expect(bench.create('/').err).toBe(errorCode.nodeExists)
+  })
+  test('a TTL is asked for by op code and flag together, and lies in its range', () => {
+    const bench = new Bench()
+    const ttl = (flags: number, value: bigint) => bench.write(op.createTTL, CreateTTLRequest.encode({ path: '/t', data: null, acl: open, flags, ttl: value })).err
+    for (const [flags, value] of [[0, -1n], [0, 5n], [5, 0n], [5, -1n], [5, 1n << 40n], [6, 1n << 41n]] as const) expect(ttl(flags, value)).toBe(errorCode.badArguments)
+    expect(ttl(5, (1n << 40n) - 1n)).toBe(0)
+    expect(bench.create('/u', { flags: 5 }).err).toBe(errorCode.badArguments)
   })
   test('a refused write consumes a zxid and leaves no trace', () => {
     const bench = new Bench()
