@@ -11,6 +11,8 @@ export interface ClusterNamed {
   clientId: string
   properties?: ClientProperties
   callTimeoutMs?: number
+  /** By default `warnOnce(io)`. */
+  onTrouble?: (error: Error) => void
 }
 
 /** Each trouble is told once, as a line on standard error, while the client goes on trying. */
@@ -23,7 +25,7 @@ export function warnOnce(io: ToolIo): (error: Error) => void {
   }
 }
 
-export async function clusterClient(io: ToolIo, { bootstrapServers, zookeeper, clientId, properties = new Map(), callTimeoutMs }: ClusterNamed): Promise<KafkaClient> {
+export async function clusterClient(io: ToolIo, { bootstrapServers, zookeeper, clientId, properties = new Map(), callTimeoutMs, onTrouble = warnOnce(io) }: ClusterNamed): Promise<KafkaClient> {
   let servers: string | ServerAddress[] = bootstrapServers ?? properties.get('bootstrap.servers') ?? ''
   if (zookeeper !== undefined) {
     const session = await connectZooKeeper(io.host, zookeeper)
@@ -40,7 +42,7 @@ export async function clusterClient(io: ToolIo, { bootstrapServers, zookeeper, c
     requestTimeoutMs: numberIn(properties, 'request.timeout.ms') ?? 30_000,
     callTimeoutMs: callTimeoutMs ?? numberIn(properties, 'default.api.timeout.ms') ?? 60_000,
     retryBackoffMs: numberIn(properties, 'retry.backoff.ms') ?? 100,
-    onRetry: warnOnce(io),
+    onRetry: onTrouble,
   }
   return new KafkaClient(options)
 }

@@ -13,6 +13,11 @@ import { helpOrVersion, refuseCommandLine, runAsProgram, type Tool, type ToolIo 
 import { topicPattern } from './topic-pattern.ts'
 import { ZooKeeperPositions } from './zookeeper-positions.ts'
 
+/** A topic that has just been made, or a leader that moves, takes a moment even when no record is waited for that long. */
+const callTimeoutLeastMs = 3000
+/** An unreachable coordinator must not keep the tool from ending. */
+const leaveTimeoutMs = 5000
+
 export const kafkaConsoleConsumer: Tool = async (argv, io) => {
   const shown = helpOrVersion(argv, consumerAbout, consumerOptions, io)
   if (shown !== undefined) return shown
@@ -22,10 +27,11 @@ export const kafkaConsoleConsumer: Tool = async (argv, io) => {
   } catch (error) {
     return refuseCommandLine(error, consumerOptions, io)
   }
-  const client = await clusterClient(io, { ...settings, clientId: 'console-consumer', callTimeoutMs: settings.timeoutMs })
+  const onTrouble = warnOnce(io)
+  const client = await clusterClient(io, { ...settings, onTrouble, clientId: 'console-consumer', callTimeoutMs: settings.timeoutMs === undefined ? Infinity : Math.max(settings.timeoutMs, callTimeoutLeastMs) })
   let taken = 0
   try {
-    return await consume(client, settings, io, (count) => (taken += count))
+    return await consume(client, settings, io, onTrouble, (count) => (taken += count))
   } catch (error) {
     io.err(`Error processing message, terminating consumer process: ${(error as Error).message}`)
     return 1
@@ -35,7 +41,7 @@ export const kafkaConsoleConsumer: Tool = async (argv, io) => {
   }
 }
 
-async function consume(client: KafkaClient, settings: ConsumerSettings, io: ToolIo, count: (taken: number) => void): Promise<number> {
+async function consume(client: KafkaClient, settings: ConsumerSettings, io: ToolIo, onTrouble: (error: Error) => void, count: (taken: number) => void): Promise<number> {
   const { host } = io
   const { properties, readCommitted } = settings
   const source = await sourceOf(client, settings, io)
@@ -48,9 +54,9 @@ async function consume(client: KafkaClient, settings: ConsumerSettings, io: Tool
     minBytes: numberIn(properties, 'fetch.min.bytes'),
     maxBytes: numberIn(properties, 'fetch.max.bytes'),
     partitionMaxBytes: numberIn(properties, 'max.partition.fetch.bytes'),
-    onTrouble: warnOnce(io),
+    onTrouble,
   })
-  const consumer = new RecordConsumer({ host, fetcher, source, readCommitted, autoCommitMs: settings.autoCommitMs })
+  const consumer = new RecordConsumer({ host, fetcher, source, readCommitted, autoCommitMs: settings.autoCommitMs, onTrouble })
   let stopCode: number | undefined
   const stop = new Promise<'stopped'>((done) =>
     io.onStop((code) => {
@@ -100,12 +106,13 @@ async function consume(client: KafkaClient, settings: ConsumerSettings, io: Tool
 }
 /** Commits and gives up the partitions; trouble with that is told, but does not hide what came before. */
 async function leave(consumer: RecordConsumer, source: PositionSource, io: ToolIo): Promise<void> {
-  try {
+  const leaving = (async () => {
     await consumer.commit()
     await source.close()
-  } catch (error) {
-    io.err(`WARN the consumer did not leave cleanly: ${(error as Error).message}`)
-  }
+    return undefined
+  })().catch((error: Error) => error.message)
+  const trouble = await Promise.race([leaving, io.host.timers.sleep(leaveTimeoutMs).then(() => `no answer within ${leaveTimeoutMs} ms`)])
+  if (trouble !== undefined) io.err(`WARN the consumer did not leave cleanly: ${trouble}`)
 }
 
 function show(records: Chunk['records'], { formatter, skipsErrors }: ConsumerSettings, io: ToolIo): boolean {

@@ -10,6 +10,7 @@ import { explain, fail } from './failure.ts'
 import { tooFewFileDescriptors } from './file-descriptors.ts'
 import { kafkaEnvironmentNotice } from './kafka-environment.ts'
 import { kafkaServerUsage, parseKafkaServerOptions } from './kafka-server-options.ts'
+import { tuneForBroker } from './memory.ts'
 import { UsageError } from './usage-error.ts'
 import { untilStopped } from './until-stopped.ts'
 import { versionText } from './tool.ts'
@@ -22,6 +23,7 @@ async function main(args: readonly string[]): Promise<void> {
   if (options.kind === 'version') return void process.stdout.write(`${versionText}\n`)
   const child = daemonChild()
   if (options.daemon && child === undefined) return startInBackground(args)
+  tuneForBroker()
   const { clock } = nodeHost()
   // Apache's broker logs to standard output; scripts that wait for its "started" line read there.
   const logger = consoleLogger({ clock, sink: child ? child.logSink(join(logFolder(), 'server.log')) : (line) => void process.stdout.write(`${line}\n`) })

@@ -1,7 +1,9 @@
 /** Reads records: positions from a source (a group, a partition, ZooKeeper), record sets from a fetcher, decoded here. */
 import type { Host } from '../host/host.ts'
+import { ConnectionError } from '../kafka/client/connection.ts'
 import type { Fetched, Fetcher } from '../kafka/client/fetcher.ts'
 import { partitionName, type TopicPartition } from '../kafka/client/offsets.ts'
+import { RefusedError } from '../kafka/protocol/errors.ts'
 import { controlType, controlTypeOf } from '../kafka/records/control.ts'
 import { batchesIn, recordsOf } from '../kafka/records/decode.ts'
 import { CorruptBatchError } from '../kafka/records/corrupt-batch-error.ts'
@@ -26,6 +28,8 @@ export interface RecordConsumerOptions {
   readCommitted: boolean
   /** Ms between commits; undefined: never by itself. */
   autoCommitMs: number | undefined
+  /** Told of a commit that failed for now; it is repeated with the next one. */
+  onTrouble: (error: Error) => void
 }
 /** Records of one partition, in order, and where to go on when all of them are taken. */
 export interface Chunk extends TopicPartition {
@@ -83,7 +87,13 @@ export class RecordConsumer {
     if (autoCommitMs === undefined || this.#taken.size === 0) return
     const positions = [...this.#taken.values()]
     this.#taken.clear()
-    await source.commit(positions)
+    try {
+      await source.commit(positions)
+    } catch (error) {
+      if (!(error instanceof ConnectionError) && !(error instanceof RefusedError && error.error.retriable)) throw error
+      for (const position of positions) if (!this.#taken.has(partitionName(position))) this.#taken.set(partitionName(position), position)
+      this.#options.onTrouble(error)
+    }
   }
 
   #decode({ topic, partition, records: bytes, fetchOffset, abortedTransactions }: Fetched): Chunk {

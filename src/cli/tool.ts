@@ -52,6 +52,8 @@ export function runAsProgram(moduleUrl: string, tool: Tool): void {
   const started = process.argv[1]
   if (!started || realpathSync(started) !== fileURLToPath(moduleUrl)) return
   const io = processIo()
+  // Timers of the host do not keep a process alive, nor do connections that have just been lost; the tool decides when it is over.
+  setInterval(() => {}, 0x7fff_ffff)
   tool(process.argv.slice(2), io).then(
     (code) => process.exit(code),
     (error: unknown) => {

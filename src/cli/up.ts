@@ -5,6 +5,7 @@ import { consoleLogger } from '../host/logger.ts'
 import { nodeHost } from '../host/node.ts'
 import { Ottla } from '../ottla.ts'
 import { tooFewFileDescriptors } from './file-descriptors.ts'
+import { tuneForBroker } from './memory.ts'
 import { readyMessage } from './ready-message.ts'
 import { untilStopped } from './until-stopped.ts'
 import { parseUpOptions } from './up-options.ts'
@@ -12,6 +13,7 @@ import { packageVersion } from './version.ts'
 
 export async function up(args: readonly string[]): Promise<void> {
   const options = parseUpOptions(args)
+  tuneForBroker()
   const { clock } = nodeHost()
   const logger = consoleLogger({ clock, level: options.verbose ? 'info' : 'warn' })
   const few = tooFewFileDescriptors()
