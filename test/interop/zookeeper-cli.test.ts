@@ -84,7 +84,7 @@ describeWith(['zkCli'], 'zkCli.sh of Debian', () => {
       'y',
     ])
     expect(out.slice(5, 7).sort()).toEqual(['digest: me', 'ip: 127.0.0.1'])
-    expect(err).toEqual([`Created ${parent}`, `Insufficient permission : ${parent}`])
+    expect(err).toEqual([`Created ${parent}`, `absolute path is /zookeeper/quota${parent}/zookeeper_limits`, `Insufficient permission : ${parent}`])
   })
 
   test('one command on the command line', async () => {
