@@ -29,6 +29,8 @@ export interface GroupMemberOptions {
 /** Codes after which the member has lost its place and begins as a new one. */
 const lost: ReadonlySet<number> = new Set([errors.unknownMemberId.code, errors.illegalGeneration.code])
 const attemptsMax = 1000
+/** A commit that does not get through is repeated with a later offset by the caller, so it need not be waited for long. */
+const commitTimeoutMs = 10_000
 
 export class GroupMember {
   readonly #options: GroupMemberOptions
@@ -92,8 +94,7 @@ export class GroupMember {
       },
       {
         timeoutMs: rebalanceTimeoutMs + 5000,
-        callTimeoutMs: rebalanceTimeoutMs + 60_000,
-        errorsIn: (response) => (response.errorCode === errors.memberIdRequired.code || lost.has(response.errorCode) ? [] : [response]),
+                errorsIn: (response) => (response.errorCode === errors.memberIdRequired.code || lost.has(response.errorCode) ? [] : [response]),
       },
     )
     if (answer.errorCode === 0) return answer
@@ -181,7 +182,7 @@ export class GroupMember {
           partitions: list.map(({ partition, offset }) => ({ partitionIndex: partition, committedOffset: offset, committedMetadata: '' })),
         })),
       },
-      { errorsIn: (response) => response.topics.flatMap(({ partitions }) => partitions).filter(({ errorCode }) => !overtaken(errorCode)) },
+      { callTimeoutMs: commitTimeoutMs, errorsIn: (response) => response.topics.flatMap(({ partitions }) => partitions).filter(({ errorCode }) => !overtaken(errorCode)) },
     )
     const codes = answer.topics.flatMap(({ partitions }) => partitions.map(({ errorCode }) => errorCode))
     if (codes.some((code) => lost.has(code))) this.#forgetPlace()
