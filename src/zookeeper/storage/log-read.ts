@@ -4,7 +4,7 @@ import { checkLogHeader, entryAt, entryHeadSize, isZero, judgeTail, logHeaderSiz
 import { hexZxid } from './folders.ts'
 import { StorageError } from './storage-error.ts'
 
-const windowSize = 1024 * 1024
+const windowSize = 256 * 1024
 /** More than this behind the last good entry is not looked into: no group of waiting writes is that large. */
 const tailSizeMax = 512 * 1024 * 1024
 

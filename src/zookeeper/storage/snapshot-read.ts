@@ -8,7 +8,7 @@ import { digestSize, sealSize, snapshotHeaderSize, snapshotMagic, snapshotVersio
 import { StorageError } from './storage-error.ts'
 import { decodeXerialSnappy } from './xerial-snappy.ts'
 
-const windowSize = 1024 * 1024
+const windowSize = 256 * 1024
 /** No znode is larger: jute.maxbuffer bounds what a client can send, and is 1 MiB unless somebody raised it. */
 const dataSizeMax = 512 * 1024 * 1024
 const pathSizeMax = 1024 * 1024

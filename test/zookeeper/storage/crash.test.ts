@@ -9,19 +9,11 @@ import { digestVersion } from '../../../src/zookeeper/znodes/digest.ts'
 import { ZnodeTree } from '../../../src/zookeeper/znodes/tree.ts'
 import { StorageError } from '../../../src/zookeeper/storage/storage-error.ts'
 import { openStore, type StoreConfig } from '../../../src/zookeeper/storage/store.ts'
-import { CrashDisk, PowerCut, type Survival } from './crash-disk.ts'
+import { PowerCutError, SimulatedDisk } from '../../../src/simulation/disk.ts'
+import { seededRandom, type SeededRandom } from '../../../src/simulation/random.ts'
 
 const real = nodeHost({ logger: silentLogger })
-function seeded(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9) >>> 0
-    return (state ^ (state >>> 13)) / 0x1_0000_0000 < 0 ? 0 : ((state ^ (state >>> 13)) >>> 0) / 0x1_0000_0000
-  }
-}
-function hostOf(disk: CrashDisk, chance: () => number): Host {
-  return { ...real, disk, random: { bytes: real.random.bytes, below: (below) => Math.floor(chance() * below) } }
-}
+const hostOf = (disk: SimulatedDisk, random: SeededRandom): Host => ({ ...real, disk, random })
 const config: Partial<StoreConfig> & { dataDir: string } = { dataDir: '/data', snapCount: 8, preallocSize: 16 * 1024 }
 const acl = [{ perms: 31, id: { scheme: 'world', id: 'anyone' } }]
 
@@ -60,13 +52,13 @@ const story = (() => {
 })()
 
 /** Lives until the power goes or the story ends; returns the last acknowledged transaction. */
-async function live(disk: CrashDisk, chance: () => number, from = 1): Promise<number> {
+async function live(disk: SimulatedDisk, random: SeededRandom, from = 1): Promise<number> {
   let acknowledged = from - 1
   try {
     const tree = new ZnodeTree()
-    const store = await openStore(hostOf(disk, chance), config, tree)
+    const store = await openStore(hostOf(disk, random), config, tree)
     for (let n = from; n <= transactionCount; ) {
-      const group = 1 + Math.floor(chance() * 4)
+      const group = 1 + random.below(4)
       const end = Math.min(transactionCount, n + group - 1)
       for (let at = n; at <= end; at++) store.append({ zxid: BigInt(at), bytes: story.bytes[at] })
       await store.flushed()
@@ -77,14 +69,14 @@ async function live(disk: CrashDisk, chance: () => number, from = 1): Promise<nu
     await store.close()
   } catch (error) {
     let cause: unknown = error
-    while (cause instanceof Error && !(cause instanceof PowerCut)) cause = cause.cause
-    if (!(cause instanceof PowerCut)) throw error
+    while (cause instanceof Error && !(cause instanceof PowerCutError)) cause = cause.cause
+    if (!(cause instanceof PowerCutError)) throw error
   }
   return acknowledged
 }
-async function reopened(disk: CrashDisk, chance: () => number): Promise<number> {
+async function reopened(disk: SimulatedDisk): Promise<number> {
   const tree = new ZnodeTree()
-  const store = await openStore(hostOf(disk, chance), config, tree)
+  const store = await openStore(hostOf(disk, seededRandom(7)), config, tree)
   const last = Number(store.lastZxid)
   expect(store.restored.digestMismatchCount).toBe(0)
   expect(tree.digest).toBe(story.digests[last])
@@ -92,45 +84,76 @@ async function reopened(disk: CrashDisk, chance: () => number): Promise<number> 
   await store.close()
   return last
 }
+/** A life without accidents, and the folder it leaves. */
+async function whole(): Promise<SimulatedDisk> {
+  const disk = new SimulatedDisk()
+  expect(await live(disk, seededRandom(1))).toBe(transactionCount)
+  return disk
+}
 
-test.each<Survival>(['nothing', 'everything', 'aPrefix', 'somePages'])('a power cut at any operation, of which %s unsynced survives, loses nothing acknowledged', async (survival) => {
-  const whole = new CrashDisk()
-  expect(await live(whole, seeded(1))).toBe(transactionCount)
-  const operations = whole.operations
-  expect(operations).toBeGreaterThan(80)
-  for (let cutAt = 1; cutAt <= operations + 5; cutAt++) {
-    const chance = seeded(cutAt * 7919)
-    const disk = new CrashDisk()
-    disk.cutAt = cutAt
-    const acknowledged = await live(disk, seeded(1))
-    disk.crash(survival, chance)
-    const last = await reopened(disk, chance)
+test.each(['synced', 'some', 'kill'] as const)('a power cut before any change, of which “%s” survives, loses nothing acknowledged', async (keep) => {
+  const { changes } = await whole()
+  expect(changes).toBeGreaterThan(80)
+  const after = (disk: SimulatedDisk, seed: number): SimulatedDisk => (keep === 'kill' ? disk.afterKill() : disk.afterPowerCut({ seed, keep }))
+  for (let cutAt = 1; cutAt <= changes + 5; cutAt++) {
+    const random = seededRandom(cutAt)
+    const first = new SimulatedDisk()
+    first.powerCutAt = cutAt
+    const acknowledged = await live(first, seededRandom(1))
+    const second = after(first, cutAt)
+    const last = await reopened(second)
     expect(last, `cut at ${cutAt}`).toBeGreaterThanOrEqual(acknowledged)
     // A second life, cut as well, and a third that ends in peace.
-    disk.cutAt = disk.operations + 1 + Math.floor(chance() * 60)
-    const again = await live(disk, seeded(cutAt), last + 1)
-    disk.crash(survival, chance)
-    expect(await reopened(disk, chance), `cut at ${cutAt}, second life`).toBeGreaterThanOrEqual(again)
+    second.powerCutAt = second.changes + random.below(60)
+    const again = await live(second, random, last + 1)
+    expect(await reopened(after(second, cutAt)), `cut at ${cutAt}, second life`).toBeGreaterThanOrEqual(again)
+  }
+})
+
+test.each(['ENOSPC', 'EIO'])('after %s nothing is acknowledged any more, and all that was is there at the next start', async (code) => {
+  for (const kind of ['write', 'sync', 'truncate', 'create'] as const) {
+    const disk = new SimulatedDisk()
+    let logWrites = 0
+    disk.failure = (operation) => (operation.kind === kind && operation.path.includes('/log.') && ++logWrites > 3 ? code : undefined)
+    const tree = new ZnodeTree()
+    const store = await openStore(hostOf(disk, seededRandom(1)), config, tree)
+    let acknowledged = 0
+    let refused: unknown
+    for (let n = 1; n <= transactionCount; n++) {
+      store.append({ zxid: BigInt(n), bytes: story.bytes[n] })
+      try {
+        await store.flushed()
+      } catch (error) {
+        refused ??= error
+        continue
+      }
+      expect(refused, 'acknowledged after a failure').toBeUndefined()
+      acknowledged = n
+      tree.apply(decodeTransaction(story.bytes[n]))
+      store.applied(1)
+    }
+    expect(refused).toBeInstanceOf(StorageError)
+    expect((refused as Error).message).toMatch(/version-2.*nothing more is acknowledged until the server has been restarted/)
+    await expect(store.close()).rejects.toThrow(StorageError)
+    disk.failure = () => undefined
+    expect(await reopened(disk.afterKill()), kind).toBeGreaterThanOrEqual(acknowledged)
   }
 })
 
 test('damage to any file is found: the same state comes back, or the file is refused by name', async () => {
-  const disk = new CrashDisk()
-  await live(disk, seeded(1))
-  const tree = new ZnodeTree()
-  const names = await disk.list('/data/version-2')
-  const newestLog = `log.${Math.max(...names.filter((one) => one.startsWith('log.')).map((one) => parseInt(one.slice(4), 16))).toString(16)}`
+  const disk = await whole()
   const outcomes = { same: 0, refused: 0 }
-  for (const name of names) {
-    const path = `/data/version-2/${name}`
-    const { length } = disk.contentOf(path)
-    for (let at = 0; at < length; at += 1 + Math.floor(length / 150)) {
-      const damaged = disk.fork()
-      const content = Buffer.from(damaged.contentOf(path))
+  const logs = disk.files().filter((path) => path.includes('/log.'))
+  const newestLog = `/data/version-2/log.${Math.max(...logs.map((path) => parseInt(path.slice(path.lastIndexOf('.') + 1), 16))).toString(16)}`
+  for (const path of disk.files()) {
+    const bytes = Buffer.from(disk.peek(path))
+    for (let at = 0; at < bytes.length; at += 1 + Math.floor(bytes.length / 150)) {
+      const damaged = disk.afterKill()
+      const content = Buffer.from(bytes)
       content[at] ^= 1 << (at % 8)
-      damaged.replaceContent(path, content)
+      damaged.plant(path, content)
       try {
-        expect(await reopened(damaged, seeded(at)), `${name} byte ${at}`).toBe(transactionCount)
+        expect(await reopened(damaged), `${path} byte ${at}`).toBe(transactionCount)
         outcomes.same++
       } catch (error) {
         if (!(error instanceof StorageError)) throw error
@@ -138,14 +161,13 @@ test('damage to any file is found: the same state comes back, or the file is ref
         outcomes.refused++
       }
     }
-    // Gone, or cut in the middle.
-    for (const size of [0, 5, Math.floor(length / 2), length - 1]) {
-      const damaged = disk.fork()
-      damaged.replaceContent(path, damaged.contentOf(path).subarray(0, size))
+    // Cut to nothing, or in the middle.
+    for (const size of [0, 5, Math.floor(bytes.length / 2), bytes.length - 1]) {
+      const damaged = disk.afterKill()
+      damaged.plant(path, bytes.subarray(0, size))
       try {
-        const last = await reopened(damaged, seeded(size))
         // Only the tail of the newest log can be mistaken for a write that never ended.
-        if (last !== transactionCount) expect(name).toBe(newestLog)
+        if ((await reopened(damaged)) !== transactionCount) expect(path).toBe(newestLog)
       } catch (error) {
         if (!(error instanceof StorageError)) throw error
       }
@@ -153,5 +175,4 @@ test('damage to any file is found: the same state comes back, or the file is ref
   }
   expect(outcomes.same).toBeGreaterThan(100)
   expect(outcomes.refused).toBeGreaterThan(20)
-  expect(tree.digest).toBe(story.digests[0])
 })
