@@ -6,7 +6,6 @@ import { readMultiReadRequest, writeMultiResponse, type MultiResult } from '../p
 import { addWatchMode, eventType, op, permission, watcherType } from '../protocol/op-codes.ts'
 import * as records from '../protocol/records.ts'
 import { isAllowed, maskedAcl, type Schemes } from '../znodes/acl.ts'
-import { pathFault } from '../znodes/paths.ts'
 import type { ZnodeTree } from '../znodes/tree.ts'
 import { watchMode, type Watcher } from '../znodes/watches.ts'
 import { writeStat, type Znode } from '../znodes/znode.ts'
@@ -121,7 +120,6 @@ const multiRead: Read = (context, asker, reader, writer) => {
 const addWatch: Read = ({ tree }, asker, reader, writer) => {
   const { path, mode } = records.AddWatchRequest.read(reader)
   if (mode !== addWatchMode.persistent && mode !== addWatchMode.persistentRecursive) return errorCode.marshallingError
-  if (pathFault(path) !== undefined) return errorCode.badArguments
   if (asker.isOpen) {
     if (mode === addWatchMode.persistentRecursive) tree.watches.data.add(path, asker, watchMode.recursive)
     else {
