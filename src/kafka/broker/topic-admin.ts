@@ -50,6 +50,8 @@ export interface TopicAdminRooms {
 
 /** After a topic has left everybody's view its znodes are about to go; a name is free only then. */
 const lastTraceMs = 1_000
+const complaintMs = 60_000
+const complaintsMax = 1_000
 
 const refuse = (error: KafkaError, message: string): Refusal => ({ errorCode: error.code, message })
 export const isRefusal = (outcome: object): outcome is Refusal => 'errorCode' in outcome
@@ -59,6 +61,7 @@ export class TopicAdmin {
   readonly #rooms: TopicAdminRooms
   /** Topics that are being made on somebody's mention; the next to mention one waits for the same answer. */
   readonly #creating = new Map<string, Promise<number>>()
+  readonly #complaints = new Map<string, number>()
 
   constructor(host: Host, rooms: TopicAdminRooms) {
     this.#host = host
@@ -105,8 +108,19 @@ export class TopicAdmin {
       : { name, partitions: values['num.partitions'], replicationFactor: values['default.replication.factor'], ...none }
     const outcome = await this.create(wish, { validateOnly: false })
     if (!isRefusal(outcome) || outcome.errorCode === errors.topicAlreadyExists.code) return errors.leaderNotAvailable.code
-    this.#host.logger.named('kafka.broker').warn('a topic could not be created on demand', { topic: name, because: outcome.message })
+    this.#complain(name, outcome)
     return outcome.errorCode
+  }
+
+  /** Clients ask again many times a second: one line a minute for each topic is enough. */
+  #complain(name: string, { errorCode, message }: Refusal): void {
+    const now = this.#host.clock.monotonic()
+    if (now - (this.#complaints.get(name) ?? -Infinity) < complaintMs) return
+    if (this.#complaints.size >= complaintsMax) this.#complaints.clear()
+    this.#complaints.set(name, now)
+    const key = internalTopics.has(name) ? 'offsets.topic.replication.factor' : 'default.replication.factor'
+    const advice = errorCode === errors.invalidReplicationFactor.code ? `start more brokers or set ${key} to what there are` : undefined
+    this.#host.logger.named('kafka.broker').warn('a topic could not be created on demand', { topic: name, because: message, advice })
   }
 
   /** Makes the znodes, unless only to be validated. Its leaders come a moment later: `created` waits for them. */

@@ -55,15 +55,16 @@ export async function changeStates(
         refused.push(partition)
       }
     }
-    left = []
+    const again: PartitionContext[] = []
     for (const partition of conflicts) {
       if (context.partition(partition.topic, partition.index) !== partition) continue
       partition.state = await zookeeper.partitionState(partition.topic, partition.index)
       if (partition.state && partition.state.controllerEpoch > epoch) {
         log.error('a later controller has written the state of a partition', { partition: `${partition.topic}-${partition.index}`, controllerEpoch: partition.state.controllerEpoch })
         refused.push(partition)
-      } else left = [...left, partition]
+      } else again.push(partition)
     }
+    left = again
   }
   return { changed, refused }
 }

@@ -394,8 +394,9 @@ export class Controller {
     const leaderless = new Set(replicas.filter(({ brokerId, partition }) => partition.state?.leader === brokerId && !context.isDeleting(partition.topic)).map(({ partition }) => partition))
     toPhase(work, leaderless, 'offline')
     await bringOnline(work)
-    const doomed = replicas.filter(({ partition }) => context.isDeleting(partition.topic))
-    await toReplicaPhase(work, replicas.filter((replica) => !doomed.includes(replica)), 'offline')
+    const isDoomed = ({ partition }: Replica): boolean => context.isDeleting(partition.topic)
+    const doomed = replicas.filter(isDoomed)
+    await toReplicaPhase(work, replicas.filter((replica) => !isDoomed(replica)), 'offline')
     if (doomed.length > 0) {
       await toReplicaPhase(work, doomed.filter(({ brokerId, partition }) => ['deletionStarted', 'offline'].includes(partition.replicas.get(brokerId) ?? '')), 'deletionIneligible')
       this.#term?.deletion.makeIneligible(new Set(doomed.map(({ partition }) => partition.topic)))

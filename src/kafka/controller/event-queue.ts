@@ -2,6 +2,7 @@
 
 export class EventQueue {
   readonly #waiting: { key: string | undefined; run: () => Promise<void> }[] = []
+  readonly #keys = new Set<string>()
   readonly #failed: (error: unknown) => void
   #running: Promise<void> | undefined
 
@@ -10,7 +11,8 @@ export class EventQueue {
   }
   /** For news whose handler reads everything itself: one waiting handler serves all. */
   putOnce(key: string, run: () => Promise<void>): void {
-    if (this.#waiting.some((event) => event.key === key)) return
+    if (this.#keys.has(key)) return
+    this.#keys.add(key)
     this.#put(key, run)
   }
   /** For questions: the promise settles with the handler. */
@@ -28,6 +30,7 @@ export class EventQueue {
     // An event is put by somebody who may not be done: begin in a turn of its own.
     await Promise.resolve()
     for (let event = this.#waiting.shift(); event; event = this.#waiting.shift()) {
+      if (event.key !== undefined) this.#keys.delete(event.key)
       try {
         await event.run()
       } catch (error) {

@@ -22,7 +22,8 @@ export const deleteTopics = handler({
     const wanted = new Map<string, string>()
     for (const { name, topicId } of asked) {
       if (name !== null && topicId !== uuidZero) responses.push(say(name, topicId, { code: errors.invalidRequest.code, message: 'You may not specify both topic name and topic id.' }))
-      else if (name !== null) wanted.set(name, metadata.topicId(name))
+      // Asked for by name, a topic is answered by name alone.
+      else if (name !== null) wanted.set(name, uuidZero)
       else if (topicId === uuidZero) responses.push(say(null, topicId, { code: errors.invalidRequest.code, message: 'Neither topic name nor id were specified.' }))
       else {
         const known = metadata.topicName(topicId)
