@@ -36,10 +36,4 @@ export const notEmpty = {
   refuse: (value: unknown): string | undefined => (value === '' ? 'String must be non-empty' : undefined),
 }
 
-/** Cleaning works for the internal topics, which do not pass here. */
-export const deleteOnly = {
-  ok: (value: unknown): boolean => (value as readonly string[]).every((policy) => policy === 'delete'),
-  why: 'compaction of topics does not work yet, and without it nothing would ever be removed',
-}
-
 export const alwaysConverted = 'old consumers are always served in the format they know; refusing them does not work yet'

@@ -1,13 +1,13 @@
 /** Every configuration key of a topic of Kafka 3.9, with the broker key that supplies its default. */
 import type { BrokerKey } from './broker-configs.ts'
 import { bool, double, int, list, long, longMax, text, type Definition, type ValuesOf } from './definition.ts'
-import { alwaysConverted, deleteOnly, levelOfGzip, protocolVersionRule, throttledReplicas } from './rules.ts'
+import { alwaysConverted, levelOfGzip, protocolVersionRule, throttledReplicas } from './rules.ts'
 
 const tiered = { refused: 'tiered storage does not work yet' } as const
 const throttle = { rule: throttledReplicas, ignored: 'partitions have one replica so far' } as const
 
 export const topicConfigs = {
-  'cleanup.policy': list('delete', 'What happens to old segments: delete, compact, or both.', { oneOf: ['compact', 'delete'], only: deleteOnly }),
+  'cleanup.policy': list('delete', 'What happens to old segments: delete, compact, or both.', { oneOf: ['compact', 'delete'] }),
   'compression.type': text('producer', 'Codec of stored batches: one of the codecs, uncompressed, or producer (as they came).', { oneOf: ['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'] }),
   'compression.gzip.level': int(-1, 'Level of gzip, when compression.type asks for it; −1: its own default.', { rule: levelOfGzip }),
   'compression.lz4.level': int(9, 'Level of lz4, when compression.type asks for it.', { from: 1, to: 17, ignored: 'lz4 has one level here' }),

@@ -1,6 +1,6 @@
 /** Keys of the log on disk: segments, retention, flushing, cleaning, timestamps, compression. */
 import { bool, double, int, list, long, longMax, text } from '../definition.ts'
-import { alwaysConverted, deleteOnly, levelOfGzip, protocolVersionRule } from '../rules.ts'
+import { alwaysConverted, levelOfGzip, protocolVersionRule } from '../rules.ts'
 
 const cluster = { update: 'cluster-wide' } as const
 const tiered = 'tiered storage does not work yet'
@@ -18,7 +18,7 @@ export const logConfigs = {
   'log.retention.hours': int(168, 'How many hours closed segments are kept; −1: for ever.'),
   'log.retention.bytes': long(-1, 'Bytes of a partition beyond which its oldest segments go; −1: no bound.', cluster),
   'log.retention.check.interval.ms': long(300000, 'How often retention looks for segments to delete.', { from: 1 }),
-  'log.cleanup.policy': list('delete', 'What happens to old segments: delete, compact, or both.', { oneOf: ['compact', 'delete'], only: deleteOnly, ...cluster }),
+  'log.cleanup.policy': list('delete', 'What happens to old segments: delete, compact, or both.', { oneOf: ['compact', 'delete'], ...cluster }),
   'log.index.size.max.bytes': int(10485760, 'Size of an index file while its segment is open.', { from: 4, ...cluster }),
   'log.index.interval.bytes': int(4096, 'Bytes appended between two entries of the offset index.', { from: 0, ...cluster }),
   'log.flush.interval.messages': long(longMax, 'Records appended to a partition before it is flushed to the device; 1: before each acknowledgement.', { from: 1, ...cluster }),
