@@ -139,9 +139,12 @@ export class Shell {
     await this.#guarded(() => this.#run(words))
   }
   async #guarded(run: () => Promise<void>): Promise<void> {
+    const before = this.exitCode
     try {
       this.exitCode = 0
       await run()
+      // `quit` ends the program with what the command before it came to.
+      if (this.over) this.exitCode = before
     } catch (error) {
       this.exitCode = error instanceof CommandError ? error.exitCode : 1
       this.#options.err(isZooKeeperError(error) ? refusalText(error) : error instanceof Error ? error.message : String(error))
