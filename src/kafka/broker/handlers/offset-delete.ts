@@ -9,17 +9,20 @@ export const offsetDelete = handler({
   inPlace: true,
   refuse: (errorCode) => ({ errorCode, throttleTimeMs: 0, topics: [] }),
   async answer({ groupId, topics }, { broker }): Promise<ResponseTo<typeof OffsetDelete>> {
-    const known = topics.flatMap(({ name, partitions }) => (broker.metadata.topic(name) ? partitions.map(({ partitionIndex }) => ({ topic: name, partition: partitionIndex })) : []))
+    const isKnown = (topic: string, partition: number) => broker.metadata.partition(topic, partition) !== undefined
+    const known = topics.flatMap(({ name, partitions }) =>
+      partitions.filter(({ partitionIndex }) => isKnown(name, partitionIndex)).map(({ partitionIndex }) => ({ topic: name, partition: partitionIndex })))
     const { errorCode, errorCodes } = await broker.groups.deleteOffsets(groupId, known)
     if (errorCode !== 0) return { errorCode, throttleTimeMs: 0, topics: [] }
     let next = 0
+    const codeOf = (topic: string, partition: number) => {
+      const isNext = next < known.length && known[next].topic === topic && known[next].partition === partition
+      return isNext ? errorCodes[next++] : errors.unknownTopicOrPartition.code
+    }
     return {
       errorCode: 0,
       throttleTimeMs: 0,
-      topics: topics.map(({ name, partitions }) => {
-        const isKnown = broker.metadata.topic(name) !== undefined
-        return { name, partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: isKnown ? errorCodes[next++] : errors.unknownTopicOrPartition.code })) }
-      }),
+      topics: topics.map(({ name, partitions }) => ({ name, partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: codeOf(name, partitionIndex) })) })),
     }
   },
 })
