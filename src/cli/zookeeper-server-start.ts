@@ -46,7 +46,7 @@ async function main(args: readonly string[]): Promise<void> {
   for (const notice of notices) log.info(notice)
   const server = await ZooKeeperServer.start(nodeHost({ logger }), config, { onFailure: failed }).catch((error: unknown) => {
     const reason = error instanceof StorageError || error instanceof InUseError ? new UsageError(error.message, { cause: error }) : error
-    log.error('the server did not start', { because: reason })
+    log.error('the server did not start', { because: reason instanceof UsageError ? reason.message : reason })
     throw reason
   })
   untilStopped(server, { say: (text) => log.info(text), ignoreHangup: child !== undefined })

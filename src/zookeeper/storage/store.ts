@@ -77,8 +77,8 @@ export async function openStore(host: Host, config: Partial<StoreConfig> & { rea
 function explained(error: unknown, folders: Folders): unknown {
   const { code, path } = error as NodeJS.ErrnoException
   const advice: Record<string, string> = {
-    EACCES: 'the process may not read or write it; correct the owner or the mode, or choose another dataDir',
-    EPERM: 'the process may not read or write it; correct the owner or the mode, or choose another dataDir',
+    EACCES: 'permission denied to this user; correct the owner or the mode, or choose another dataDir',
+    EPERM: 'permission denied to this user; correct the owner or the mode, or choose another dataDir',
     EROFS: 'the file system is read-only; choose another dataDir',
     ENOSPC: 'the device is full; free some space or choose another dataDir',
     ENOTDIR: 'a part of the path is not a folder; correct dataDir',

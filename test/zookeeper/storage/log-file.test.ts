@@ -97,6 +97,26 @@ test('after a roll the next transaction begins a new file, and the old one is cu
   expect(await host.disk.readFile(join(folder, 'log.1f'))).toEqual(fileOf([transactions[1]]))
 })
 
+test.each([0, 65536])('groups and transactions larger than the preallocation (%i) are written whole', async (preallocSize) => {
+  const transactions = [1, 100_000, 3_000_000, 50, 70_000].map((size, index) => {
+    const header = { clientId: 1n, cxid: index, zxid: BigInt(index + 1), time: 1, type: 5 }
+    return encodeTransaction({ header, body: { type: 5, path: '/large', data: Buffer.alloc(size, index + 1), version: 1 } })
+  })
+  const writer = new LogWriter(host, folder, { preallocSize, forceSync: true, fsyncWarningMs: 1000 })
+  for (const round of [0, 5]) {
+    for (const [index, transaction] of transactions.entries()) writer.append(BigInt(round + index + 1), transaction)
+    await writer.flushed()
+  }
+  const { size } = (await host.disk.facts(join(folder, 'log.1')))!
+  await writer.close()
+  const whole = await host.disk.readFile(join(folder, 'log.1'))
+  expect(whole.equals(fileOf([...transactions, ...transactions]))).toBe(true)
+  expect(size).toBe(preallocSize === 0 ? whole.length : Math.ceil(whole.length / preallocSize) * preallocSize)
+  let count = 0
+  await readLog(host.disk, join(folder, 'log.1'), true, () => count++)
+  expect(count).toBe(10)
+})
+
 test('a failed write rejects everything that waits, now and later, and names the file', async () => {
   const writer = new LogWriter(host, join(folder, 'gone'), { preallocSize: 0, forceSync: true, fsyncWarningMs: 1000 })
   writer.append(1n, Buffer.alloc(40))
