@@ -214,9 +214,9 @@ export class Partition {
     }
   }
   #leaveRole(): void {
-    for (const finish of [...this.#awaitingIsr]) finish(errors.notLeaderOrFollower.code)
+    for (const finish of this.#awaitingIsr) finish(errors.notLeaderOrFollower.code)
     this.#committed.forgetAll()
-    for (const waiter of [...this.#dataWaiters]) waiter.wake()
+    for (const waiter of this.#dataWaiters) waiter.wake()
   }
 }
 

@@ -27,7 +27,7 @@ async function workload(disk: SimulatedDisk): Promise<{ promised: Map<number, st
       }
       if (run === 1) {
         const at = log.logEndOffset - 6
-        for (const offset of [...state.promised.keys()]) if (offset >= at) state.promised.delete(offset)
+        for (const offset of state.promised.keys()) if (offset >= at) state.promised.delete(offset)
         await log.truncateTo(at)
       }
       if (run === 2) {
