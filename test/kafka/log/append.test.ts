@@ -256,7 +256,7 @@ test('transactions: the last stable offset waits for the marker and the high wat
   expect(log.lastStableOffset).toBe(7)
   const aborted = [{ producerId: 1, firstOffset: 1 }]
   expect([log.abortedTransactions(0, 7), log.abortedTransactions(6, 7), log.abortedTransactions(5, 6)]).toEqual([aborted, [], aborted])
-  expect(log.activeSegment.txnIndex.entries).toEqual([{ producerId: 1, firstOffset: 1, lastOffset: 5, isAborted: true, lastStableOffset: 3 }].map(({ isAborted: _, ...entry }) => expect.objectContaining(entry)))
+  expect(log.activeSegment.txnIndex.entries).toEqual([expect.objectContaining({ producerId: 1, firstOffset: 1, lastOffset: 5, lastStableOffset: 3 })])
   for (const found of [disk.afterKill(), (await manager.close(), disk)]) {
     const again = (await openOn(found)).manager.get('t', 0)!
     expect(again.abortedTransactions(0, 7)).toEqual(aborted)

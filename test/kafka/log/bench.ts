@@ -43,7 +43,7 @@ export function hostOn(disk: Disk, { start = 1_700_000_000_000, logger = silentL
     logger,
     pass(ms) {
       now += ms
-      for (const timer of [...due]) {
+      for (const timer of due) {
         if (timer.at > now) continue
         if (timer.every === undefined) due.delete(timer)
         else timer.at = now + timer.every
