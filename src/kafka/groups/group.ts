@@ -5,22 +5,23 @@
 import assert from 'node:assert'
 import { errors } from '../protocol/errors.ts'
 import { groupAppendError, offsetAppendError } from './append-errors.ts'
-import { CommittedOffsets, type TopicPartition } from './committed-offsets.ts'
+import type { TopicPartition } from './committed-offsets.ts'
+import { GroupOffsets, type OffsetsInFlight, type OffsetsOwner } from './group-offsets.ts'
+import { groupValueOf, membersIn, topicsReadBy } from './group-value.ts'
 import { Member, Members, type Predecessor } from './members.ts'
 import type { GroupValue } from './offsets-records.ts'
-import { expiredOffsets } from './retention.ts'
 import {
   refusedJoin, refusedSync, type CommitInput, type GroupRecord, type Input, type JoinAnswer, type JoinInput, type Leaving, type MemberClaim,
   type Output, type SyncAnswer, type SyncInput, type Time,
 } from './steps.ts'
-import { consumerProtocolType, subscribedTopics } from './subscription.ts'
+import { consumerProtocolType } from './subscription.ts'
 
 export interface GroupLimits {
   /** group.max.size */
   readonly sizeMax: number
   /** group.initial.rebalance.delay.ms */
   readonly initialRebalanceDelayMs: number
-  /** offset.metadata.max.bytes; counted in UTF-16 units, as Apache's broker does. */
+  /** offset.metadata.max.bytes */
   readonly offsetMetadataMax: number
 }
 export type StateName = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable' | 'Dead'
@@ -38,14 +39,13 @@ type InFlight =
   | { kind: 'assignment'; generation: number; value: GroupValue }
   | { kind: 'emptied' }
   | { kind: 'takeover'; memberId: string; ticket: number; leaderBefore: string; canSkipAssignment: boolean }
-  | { kind: 'commit'; input: CommitInput; records: readonly Extract<GroupRecord, { kind: 'offset' }>[]; tooLarge: ReadonlySet<number> }
-  | { kind: 'removal'; ticket: number | undefined; records: readonly GroupRecord[]; partitions: readonly TopicPartition[]; errorCodes: readonly number[] | undefined }
+  | OffsetsInFlight
 
 export class Group {
   readonly id: string
   readonly limits: GroupLimits
   protected readonly members = new Members()
-  protected readonly offsets = new CommittedOffsets()
+  protected readonly offsets = new GroupOffsets(this.#offsetsOwner())
   #state: StateName = 'Empty'
   /** When the group got into its state, ms since 1970; undefined when loaded from a record too old to say. */
   #stateTimestamp: number | undefined
@@ -96,7 +96,10 @@ export class Group {
   }
   /** Nothing is remembered and nobody is expected: forgetting the group loses nothing. */
   get isVoid(): boolean {
-    return this.#state === 'Empty' && this.members.pending.size === 0 && this.offsets.isEmpty && this.#inFlight.size === 0 && this.#generation === 0
+    return this.#isDeserted && this.#generation === 0
+  }
+  get #isDeserted(): boolean {
+    return this.#state === 'Empty' && this.members.pending.size === 0 && this.offsets.committed.isEmpty && this.#inFlight.size === 0
   }
 
   step(input: Input): Output[] {
@@ -119,7 +122,7 @@ export class Group {
       case 'partitionsDeleted': return this.partitionsDeleted(input.partitions)
       case 'expireOffsets': return this.expireOffsets(input)
       case 'persisted': return this.persisted(input)
-      case 'transactionEnded': return this.offsets.transactionEnded(input.producerId, input.committed)
+      case 'transactionEnded': return this.offsets.committed.transactionEnded(input.producerId, input.committed)
       case 'ticked': return this.tick(input.time.now)
       case 'loaded': return this.loaded(input.time.now)
       case 'unloaded': return this.unload(input.errorCode)
@@ -533,17 +536,7 @@ export class Group {
   protected commit(input: CommitInput): void {
     const errorCode = this.admitCommit(input)
     if (errorCode !== 0) return this.emit({ kind: 'answeredEach', ticket: input.ticket, errorCode, errorCodes: input.commits.map(() => errorCode) })
-    const tooLarge = new Set<number>()
-    const records: Extract<GroupRecord, { kind: 'offset' }>[] = []
-    for (const [index, commit] of input.commits.entries())
-      if (commit.metadata.length > this.limits.offsetMetadataMax) tooLarge.add(index)
-      else records.push({ kind: 'offset', commit })
-    const was: Extract<InFlight, { kind: 'commit' }> = { kind: 'commit', input, records, tooLarge }
-    if (records.length === 0) return this.#answerCommit(was, 0)
-    const commits = records.map(({ commit }) => commit)
-    if (input.producer) this.offsets.transactionBegan(input.producer.id, commits)
-    else this.offsets.began(commits)
-    this.#persist('offsets', records, was, input.producer)
+    this.offsets.commit(input)
   }
   protected admitCommit({ member: claim, producer, time }: CommitInput): number {
     if (this.#state === 'Dead') return errors.coordinatorNotAvailable.code
@@ -561,74 +554,32 @@ export class Group {
     // Transactional producers of before 2.5 do not say who they are.
     return producer || this.#state === 'Empty' ? 0 : errors.unknownMemberId.code
   }
-  #committed(was: Extract<InFlight, { kind: 'commit' }>, errorCode: number, baseOffset: number): void {
-    const commits = was.records.map(({ commit }) => commit)
-    const { producer } = was.input
-    if (producer) {
-      if (errorCode !== 0) this.offsets.transactionFailed(producer.id, commits)
-      else for (const commit of commits) this.offsets.replayTransactional(producer.id, commit, baseOffset)
-    } else {
-      this.offsets.ended(commits)
-      if (errorCode === 0) for (const record of was.records) this.replay(record, baseOffset)
-    }
-    this.#answerCommit(was, errorCode)
-  }
-  #answerCommit({ input, tooLarge }: Extract<InFlight, { kind: 'commit' }>, errorCode: number): void {
-    const errorCodes = input.commits.map((_, index) => (tooLarge.has(index) ? errors.offsetMetadataTooLarge.code : errorCode))
-    this.emit({ kind: 'answeredEach', ticket: input.ticket, errorCode, errorCodes })
-  }
 
   protected deleteOffsets(ticket: number, partitions: readonly TopicPartition[]): void {
-    const refuse = (errorCode: number) => this.emit({ kind: 'answeredEach', ticket, errorCode, errorCodes: [] })
-    if (this.#state === 'Dead') return refuse(errors.groupIdNotFound.code)
-    if (this.#state !== 'Empty' && this.#protocolType !== consumerProtocolType) return refuse(errors.nonEmptyGroup.code)
-    // Not knowing what its members read, assume they read everything.
-    const isRead = ({ topic }: TopicPartition) => this.#state !== 'Empty' && (this.#subscribed?.has(topic) ?? true)
-    const errorCodes = partitions.map((of) => (isRead(of) ? errors.groupSubscribedToTopic.code : 0))
-    this.#removeOffsets(partitions.filter((of) => !isRead(of)), ticket, errorCodes)
+    if (this.#state === 'Dead') return this.emit({ kind: 'answeredEach', ticket, errorCode: errors.groupIdNotFound.code, errorCodes: [] })
+    this.offsets.deletePartitions(ticket, partitions)
+    this.#endIfNothingIsLeft()
   }
   protected delete(ticket: number): void {
     if (this.#state === 'Dead') return this.emit({ kind: 'answered', ticket, errorCode: errors.groupIdNotFound.code })
     if (this.#state !== 'Empty') return this.emit({ kind: 'answered', ticket, errorCode: errors.nonEmptyGroup.code })
     this.members.pending.clear()
-    this.offsets.forgetTransactions()
-    this.#removeOffsets([...this.offsets], ticket, undefined)
+    this.offsets.deleteAll(ticket)
+    this.#endIfNothingIsLeft()
   }
   protected partitionsDeleted(partitions: readonly TopicPartition[]): void {
     if (this.#state === 'Dead') return
-    this.offsets.forgetTransactional(partitions)
-    this.#removeOffsets(partitions, undefined, undefined)
+    this.offsets.partitionsDeleted(partitions)
+    this.#endIfNothingIsLeft()
   }
   protected expireOffsets({ retentionMs, time }: { retentionMs: number; time: Time }): void {
     if (this.#state === 'Dead') return
-    const expired = expiredOffsets(this.offsets, {
-      isEmpty: this.#state === 'Empty', isStable: this.#state === 'Stable', protocolType: this.#protocolType,
-      stateTimestamp: this.#stateTimestamp, subscribedTopics: this.#subscribed,
-    }, { now: time.wallMs, retentionMs })
-    this.#removeOffsets(expired, undefined, undefined)
+    this.offsets.expire({ now: time.wallMs, retentionMs })
+    this.#endIfNothingIsLeft()
   }
-  /** Tombstones for what exists of these; with the last of them an empty group goes, too. */
-  #removeOffsets(partitions: readonly TopicPartition[], ticket: number | undefined, errorCodes: readonly number[] | undefined): void {
-    const existing = partitions.filter((of) => this.offsets.get(of) !== undefined)
-    const records: GroupRecord[] = existing.map(({ topic, partition }) => ({ kind: 'offsetRemoved', of: { topic, partition } }))
-    const isLast = this.#state === 'Empty' && !this.offsets.hasPending && existing.length === this.offsets.size && this.members.pending.size === 0
-    // A group of generation 0 only stored offsets: there is no record of it to remove.
-    if (isLast && this.#generation > 0) records.push({ kind: 'groupRemoved' })
-    const was: InFlight = { kind: 'removal', ticket, records, partitions: existing, errorCodes }
-    if (records.length === 0) return this.#removed(was, 0, 0)
-    this.offsets.began(existing)
-    this.#persist('group', records, was)
-  }
-  #removed(was: Extract<InFlight, { kind: 'removal' }>, errorCode: number, baseOffset: number): void {
-    if (was.records.length > 0) this.offsets.ended(was.partitions)
-    if (errorCode === 0) {
-      for (const record of was.records) if (record.kind === 'offsetRemoved') this.replay(record, baseOffset)
-      const gone = was.records.some(({ kind }) => kind === 'groupRemoved') || this.#generation === 0
-      if (gone && this.#state === 'Empty' && this.offsets.isEmpty && this.members.pending.size === 0 && this.#inFlight.size === 0) this.#state = 'Dead'
-    }
-    if (was.ticket === undefined) return
-    if (was.errorCodes === undefined) this.emit({ kind: 'answered', ticket: was.ticket, errorCode })
-    else this.emit({ kind: 'answeredEach', ticket: was.ticket, errorCode: 0, errorCodes: was.errorCodes.map((code) => code || errorCode) })
+  /** Neither members nor offsets, and no record that says otherwise. */
+  #endIfNothingIsLeft(): void {
+    if (this.isVoid) this.#state = 'Dead'
   }
 
   // ---- durability
@@ -645,8 +596,12 @@ export class Group {
     switch (was.kind) {
       case 'assignment': return this.#assigned(was, groupAppendError(errorCode), baseOffset, now)
       case 'takeover': return this.#takenOver(was, groupAppendError(errorCode), now)
-      case 'commit': return this.#committed(was, offsetAppendError(errorCode), baseOffset)
-      case 'removal': return this.#removed(was, groupAppendError(errorCode), baseOffset)
+      case 'commit': return this.offsets.settled(was, offsetAppendError(errorCode), baseOffset)
+      case 'removal':
+        this.offsets.settled(was, groupAppendError(errorCode), baseOffset)
+        // Unless it was called back to life meanwhile: then its next record says so.
+        if (errorCode === 0 && was.records.some(({ kind }) => kind === 'groupRemoved') && this.#isDeserted) this.#generation = 0
+        return this.#endIfNothingIsLeft()
       case 'emptied':
         // If this broker fails before the next rebalance, the generation on record comes to life again and times out: harmless.
         if (errorCode !== 0) this.note('the empty group could not be stored', { group: this.id, errorCode })
@@ -658,14 +613,7 @@ export class Group {
   /** What is on record becomes the group's state: while loading, and after each append of the group's own records. */
   replay(record: GroupRecord, recordOffset: number, producerId = -1): void {
     switch (record.kind) {
-      case 'offset':
-        if (producerId >= 0) this.offsets.replayTransactional(producerId, record.commit, recordOffset)
-        else this.offsets.replay(record.commit, recordOffset)
-        return
-      case 'offsetRemoved':
-        if (producerId >= 0) this.offsets.replayTransactionalRemoval(producerId, record.of)
-        else this.offsets.replayRemoval(record.of, recordOffset)
-        return
+      case 'offset': case 'offsetRemoved': return this.offsets.replay(record, recordOffset, producerId)
       case 'group': return this.replayGroup(record.value)
       case 'groupRemoved':
         this.members.clear()
@@ -689,13 +637,7 @@ export class Group {
     this.#protocolType = value.protocolType === '' ? undefined : value.protocolType
     this.#protocolName = value.protocol ?? undefined
     this.#stateTimestamp = value.currentStateTimestamp < 0n ? undefined : Number(value.currentStateTimestamp)
-    for (const stored of value.members) {
-      const member = new Member(stored.memberId, { instanceId: stored.groupInstanceId, clientId: stored.clientId, clientHost: stored.clientHost },
-        [{ name: value.protocol ?? '', metadata: stored.subscription }],
-        { rebalanceMs: stored.rebalanceTimeout < 0 ? stored.sessionTimeout : stored.rebalanceTimeout, sessionMs: stored.sessionTimeout })
-      member.assignment = stored.assignment
-      this.members.add(member)
-    }
+    for (const member of membersIn(value)) this.members.add(member)
     this.#leader = value.leader ?? this.members.first()?.id
     this.#state = this.members.size > 0 ? 'Stable' : 'Empty'
     this.#subscribed = this.#computeSubscribed()
@@ -709,28 +651,18 @@ export class Group {
       this.#answerJoin(member, refusedJoin(member.id, errorCode))
       this.#answerSync(member, refusedSync(errorCode))
     }
-    for (const was of this.#inFlight.values()) {
-      if (was.kind === 'commit') this.#answerCommit(was, errorCode)
-      else if (was.kind === 'removal' && was.ticket !== undefined)
-        this.emit(was.errorCodes === undefined
-          ? { kind: 'answered', ticket: was.ticket, errorCode }
-          : { kind: 'answeredEach', ticket: was.ticket, errorCode, errorCodes: [] })
-    }
+    for (const was of this.#inFlight.values()) if (was.kind === 'commit' || was.kind === 'removal') this.offsets.abandoned(was, errorCode)
     this.#inFlight.clear()
     this.#state = 'Dead'
   }
 
   // ---- what others may know
 
-  fetchOffset(of: TopicPartition, requireStable: boolean): { offset: number; leaderEpoch: number; metadata: string; errorCode: number } {
-    const unknown = { offset: -1, leaderEpoch: -1, metadata: '', errorCode: 0 }
-    if (this.#state === 'Dead') return unknown
-    if (requireStable && this.offsets.isUnstable(of)) return { ...unknown, errorCode: errors.unstableOffsetCommit.code }
-    const commit = this.offsets.get(of)
-    return commit ? { offset: commit.offset, leaderEpoch: commit.leaderEpoch, metadata: commit.metadata, errorCode: 0 } : unknown
+  fetchOffset(of: TopicPartition, requireStable: boolean): ReturnType<GroupOffsets['fetch']> {
+    return this.offsets.fetch(of, requireStable)
   }
   committedPartitions(): TopicPartition[] {
-    return this.#state === 'Dead' ? [] : [...this.offsets].map(({ topic, partition }) => ({ topic, partition }))
+    return [...this.offsets.committed].map(({ topic, partition }) => ({ topic, partition }))
   }
   /** Metadata and assignments only while they are settled. */
   describe() {
@@ -760,25 +692,24 @@ export class Group {
     return member
   }
   #computeSubscribed(): ReadonlySet<string> | undefined {
-    if (this.#protocolType !== consumerProtocolType) return undefined
-    const topics = new Set<string>()
-    for (const member of this.members) {
-      const own = this.#protocolName === undefined ? undefined : subscribedTopics(member.metadataFor(this.#protocolName))
-      if (own === undefined) return undefined
-      for (const topic of own) topics.add(topic)
-    }
-    return topics
+    return this.#protocolType === consumerProtocolType ? topicsReadBy(this.members, this.#protocolName) : undefined
   }
   #value(assignmentOf: (member: Member) => Uint8Array = (member) => member.assignment): GroupValue {
-    const protocol = this.#protocolName ?? null
+    return groupValueOf(this.members, {
+      protocolType: this.#protocolType, protocolName: this.#protocolName, generation: this.#generation, leader: this.#leader, stateTimestamp: this.#stateTimestamp,
+    }, assignmentOf)
+  }
+  #offsetsOwner(): OffsetsOwner {
     return {
-      protocolType: this.#protocolType ?? '', generation: this.#generation, protocol, leader: this.#leader ?? null,
-      currentStateTimestamp: BigInt(this.#stateTimestamp ?? -1),
-      members: [...this.members].map((member) => ({
-        memberId: member.id, groupInstanceId: member.instanceId, clientId: member.clientId, clientHost: member.clientHost,
-        rebalanceTimeout: member.rebalanceTimeoutMs, sessionTimeout: member.sessionTimeoutMs,
-        subscription: Buffer.from(protocol === null ? nothing : member.metadataFor(protocol)), assignment: Buffer.from(assignmentOf(member)),
-      })),
+      metadataMax: () => this.limits.offsetMetadataMax,
+      generation: () => this.#generation,
+      facts: () => ({
+        isEmpty: this.#state === 'Empty', isStable: this.#state === 'Stable', protocolType: this.#protocolType,
+        stateTimestamp: this.#stateTimestamp, subscribedTopics: this.#subscribed,
+      }),
+      isAwaited: () => this.members.pending.size > 0,
+      emit: (output) => this.emit(output),
+      persist: (purpose, records, was, producer) => this.#persist(purpose, records, was, producer),
     }
   }
   #memberList(): JoinAnswer['members'] {
