@@ -26,7 +26,7 @@ const native: NativeSnappy | undefined = (() => {
 
 export function decompressSnappy(input: Uint8Array, sizeMax: number): Buffer {
   const bytes = Buffer.from(input.buffer, input.byteOffset, input.byteLength)
-  if (bytes.length < streamHead.length || bytes.compare(streamMagic, 0, streamMagic.length, 0, streamMagic.length) !== 0) return decompressBlock(bytes, sizeMax)
+  if (bytes.length < streamHead.length || bytes.compare(streamMagic, 0, streamMagic.length, 0, streamMagic.length) !== 0) return decompressBlock(bytes, sizeMax, sizeMax)
   const blocks: Buffer[] = []
   let size = 0
   for (let at = streamHead.length; at < bytes.length; ) {
@@ -39,7 +39,7 @@ export function decompressSnappy(input: Uint8Array, sizeMax: number): Buffer {
     const length = bytes.readInt32BE(at)
     at += 4
     if (length < 0 || length > bytes.length - at) throw corrupt('snappy', `a block of ${length} bytes at byte ${at}, ${bytes.length - at} left`)
-    const block = decompressBlock(bytes.subarray(at, at + length), sizeMax - size)
+    const block = decompressBlock(bytes.subarray(at, at + length), sizeMax - size, sizeMax)
     size += block.length
     blocks.push(block)
     at += length
@@ -47,7 +47,8 @@ export function decompressSnappy(input: Uint8Array, sizeMax: number): Buffer {
   return blocks.length === 1 ? blocks[0] : Buffer.concat(blocks, size)
 }
 
-function decompressBlock(block: Buffer, sizeMax: number): Buffer {
+/** `left` of `sizeMax` bytes may still be made. */
+function decompressBlock(block: Buffer, left: number, sizeMax: number): Buffer {
   // The size stands first; checked before anybody allocates it.
   let size = 0
   let at = 0
@@ -57,7 +58,7 @@ function decompressBlock(block: Buffer, sizeMax: number): Buffer {
     size += (byte & 0x7f) * 2 ** shift
     if (byte < 0x80) break
   }
-  if (size > sizeMax) throw tooLarge('snappy', sizeMax)
+  if (size > left) throw tooLarge('snappy', sizeMax)
   // One byte of a copy makes at most 64 bytes, so a larger claim is a lie.
   if (size > block.length * 64) throw corrupt('snappy', `${size} bytes claimed by a block of ${block.length}`)
   if (native === undefined) return decompressSnappyScript(block, at, size)
