@@ -44,7 +44,7 @@ describeWith(['zookeeper-java'], "ZooKeeper's Java client", () => {
       'persistent': ['NodeDataChanged /p', 'NodeDataChanged /p', 'NodeChildrenChanged /p', 'NodeChildrenChanged /p', 'NodeDeleted /p', 'NodeCreated /p'],
       'removed': ['PersistentWatchRemoved /p'],
       'no watch': 'NOWATCHER',
-      'recursive': ['NodeCreated /r', 'NodeCreated /r/x', 'NodeDataChanged /r/x', 'NodeDeleted /r/x'],
+      'recursive': ['NodeCreated /r', 'NodeCreated /r/x', 'NodeDataChanged /r/x', 'NodeDeleted /r/x', 'PersistentWatchRemoved '],
       'one-shot': ['NodeCreated /new', 'NodeChildrenChanged ', 'NodeDeleted /new'],
     })
   })

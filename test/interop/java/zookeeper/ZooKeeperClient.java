@@ -202,8 +202,9 @@ public final class ZooKeeperClient {
         other.setData(parent + "/r/x", bytes("1"), -1);
         other.delete(parent + "/r/x", -1);
         Report.until(() -> events.size() >= 4);
-        seen.put("recursive", new ArrayList<>(events));
         client.removeAllWatches(parent, Watcher.WatcherType.Any, false);
+        Report.until(() -> events.size() >= 5);
+        seen.put("recursive", new ArrayList<>(events));
 
         events.clear();
         client.exists(parent + "/new", note);
