@@ -146,11 +146,11 @@ async function cleanGroup(context: LogContext, log: PartitionLog, group: readonl
   cleaned.isSynced = cleaned.isDataSynced = true
   const modifiedMs = (await disk.facts(last.log.path))?.modifiedMs
   if (modifiedMs !== undefined) await disk.setModified(cleaned.log.path, modifiedMs)
-  await cleaned.rename(disk, cleanedSuffix, swapSuffix)
+  await cleaned.rename(cleanedSuffix, swapSuffix)
   await disk.syncDirectory(directory)
   // From here on a crash finishes the swap: the log's files are replaced by what bears the suffix.
   await log.removeSegments(group, { snapshots: false })
-  await cleaned.rename(disk, swapSuffix, '')
+  await cleaned.rename(swapSuffix, '')
   await disk.syncDirectory(directory)
   log.replaceSegments([cleaned], group)
 }

@@ -28,8 +28,8 @@ export class IndexFile {
   get path(): string {
     return this.#file.path
   }
-  set path(path: string) {
-    this.#file.path = path
+  rename(target: string): Promise<void> {
+    return this.#file.rename(target)
   }
   get count(): number {
     return this.#written + this.#pendingCount

@@ -161,7 +161,7 @@ export class LogManager {
             topicId: undefined,
             directory: path,
             logDir: directory.path,
-            segments: [Segment.create(this.#context.files, path, 0, { indexSizeMax: config.segmentIndexBytes, createdMs: clock.now() })],
+            segments: [Segment.create(this.#context.files, path, 0, { indexSizeMax: config.segmentIndexBytes, createdMs: clock.now(), preallocatedSize: config.preallocate ? config.segmentBytes : 0 })],
             producers: new ProducerState(),
             epochs: new LeaderEpochs(),
             snapshotOffsets: [],

@@ -27,6 +27,18 @@ export class OpenFiles {
   closed(file: PooledFile): void {
     this.#open.delete(file)
   }
+  /** Opens a file; when the process may not open another, some that were not used for longest are closed first. */
+  openSync(path: string, mode: 'write' | 'create'): DiskFile {
+    try {
+      return this.disk.openSync(path, mode)
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if ((code !== 'EMFILE' && code !== 'ENFILE') || this.#open.size === 0) throw error
+      const idle = [...this.#open].filter(({ pinned }) => !pinned).sort((a, b) => a.usedAt - b.usedAt)
+      for (const file of idle.slice(0, Math.ceil(idle.length / 2))) file.close()
+      return this.disk.openSync(path, mode)
+    }
+  }
 }
 
 /** One path with at most one descriptor. Renaming the file under an open descriptor is harmless; the new name is told by `path`. */
@@ -48,13 +60,13 @@ export class PooledFile {
   get file(): DiskFile {
     this.usedAt = this.#pool.tick()
     if (this.#file) return this.#file
-    this.#file = this.#pool.disk.openSync(this.path, 'write')
+    this.#file = this.#pool.openSync(this.path, 'write')
     this.#pool.opened(this)
     return this.#file
   }
   create(): DiskFile {
     if (this.#file) return this.#file
-    this.#file = this.#pool.disk.openSync(this.path, 'create')
+    this.#file = this.#pool.openSync(this.path, 'create')
     this.usedAt = this.#pool.tick()
     this.#pool.opened(this)
     return this.#file
@@ -72,6 +84,13 @@ export class PooledFile {
     }
   }
   #closing = false
+  /** Renames the file. It is held open meanwhile, so that readers never look for it under a name it no longer has. */
+  async rename(target: string): Promise<void> {
+    await this.with(async () => {
+      await this.#pool.disk.rename(this.path, target)
+      this.path = target
+    })
+  }
   close(): void {
     if (this.#pins > 0) {
       this.#closing = true

@@ -9,6 +9,7 @@ import type { EpochEnd, LeaderEpochs } from './leader-epochs.ts'
 import type { LogConfig } from './log-config.ts'
 import type { LogContext } from './log-context.ts'
 import { deletedSuffix, fileName, partitionFile, suffix } from './names.ts'
+import { PooledFile } from './open-files.ts'
 import { partitionMetadataText } from './partition-metadata.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
 import type { ProducerFacts, ProducerState } from './producer-state.ts'
@@ -350,7 +351,11 @@ export class PartitionLog {
       old.createdMs = host.clock.now()
       return old
     }
-    const segment = Segment.create(this.#context.files, this.#directory, baseOffset, { indexSizeMax: this.#config.segmentIndexBytes, createdMs: host.clock.now() })
+    const segment = Segment.create(this.#context.files, this.#directory, baseOffset, {
+      indexSizeMax: this.#config.segmentIndexBytes,
+      createdMs: host.clock.now(),
+      preallocatedSize: this.#config.preallocate ? this.#config.segmentBytes : 0,
+    })
     segment.jitterMs = this.#config.segmentJitterMs > 0 ? host.random.below(Math.min(this.#config.segmentJitterMs, this.#config.segmentMs, 2 ** 47)) : 0
     this.#segments.push(segment)
     this.#directoryChanged = true
@@ -366,13 +371,12 @@ export class PartitionLog {
   #writeSnapshot(offset: number): void {
     if (this.#snapshotOffsets.includes(offset)) return
     const path = `${this.#directory}/${fileName(offset, suffix.snapshot)}`
-    const file = this.#context.files.disk.openSync(path, 'create')
+    const snapshot = new PooledFile(this.#context.files, path)
     try {
-      const bytes = encodeSnapshot(this.#producers.toSnapshot())
-      file.truncateSync(0)
-      file.writeSync([bytes], 0)
+      snapshot.create().truncateSync(0)
+      snapshot.file.writeSync([encodeSnapshot(this.#producers.toSnapshot())], 0)
     } finally {
-      file.closeSync()
+      snapshot.close()
     }
     this.#snapshotOffsets.push(offset)
     this.#unsyncedSnapshots.push(path)
@@ -432,12 +436,8 @@ export class PartitionLog {
         }
         for (const path of snapshots) {
           if (!(await disk.facts(path))) continue
-          const file = await disk.open(path, 'write')
-          try {
-            await file.sync()
-          } finally {
-            await file.close()
-          }
+          const snapshot = new PooledFile(this.#context.files, path)
+          await snapshot.with((file) => file.sync()).finally(() => snapshot.close())
         }
         if (this.#directoryChanged) {
           this.#directoryChanged = false
@@ -727,7 +727,7 @@ export class PartitionLog {
     try {
       const paths: string[] = []
       for (const segment of gone) {
-        await segment.rename(disk, '', deletedSuffix)
+        await segment.rename('', deletedSuffix)
         paths.push(...segment.paths)
         if (snapshots && this.#snapshotOffsets.includes(segment.baseOffset)) {
           this.#snapshotOffsets = this.#snapshotOffsets.filter((offset) => offset !== segment.baseOffset)

@@ -1,5 +1,4 @@
 /** One segment of a log: its file of batches with its indexes. Knows positions; never decides what to append or delete. */
-import type { Disk } from '../../host/host.ts'
 import { Batch, headProblem, int32At, int64At, lengthEnd } from '../records/batch.ts'
 import { CorruptFileError } from './corrupt-file-error.ts'
 import { fileName, segmentSuffixes, suffix } from './names.ts'
@@ -37,6 +36,8 @@ export class Segment {
   isSynced = false
   /** The batches are on the device. */
   isDataSynced = false
+  /** The file is longer than its batches (`preallocate`). */
+  isPreallocated = false
   /** The indexes have their full length, for appends. */
   isPrepared = false
   /** Where some offsets that are likely to be read next begin. */
@@ -62,9 +63,11 @@ export class Segment {
   }
 
   /** A new, empty segment. Leftovers under its names are emptied. */
-  static create(files: OpenFiles, directory: string, baseOffset: number, { indexSizeMax, createdMs, ending }: { indexSizeMax: number; createdMs: number; ending?: string }): Segment {
+  static create(files: OpenFiles, directory: string, baseOffset: number, { indexSizeMax, createdMs, preallocatedSize = 0, ending }: { indexSizeMax: number; createdMs: number; preallocatedSize?: number; ending?: string }): Segment {
     const segment = new Segment(files, directory, baseOffset, { size: 0, createdMs, offsetEntries: 0, timeEntries: 0, indexSizeMax, ending })
     segment.log.create().truncateSync(0)
+    if (preallocatedSize > 0) segment.log.file.truncateSync(preallocatedSize)
+    segment.isPreallocated = preallocatedSize > 0
     segment.offsetIndex.empty()
     segment.timeIndex.empty()
     // Nothing in it yet that could be lost.
@@ -223,9 +226,11 @@ export class Segment {
     for await (const { batch } of this.batches(start, this.writtenSize, () => (whole = false))) next = batch.nextOffset
     return whole ? next : undefined
   }
-  /** No more appends: last time index entry, indexes cut to size. */
+  /** No more appends: last time index entry, files cut to size. */
   seal(): void {
     if (this.size > 0) this.timeIndex.maybeAdd(this.maxTimestamp, this.offsetOfMaxTimestamp)
+    if (this.isPreallocated) this.log.file.truncateSync(this.size)
+    this.isPreallocated = false
     this.txnIndex.write()
     this.offsetIndex.trim()
     this.timeIndex.trim()
@@ -237,13 +242,9 @@ export class Segment {
     await this.timeIndex.sync()
     await this.txnIndex.sync()
   }
-  /** Renames all files of the segment to another ending. */
-  async rename(disk: Disk, from: string, to: string): Promise<void> {
-    for (const file of [this.log, this.offsetIndex, this.timeIndex, this.txnIndex]) {
-      const target = `${from === '' ? file.path : file.path.slice(0, -from.length)}${to}`
-      if (file !== this.txnIndex || this.txnIndex.exists) await disk.rename(file.path, target)
-      file.path = target
-    }
+  /** Renames all files of the segment from one ending to another. */
+  async rename(from: string, to: string): Promise<void> {
+    for (const file of [this.log, this.offsetIndex, this.timeIndex, this.txnIndex]) await file.rename(`${from === '' ? file.path : file.path.slice(0, -from.length)}${to}`)
   }
   get paths(): string[] {
     return [this.log.path, this.offsetIndex.path, this.timeIndex.path, this.txnIndex.path]

@@ -29,8 +29,9 @@ export class TransactionIndex {
   get path(): string {
     return this.#file.path
   }
-  set path(path: string) {
-    this.#file.path = path
+  async rename(target: string): Promise<void> {
+    if (this.exists) await this.#file.rename(target)
+    else this.#file.path = target
   }
   get entries(): readonly AbortedTransaction[] {
     return this.#entries

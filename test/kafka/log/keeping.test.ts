@@ -46,6 +46,16 @@ describe('rolling', () => {
     }
     expect(disk.peek(log.activeSegment.offsetIndex.path).length).toBe(32)
   })
+  test('preallocate gives a segment its whole size until it is closed, also by a crash', async () => {
+    const { log, disk, manager } = await aLog({ segmentBytes: 400, preallocate: true })
+    for (let index = 0; index < 5; index++) await produce(log, numbered(index, 3))
+    expect(disk.peek(log.activeSegment.log.path).length).toBe(400)
+    expect(disk.peek(log.segments[0].log.path).length).toBe(log.segments[0].size)
+    const crashed = await openOn(disk.afterKill(), { segmentBytes: 400, preallocate: true })
+    expect(await readAll(crashed.manager.get('t', 0)!)).toHaveLength(15)
+    await manager.close()
+    expect(disk.peek(log.activeSegment.log.path).length).toBe(log.activeSegment.size)
+  })
   test('flushes what it closes, and the recovery point follows', async () => {
     const { log } = await aLog({ segmentBytes: 400 })
     for (let index = 0; index < 8; index++) await produce(log, numbered(index, 3))
@@ -177,6 +187,16 @@ test('a deleted log is gone at once, its name free, its files later', async () =
   await Promise.resolve()
   expect(disk.files().filter((path) => path.includes('-delete'))).toEqual([])
   await manager.delete('t', 5)
+})
+
+test('more segments than a process may have open: all can be read', async () => {
+  const { log, disk } = await aLog({ segmentBytes: 200 })
+  for (let index = 0; index < 40; index++) await produce(log, numbered(index, 2))
+  // From now on the process has no descriptor left whenever it opens one more than it closed.
+  let left = 3
+  disk.failure = ({ kind }) => (kind === 'open' && left-- % 4 === 0 ? 'EMFILE' : undefined)
+  expect(await readAll(log)).toHaveLength(80)
+  expect(log.failure).toBeUndefined()
 })
 
 test('a new log goes to the directory with the fewest', async () => {
