@@ -110,7 +110,7 @@ export class Ottla {
 }
 
 function startZooKeeper(host: Host, { dataDir, address, port }: { dataDir: string; address: string; port: number }): Promise<ZooKeeperServer> {
-  const lines = [`dataDir=${dataDir}`, `clientPort=${port}`, ...(address === '' ? [] : [`clientPortAddress=${address}`]), 'tickTime=2000', 'maxClientCnxns=0', 'admin.enableServer=false']
+  const lines = [`dataDir=${dataDir}`, `clientPort=${port}`, ...(address === '' ? [] : [`clientPortAddress=${address}`]), 'tickTime=2000', 'maxClientCnxns=0', 'admin.enableServer=false', 'autopurge.purgeInterval=1']
   return ZooKeeperServer.start(host, parseZooCfg(lines.join('\n'), 'built-in configuration').config)
 }
 

@@ -8,6 +8,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 /** The built programs, as a person runs them. */
 const bin = (name: string): string => join(import.meta.dirname, '../../bin', name)
 let folder: string
+/** Of this run alone: kafka-server-stop.sh stops every broker of the user that has the id. */
+const brokerId = 1_000_000 + process.pid
 const running = new Set<ChildProcess>()
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'ottla-servers-'))
@@ -79,22 +81,22 @@ test('kafka-server-start.sh in the background: found and stopped by kafka-server
   const ottla = await up('--data-dir', 'for-broker')
   const zookeeper = /ZooKeeper +(\S+)/.exec(ottla.text)?.[1] ?? ''
   const file = join(folder, 'server.properties')
-  writeFileSync(file, `broker.id=731\nlisteners=PLAINTEXT://127.0.0.1:0\nlog.dirs=${join(folder, 'kafka')}\nzookeeper.connect=${zookeeper}/mine\nnum.io.threads=4\nlog.retention.hour=1\n`)
+  writeFileSync(file, `broker.id=${brokerId}\nlisteners=PLAINTEXT://127.0.0.1:0\nlog.dirs=${join(folder, 'kafka')}\nzookeeper.connect=${zookeeper}/mine\nreserved.broker.max.id=2147483647\nnum.io.threads=4\nlog.retention.hour=1\n`)
   try {
     expect(run('kafka-server-start.sh', '-daemon', file)).toMatchObject({ status: 0, stderr: '' })
     const log = readFileSync(join(folder, 'logs/server.log'), 'utf8')
     expect(log).toContain('accepted without effect: num.io.threads')
-    expect(log).toContain(`${file}:6: log.retention.hour has no effect: no such key in Kafka 3.9; did you mean log.retention.hours?`)
-    expect(log).toContain('started broker=731')
-    const twice = run('kafka-server-start.sh', file, '--override', 'broker.id=732')
+    expect(log).toContain(`${file}:7: log.retention.hour has no effect: no such key in Kafka 3.9; did you mean log.retention.hours?`)
+    expect(log).toContain(`started broker=${brokerId}`)
+    const twice = run('kafka-server-start.sh', file, '--override', `broker.id=${brokerId + 1}`)
     expect(twice.status).toBe(1)
     expect(twice.stderr).toContain('locked by process')
     const bad = run('kafka-server-start.sh', file, '--override', 'num.partitions=none')
     expect(bad).toMatchObject({ status: 1, stderr: '--override: Invalid value none for configuration num.partitions: Not a number of type INT (wanted: int [1,...])\n' })
-    expect(run('kafka-server-stop.sh', '--node-id=1')).toMatchObject({ status: 1, stderr: 'No kafka server to stop with broker.id 1\n' })
+    expect(run('kafka-server-stop.sh', `--node-id=${brokerId + 1}`)).toMatchObject({ status: 1, stderr: `No kafka server to stop with broker.id ${brokerId + 1}\n` })
   } finally {
-    expect(run('kafka-server-stop.sh', '--node-id=731')).toMatchObject({ status: 0, stderr: '' })
-    await expect.poll(() => readFileSync(join(folder, 'logs/server.log'), 'utf8'), { timeout: 10_000 }).toContain('stopped broker=731')
+    expect(run('kafka-server-stop.sh', `--node-id=${brokerId}`)).toMatchObject({ status: 0, stderr: '' })
+    await expect.poll(() => readFileSync(join(folder, 'logs/server.log'), 'utf8'), { timeout: 10_000 }).toContain(`stopped broker=${brokerId}`)
     await ottla.stop()
   }
 }, 60_000)
