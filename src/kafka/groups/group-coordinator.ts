@@ -18,7 +18,7 @@ import type { GroupStorage } from './group-storage.ts'
 import type { Group } from './group.ts'
 import { OffsetsPartition } from './offsets-partition.ts'
 import { offsetsPartitionOf } from './offsets-partition-of.ts'
-import { OffsetsRecords } from './offsets-records.ts'
+import { fitsRecord, OffsetsRecords } from './offsets-records.ts'
 import { refusedJoin, refusedSync, type Input, type Leaving, type MemberClaim, type Output, type Time } from './steps.ts'
 
 /** Who asks, for member ids and for DescribeGroups. */
@@ -175,6 +175,8 @@ export class GroupCoordinator {
     if (typeof found === 'number') return refusedJoin(memberId, found)
     if (sessionTimeoutMs < this.#config.sessionTimeoutMsMin || sessionTimeoutMs > this.#config.sessionTimeoutMsMax)
       return refusedJoin(memberId, errors.invalidSessionTimeout.code)
+    // A member that cannot be put on record would keep the whole group from it.
+    if (![request.protocolType, groupInstanceId ?? '', ...request.protocols.map(({ name }) => name)].every(fitsRecord)) return refusedJoin(memberId, errors.invalidRequest.code)
     const group = memberId === '' ? found.groupOf(request.groupId, this.#time()) : found.groups.get(request.groupId)
     if (!group) return refusedJoin(memberId, errors.unknownMemberId.code)
     const answer = await this.#ask(found, group, (ticket) => ({
@@ -340,7 +342,7 @@ export class GroupCoordinator {
 
   /** The loaded partition of the group, or why there is none here. */
   #find(groupId: string, naming: Naming = 'nonEmpty'): OffsetsPartition | number {
-    if (groupId === '' && naming === 'nonEmpty') return errors.invalidGroupId.code
+    if ((groupId === '' && naming === 'nonEmpty') || !fitsRecord(groupId)) return errors.invalidGroupId.code
     if (!this.#active) return errors.coordinatorNotAvailable.code
     const partition = this.#partitions.get(this.partitionFor(groupId))
     if (!partition) return errors.notCoordinator.code

@@ -1,6 +1,6 @@
 /** Between the members of a group and the record they are kept in. */
 import { Member, type Members } from './members.ts'
-import type { GroupValue } from './offsets-records.ts'
+import { UnknownRecordError, type GroupValue } from './offsets-records.ts'
 import { subscribedTopics } from './subscription.ts'
 
 const nothing = Buffer.alloc(0)
@@ -23,8 +23,10 @@ export function groupValueOf(
   }
 }
 
-/** The members in a record. The oldest records have no rebalance timeout: the session's counts. */
+/** The members in a record; throws when two of them are the same. The oldest records have no rebalance timeout: the session's counts. */
 export function membersIn({ protocol, members }: GroupValue): Member[] {
+  const names = members.flatMap(({ memberId, groupInstanceId }) => (groupInstanceId === null ? [`m ${memberId}`] : [`m ${memberId}`, `i ${groupInstanceId}`]))
+  if (new Set(names).size < names.length) throw new UnknownRecordError('a group in which a member occurs twice')
   return members.map((stored) => {
     const member = new Member(
       stored.memberId,

@@ -30,6 +30,8 @@ export type StateName = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' |
 const newMemberJoinTimeoutMs = 5 * 60_000
 /** Ids handed out and not yet used; beyond this the oldest is forgotten and its owner asks again. */
 const pendingMax = 10_000
+/** Of a client or instance id, in UTF-16 units. */
+const idPrefixMax = 8_000
 /** Only absent static members left: look again after this long at the earliest, whatever rebalance timeout they named. */
 const extensionMsMin = 100
 const nothing = new Uint8Array(0)
@@ -165,7 +167,8 @@ export class Group {
   }
 
   protected joinAnew(input: JoinInput): void {
-    const id = `${input.instanceId ?? input.clientId}-${input.uuid}`
+    // The longest client id would make a member id that no string of the protocol holds.
+    const id = `${(input.instanceId ?? input.clientId).slice(0, idPrefixMax)}-${input.uuid}`
     const before = input.instanceId === null ? undefined : this.members.idOfInstance(input.instanceId)
     if (before !== undefined) return this.takeOver(input, this.#member(before), id)
     if (input.instanceId !== null || !input.memberIdRequired) return this.#addMember(id, input)
@@ -632,12 +635,13 @@ export class Group {
       }
       return
     }
+    const members = membersIn(value)
     this.members.clear()
     this.#generation = value.generation
     this.#protocolType = value.protocolType === '' ? undefined : value.protocolType
     this.#protocolName = value.protocol ?? undefined
     this.#stateTimestamp = value.currentStateTimestamp < 0n ? undefined : Number(value.currentStateTimestamp)
-    for (const member of membersIn(value)) this.members.add(member)
+    for (const member of members) this.members.add(member)
     this.#leader = value.leader ?? this.members.first()?.id
     this.#state = this.members.size > 0 ? 'Stable' : 'Empty'
     this.#subscribed = this.#computeSubscribed()

@@ -47,7 +47,13 @@ export type OffsetsKey =
   /** Groups of the newer protocols (key versions 3 and up): not ours, to be left alone. */
   | { kind: 'foreign'; version: number }
 
-/** A record version this release does not know, or bytes after a value's end. */
+const stringSizeMax = 0x7fff
+/** Whether the record's format has room for the string; flexible requests can bring longer ones. */
+export function fitsRecord(text: string): boolean {
+  return text.length * 3 <= stringSizeMax || Buffer.byteLength(text) <= stringSizeMax
+}
+
+/** A record version this release does not know, or a value that contradicts itself. */
 export class UnknownRecordError extends Error {
   constructor(reason: string) {
     super(reason)

@@ -7,6 +7,7 @@ import { Batch } from '../../../src/kafka/records/batch.ts'
 import type { RequestOf } from '../../../src/kafka/protocol/api.ts'
 import type { JoinGroup } from '../../../src/kafka/protocol/join-group.ts'
 import { goldenBatches } from './golden.ts'
+import { Chance } from './simulation.ts'
 import { VirtualHost } from './virtual-host.ts'
 
 const [loadInProgress, notAvailable, notCoordinator, invalidGroupId, unknownMember, invalidSession, rebalanceInProgress] = [14, 15, 16, 24, 25, 26, 27]
@@ -199,10 +200,17 @@ test('offsets expire by themselves, and a group of which nothing is left is forg
   expect(storage.batches.get(groups.partitionFor('g'))).toHaveLength(2)
 })
 
-test('a commit that cannot be written in the record\'s format is refused', async () => {
-  const { groups } = await loaded()
-  expect(await groups.commitOffsets('g'.repeat(40_000), nobody, [offset('t', 0, 1)])).toEqual([42])
+test('what the records cannot hold is refused at the door: it would keep the group, or a list of groups, from being written', async () => {
+  const { host, groups } = await loaded()
+  const long = 'g'.repeat(32_768)
+  expect(await groups.commitOffsets(long, nobody, [offset('t', 0, 1)])).toEqual([invalidGroupId])
+  expect((await groups.join(joining({ groupId: 'ä'.repeat(16_384) }), v9)).errorCode).toBe(invalidGroupId)
+  for (const wish of [{ groupInstanceId: long }, { protocolType: long }, { protocols: [{ name: long, metadata: Buffer.alloc(0) }] }])
+    expect((await groups.join(joining(wish), v9)).errorCode).toBe(42)
   expect(groups.groupCount).toBe(0)
+  const join = groups.join(joining({ groupInstanceId: null }), { ...v9, version: 3, clientId: 'c'.repeat(32_767) })
+  await host.pass(1)
+  expect(Buffer.byteLength((await join).memberId)).toBeLessThan(32_767)
 })
 
 test('ten thousand groups have one timer each, and none when they are gone', async () => {
@@ -212,4 +220,51 @@ test('ten thousand groups have one timer each, and none when they are gone', asy
   await groups.stop()
   expect(new Set((await Promise.all(joins)).map(({ errorCode }) => errorCode))).toEqual(new Set([notCoordinator]))
   expect(host.timerCount).toBe(0)
+})
+
+test('whatever is asked in whatever order, everything is answered once and nothing breaks', async () => {
+  for (let seed = 1; seed <= 150; seed++) {
+    const chance = new Chance(seed)
+    const all = await loaded({ initialRebalanceDelayMs: chance.below(2) * 3_000, sizeMax: 1 + chance.below(4) })
+    const { host, groups, storage } = all
+    const ids = ['', 'stranger']
+    const one = <T>(of: readonly T[]): T => of[chance.below(of.length)]
+    const protocols = () => Array.from({ length: chance.below(3) }, () => ({ name: one(['range', 'sticky', 'x']), metadata: Buffer.from(one(['a', 'b', ''])) }))
+    const instance = () => one([null, null, 'i', 'j'])
+    const claim = () => ({ groupId: 'g', memberId: one(ids), generationId: chance.below(4) - 1, groupInstanceId: instance() })
+    const asked: Promise<unknown>[] = []
+    for (let step = 0; step < 60; step++) {
+      storage.errorCode = chance.one(8) ? 19 : 0
+      const { memberId, groupInstanceId, generationId } = claim()
+      switch (chance.below(11)) {
+        case 0: case 1: case 2:
+          asked.push(groups.join({
+            groupId: 'g', sessionTimeoutMs: 6_000 + chance.below(3) * 5_000, rebalanceTimeoutMs: one([-1, 0, 1, 20_000]), memberId, groupInstanceId,
+            protocolType: one(['consumer', 'consumer', 'consumer', 'connect', '']), protocols: protocols(), reason: null,
+          }, { ...v9, version: chance.below(10) }).then((answer) => ids.push(answer.memberId)))
+          break
+        case 3: case 4:
+          asked.push(groups.sync({ groupId: 'g', memberId, generationId, groupInstanceId, protocolType: one([null, 'consumer']), protocolName: one([null, 'range']), assignments: ids.map((id) => ({ memberId: id, assignment: Buffer.from('a') })) }))
+          break
+        case 5: asked.push(groups.heartbeat(claim())); break
+        case 6: asked.push(groups.leave({ groupId: 'g', memberId, members: [{ memberId, groupInstanceId, reason: null }] }, { version: chance.below(6) })); break
+        case 7: asked.push(groups.commitOffsets('g', { memberId, instanceId: groupInstanceId, generation: generationId }, [offset('t', chance.below(2), step)])); break
+        case 8: asked.push(one([() => groups.deleteGroup('g'), () => groups.deleteOffsets('g', [{ topic: 't', partition: 0 }])])()); break
+        case 9:
+          if (chance.one(4)) {
+            groups.resigned(groups.partitionFor('g'))
+            asked.push(groups.elected(groups.partitionFor('g'), 0))
+          } else groups.topicPartitionsDeleted([{ topic: 't', partition: 1 }])
+          break
+        default: await host.pass(chance.below(15_000))
+      }
+      groups.describe('g')
+      groups.list({ statesFilter: [], typesFilter: [] })
+    }
+    await host.pass(10 * 60_000)
+    expect(groups.waitingCount, `seed ${seed}`).toBe(0)
+    await groups.stop()
+    await Promise.all(asked)
+    expect(host.timerCount, `seed ${seed}`).toBe(0)
+  }
 })
