@@ -427,9 +427,15 @@ export class PartitionLog {
       if (segments.length > 0 || snapshots.length > 0 || this.#directoryChanged) await this.#context.syncs.run(async () => {
         for (const segment of segments) {
           const size = segment.writtenSize
-          // Recovery rebuilds the indexes of the segment that takes appends; only its data has to be safe.
-          if (segment === active) await segment.log.with((file) => file.sync())
-          else await segment.sync()
+          try {
+            // Recovery rebuilds the indexes of the segment that takes appends; only its data has to be safe.
+            if (segment === active) await segment.log.with((file) => file.sync())
+            else await segment.sync()
+          } catch (error) {
+            // What truncation or retention took away meanwhile needs no flush.
+            if (this.#segments.includes(segment)) throw error
+            continue
+          }
           if (segment.writtenSize !== size || segment.size !== size) continue
           segment.isDataSynced = true
           if (segment !== active) segment.isSynced = true
@@ -756,7 +762,8 @@ export class PartitionLog {
     const keep = this.#segmentIndexFor(offset) + 1
     const gone = this.#segments.slice(keep)
     this.#segments = this.#segments.slice(0, keep)
-    await this.#removeNow(gone)
+    // The newest first: a crash in between leaves no gap.
+    await this.removeSegments(gone.reverse(), { snapshots: false })
     this.#try('truncate', () => {
       this.activeSegment.prepareForAppends(this.#config.segmentIndexBytes)
       this.activeSegment.truncateTo(offset)
@@ -768,8 +775,7 @@ export class PartitionLog {
     await this.#queue.drained()
     this.#guard()
     await this.#flushing?.catch(nobody)
-    const gone = this.#segments
-    await this.#removeNow(gone)
+    await this.removeSegments([...this.#segments].reverse(), { snapshots: false })
     this.#try('truncate', () => {
       this.#segments = [Segment.create(this.#context.files, this.#directory, offset, { indexSizeMax: this.#config.segmentIndexBytes, createdMs: this.#context.host.clock.now() })]
     })
@@ -777,12 +783,6 @@ export class PartitionLog {
     this.#logStartOffset = offset
     this.#producers.clear()
     await this.#endsAt(offset)
-  }
-  async #removeNow(gone: readonly Segment[]): Promise<void> {
-    for (const segment of gone) {
-      segment.close()
-      for (const path of segment.paths) await this.#context.files.disk.remove(path)
-    }
   }
   async #endsAt(offset: number): Promise<void> {
     const { disk } = this.#context.files
