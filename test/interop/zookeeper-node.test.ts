@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
+import { gateTo } from './gate.ts'
 import { until } from './process.ts'
 import { describeWith, unique, where } from './programs.ts'
 import { useZookeeper } from './target.ts'
@@ -42,8 +43,8 @@ describeWith(['npm'], 'node-zookeeper-client', () => {
   const servers = useZookeeper()
   const open: Client[] = []
   const load = () => createRequire(join(where('npm'), 'package.json'))('node-zookeeper-client') as Package
-  const connected = async (): Promise<Client> => {
-    const client = load().createClient(servers.zookeeper.address, { sessionTimeout: 10_000, spinDelay: 50 })
+  const connected = async (address = servers.zookeeper.address): Promise<Client> => {
+    const client = load().createClient(address, { sessionTimeout: 10_000, spinDelay: 50 })
     open.push(client)
     client.connect()
     await new Promise<void>((resolve) => client.once('connected', resolve))
@@ -82,7 +83,9 @@ describeWith(['npm'], 'node-zookeeper-client', () => {
   })
 
   test.each([{ how: 'stopped' }, { how: 'killed' }])('a server $how and started again keeps session, ephemerals, data and watches', async ({ how }) => {
-    const client = await connected()
+    // Apache's server forgets connections that come in an early moment of its start, and this client waits for ever.
+    const gate = await gateTo(servers.zookeeper.port)
+    const client = await connected(gate.address)
     const { CreateMode } = load()
     const parent = `/${unique('node')}`
     const events: string[] = []
@@ -92,7 +95,9 @@ describeWith(['npm'], 'node-zookeeper-client', () => {
     const session = client.getSessionId().toString('hex')
     const reconnected = new Promise<void>((resolve) => client.once('connected', resolve))
     await (how === 'killed' ? servers.zookeeper.kill() : servers.zookeeper.stop())
+    await gate.shut()
     await servers.zookeeper.start()
+    await gate.open()
     await reconnected
     expect(client.getSessionId().toString('hex')).toBe(session)
     expect(String(await ask<Buffer>((done) => client.getData(parent, null, done)))).toBe('kept')
@@ -103,5 +108,6 @@ describeWith(['npm'], 'node-zookeeper-client', () => {
     expect(events).toEqual([`NODE_CREATED ${parent}/later`])
     client.close()
     await until('the ephemeral to go with its session', async () => (await ask<string[]>((done) => other.getChildren(parent, null, done))).join() === 'later')
+    await gate.shut()
   })
 })
