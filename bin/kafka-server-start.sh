@@ -11,8 +11,9 @@ case $heap in
   *[gG]) heap=--max-old-space-size=$((${heap% *} * 1024)) ;;
   *[mM]) heap=--max-old-space-size=${heap% *} ;;
 esac
-# Native codecs hand out large buffers: without this each of them is mapped and unmapped anew.
+# Buffers of frames, fetches and codecs come and go by the megabyte: without these, glibc gives each back to the system.
 MALLOC_MMAP_THRESHOLD_=${MALLOC_MMAP_THRESHOLD_:-268435456}
-export MALLOC_MMAP_THRESHOLD_
+MALLOC_TRIM_THRESHOLD_=${MALLOC_TRIM_THRESHOLD_:-268435456}
+export MALLOC_MMAP_THRESHOLD_ MALLOC_TRIM_THRESHOLD_
 # shellcheck disable=SC2086
 exec node $heap "$base/dist/cli/kafka-server-start.js" "$@"

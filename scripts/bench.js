@@ -49,7 +49,7 @@ const makers = {
   async ottla(name, port) {
     const zookeeperPort = await freePort()
     const began = Date.now()
-    const child = start(process.execPath, [join(here, '../bin/ottla'), 'up', '--data-dir', join(folder, name), '--host', '127.0.0.1', '--kafka-port', String(port), '--zookeeper-port', String(zookeeperPort)])
+    const child = start(join(here, '../bin/ottla'), ['up', '--data-dir', join(folder, name), '--host', '127.0.0.1', '--kafka-port', String(port), '--zookeeper-port', String(zookeeperPort)])
     return { port, began, processes: [child], broker: child, stop: () => stop(child) }
   },
   async apache(name, port) {

@@ -30,7 +30,7 @@ async function restart() {
   restarting = setTimeout(async () => {
     await ended(server)
     if (stopping) return
-    server = spawn(process.execPath, ['--enable-source-maps', fileURLToPath(new URL('../bin/ottla', import.meta.url)), 'up', '--data-dir', 'data/dev', '--verbose', ...process.argv.slice(2)], { cwd: root, stdio: 'inherit' })
+    server = spawn(fileURLToPath(new URL('../bin/ottla', import.meta.url)), ['up', '--data-dir', 'data/dev', '--verbose', ...process.argv.slice(2)], { cwd: root, stdio: 'inherit' })
   }, 50)
 }
 /** Asks a server to stop and waits until it has; a stop is clean, so the next start recovers nothing. */

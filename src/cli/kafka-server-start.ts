@@ -39,8 +39,8 @@ async function main(args: readonly string[]): Promise<void> {
     log.error('the broker did not start', { because: explain(error, words) ?? error })
     throw error
   })
-  log.info('listening', { on: broker.listeners.map(({ listener, host, port }) => `${listener}://${host}:${port}`).join(',') })
   untilStopped(broker, { say: (text) => log.info(text), ignoreHangup: child !== undefined })
+  log.info('listening', { on: broker.listeners.map(({ listener, host, port }) => `${listener}://${host}:${port}`).join(',') })
   child?.ready()
 }
 

@@ -28,6 +28,8 @@ export async function up(args: readonly string[]): Promise<void> {
     broker: Object.fromEntries(options.overrides.map(({ key, value }) => [key, value])),
     logger,
   })
+  // Before the message: who reads it may send a signal at once.
+  untilStopped(ottla, { say: (text) => void process.stdout.write(`${text}\n`) })
   process.stdout.write(readyMessage({
     version: packageVersion(),
     bootstrapServers: ottla.bootstrapServers,
@@ -37,5 +39,4 @@ export async function up(args: readonly string[]): Promise<void> {
     bin: relative(process.cwd(), fileURLToPath(new URL('../../bin', import.meta.url))) || '.',
     seconds: process.uptime(),
   }))
-  untilStopped(ottla, { say: (text) => void process.stdout.write(`${text}\n`) })
 }
