@@ -2,9 +2,10 @@
 import assert from 'node:assert'
 import { Batch, int32At, int64At, lengthEnd } from '../records/batch.ts'
 import { CorruptBatchError } from '../records/corrupt-batch-error.ts'
-import { batchesIn, recordsOf } from '../records/decode.ts'
+import { batchesIn } from '../records/decode.ts'
 import { codes, refusal, type AppendDone, type AppendFacts, type AppendOutcome, type Pieces, type Refused } from './append.ts'
 import { CorruptFileError } from './corrupt-file-error.ts'
+import { Flusher } from './flusher.ts'
 import type { EpochEnd, LeaderEpochs } from './leader-epochs.ts'
 import type { LogConfig } from './log-config.ts'
 import type { LogContext } from './log-context.ts'
@@ -15,8 +16,9 @@ import { encodeSnapshot } from './producer-snapshot.ts'
 import type { ProducerFacts, ProducerState } from './producer-state.ts'
 import { rebuildProducers } from './rebuild-producers.ts'
 import { offsetRangeMax, Segment } from './segment.ts'
+import { firstRecordAt, latestRecord, type OffsetAndTimestamp } from './time-lookup.ts'
 import { prepare, type Prepared } from './validate.ts'
-import { WriteQueue, type Written } from './write-queue.ts'
+import { WriteQueue } from './write-queue.ts'
 
 /** Reads up to this size from the newest segment are done at once: the page cache has them. */
 const syncReadMax = 64 * 1024
@@ -37,13 +39,6 @@ export interface ReadResult {
   size: number
 }
 export type ReadOutcome = ReadResult | Refused
-export interface OffsetAndTimestamp {
-  offset: number
-  timestamp: bigint
-  /** −1 when unknown. */
-  leaderEpoch: number
-}
-
 /** Everything a log needs that was read from disk before. */
 export interface LoadedLog {
   topic: string
@@ -70,6 +65,7 @@ export class PartitionLog {
   readonly logDir: string
   readonly #context: LogContext
   readonly #queue: WriteQueue
+  readonly #flusher: Flusher
   readonly #handlers = new Set<() => void>()
   readonly #producers: ProducerState
   readonly #epochs: LeaderEpochs
@@ -82,22 +78,10 @@ export class PartitionLog {
   #nextOffset: number
   #logEndOffset: number
   #highWatermark: number
-  #recoveryPoint: number
   #failure: Error | undefined
   #isClosed = false
   #writeScheduled = false
-  /** Appends that are written and wait for a flush, in order. */
-  #awaitingFlush: { endOffset: number; done: AppendDone; flush: boolean }[] = []
-  /** How many the flush under way will tell. */
-  #beingFlushed = 0
-  #flushing: Promise<void> | undefined
-  #nextFlush: Promise<void> | undefined
-  #lastFlushMs: number
-  #directoryChanged: boolean
-  /** The directory's own name may not be on the device yet. */
-  #isNew: boolean
   #saving: Promise<void> = Promise.resolve()
-  #unsyncedSnapshots: string[] = []
 
   constructor(context: LogContext, loaded: LoadedLog, config: LogConfig) {
     this.#context = context
@@ -114,12 +98,10 @@ export class PartitionLog {
     this.#logStartOffset = loaded.logStartOffset
     this.#config = config
     this.#nextOffset = this.#logEndOffset = loaded.producers.endOffset
-    this.#recoveryPoint = Math.min(loaded.recoveryPoint, this.#logEndOffset)
     this.#highWatermark = Math.min(Math.max(loaded.highWatermark, loaded.logStartOffset), this.#logEndOffset)
     this.#producers.replicatedTo(this.#highWatermark)
-    this.#directoryChanged = this.#isNew = loaded.directoryChanged
-    this.#lastFlushMs = context.host.clock.now()
-    this.#queue = new WriteQueue(context.host.clock, { written: (written) => this.#afterWrite(written), failed: (failure) => this.#fail('write', failure) })
+    this.#queue = new WriteQueue(context.host.clock, { written: (written) => this.#flusher.afterWrite(written), failed: (failure) => this.#fail('write', failure) })
+    this.#flusher = new Flusher(context, this, { recoveryPoint: Math.min(loaded.recoveryPoint, this.#logEndOffset), isNew: loaded.directoryChanged })
   }
 
   get directory(): string {
@@ -158,7 +140,7 @@ export class PartitionLog {
   }
   /** First offset not known to be on the device. */
   get recoveryPoint(): number {
-    return this.#recoveryPoint
+    return this.#flusher.recoveryPoint
   }
   get latestEpoch(): number {
     return this.#epochs.latest
@@ -296,7 +278,7 @@ export class PartitionLog {
     }
     this.#nextOffset = lastOffset + 1
     const pieces = prepared.length === 1 ? prepared[0].pieces : prepared.flatMap((each) => each.pieces)
-    const flush = this.#nextOffset - this.#recoveryPoint >= this.#config.flushMessages
+    const flush = this.#nextOffset - this.#flusher.recoveryPoint >= this.#config.flushMessages
     this.#queue.place(segment, pieces, { position, startOffset: firstOffset, size, endOffset: this.#nextOffset, done, flush })
     this.#scheduleWrite()
     return { errorCode: 0, baseOffset: firstOffset, lastOffset, logAppendTimeMs, logStartOffset: this.#logStartOffset, duplicate: false }
@@ -309,13 +291,8 @@ export class PartitionLog {
       this.#queue.write()
     })
   }
-  #afterWrite({ endOffset, dones, flush }: Written): void {
-    if (!flush && this.#awaitingFlush.length === 0 && this.#beingFlushed === 0) return this.#publish(endOffset, dones)
-    // Order is kept: what follows an append that waits for its flush waits behind it.
-    for (const done of dones) this.#awaitingFlush.push({ endOffset, done, flush })
-    if (flush) this.flush().catch(nobody)
-  }
-  #publish(endOffset: number, dones: readonly AppendDone[]): void {
+  /** For the flusher: these are as durable as they have to be. */
+  publish(endOffset: number, dones: readonly AppendDone[]): void {
     if (endOffset > this.#logEndOffset) this.#logEndOffset = endOffset
     for (const handler of this.#handlers) handler()
     for (const done of dones) done()
@@ -358,13 +335,13 @@ export class PartitionLog {
     })
     segment.jitterMs = this.#config.segmentJitterMs > 0 ? host.random.below(Math.min(this.#config.segmentJitterMs, this.#config.segmentMs, 2 ** 47)) : 0
     this.#segments.push(segment)
-    this.#directoryChanged = true
+    this.#flusher.namesChanged()
     this.#writeSnapshot(baseOffset)
     const rollOffset = this.#nextOffset
     this.#queue.closing(old, () => {
       old.seal()
       // On the device soon, so that recovery need not begin before the new segment.
-      this.#flushTo(() => rollOffset).catch(nobody)
+      this.#flusher.flushTo(rollOffset).catch(nobody)
     })
     return segment
   }
@@ -379,8 +356,7 @@ export class PartitionLog {
       snapshot.close()
     }
     this.#snapshotOffsets.push(offset)
-    this.#unsyncedSnapshots.push(path)
-    this.#directoryChanged = true
+    this.#flusher.snapshotWritten(path)
   }
   /** Closes the active segment and begins the next. */
   async roll(): Promise<void> {
@@ -394,84 +370,11 @@ export class PartitionLog {
 
   /** Everything written when this is called is on the device when it resolves. Calls share flushes. */
   flush(): Promise<void> {
-    return this.#flushTo(() => this.#writtenEnd())
-  }
-  #writtenEnd(): number {
-    const last = this.#awaitingFlush[this.#awaitingFlush.length - 1] as { endOffset: number } | undefined
-    return last ? Math.max(last.endOffset, this.#logEndOffset) : this.#logEndOffset
-  }
-  #flushTo(target: () => number): Promise<void> {
-    if (this.#failure) return Promise.reject(this.#failure)
-    if (this.#flushing) {
-      // The one under way may have begun before the last write; all who ask now share the next.
-      this.#nextFlush ??= this.#flushing.catch(nobody).then(() => {
-        this.#nextFlush = undefined
-        return this.#flushTo(() => this.#writtenEnd())
-      })
-      return this.#nextFlush
-    }
-    const flushing = this.#doFlush(target()).finally(() => (this.#flushing = undefined))
-    this.#flushing = flushing
-    return flushing
-  }
-  async #doFlush(target: number): Promise<void> {
-    const active = this.activeSegment
-    const segments = this.#segments.filter((segment) => (segment === active ? !segment.isDataSynced : !segment.isSynced))
-    const waiting = this.#awaitingFlush
-    this.#awaitingFlush = []
-    this.#beingFlushed = waiting.length
-    const snapshots = this.#unsyncedSnapshots
-    this.#unsyncedSnapshots = []
-    const { disk } = this.#context.files
-    try {
-      if (segments.length > 0 || snapshots.length > 0 || this.#directoryChanged) await this.#context.syncs.run(async () => {
-        for (const segment of segments) {
-          const size = segment.writtenSize
-          try {
-            // Recovery rebuilds the indexes of the segment that takes appends; only its data has to be safe.
-            if (segment === active) await segment.log.with((file) => file.sync())
-            else await segment.sync()
-          } catch (error) {
-            // What truncation or retention took away meanwhile needs no flush.
-            if (this.#segments.includes(segment)) throw error
-            continue
-          }
-          if (segment.writtenSize !== size || segment.size !== size) continue
-          segment.isDataSynced = true
-          if (segment !== active) segment.isSynced = true
-        }
-        for (const path of snapshots) {
-          if (!(await disk.facts(path))) continue
-          const snapshot = new PooledFile(this.#context.files, path)
-          await snapshot.with((file) => file.sync()).finally(() => snapshot.close())
-        }
-        if (this.#directoryChanged) {
-          this.#directoryChanged = false
-          if (this.#isNew) await disk.syncDirectory(this.logDir)
-          this.#isNew = false
-          await disk.syncDirectory(this.#directory)
-        }
-      })
-    } catch (error) {
-      this.#beingFlushed = 0
-      for (const { done } of waiting) done(new Error(`flush failed in ${this.#directory}: ${(error as Error).message}`, { cause: error }))
-      // A log that is being deleted has no files to flush.
-      if (this.#isClosed) return
-      throw this.#fail('flush', error as Error)
-    }
-    if (target > this.#recoveryPoint) this.#recoveryPoint = Math.min(target, this.#nextOffset)
-    this.#lastFlushMs = this.#context.host.clock.now()
-    for (const { endOffset, done } of waiting) this.#publish(endOffset, [done])
-    this.#beingFlushed = 0
-    while (this.#awaitingFlush.length > 0 && !this.#awaitingFlush[0].flush) {
-      const { endOffset, done } = this.#awaitingFlush.shift()!
-      this.#publish(endOffset, [done])
-    }
+    return this.#flusher.flush()
   }
   /** Flushes when `flush.ms` says that it is time. */
   async flushIfDue(now: number): Promise<void> {
-    if (this.#failure || this.#isClosed || this.#recoveryPoint >= this.#logEndOffset) return
-    if (now - this.#lastFlushMs >= this.#config.flushMs) await this.flush()
+    if (!this.#failure && !this.#isClosed) await this.#flusher.flushIfDue(now, this.#config.flushMs)
   }
 
   #guard(): void {
@@ -486,6 +389,13 @@ export class PartitionLog {
       throw error
     }
   }
+  /** For the flusher. */
+  failed(what: string, cause: Error): Error {
+    return this.#fail(what, cause)
+  }
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
   #fail(what: string, cause: Error): Error {
     if (this.#failure || this.#isClosed) return this.#failure ?? cause
     const failure = new Error(`${what} failed in ${this.#directory}: ${cause.message}`, { cause })
@@ -498,9 +408,7 @@ export class PartitionLog {
     if (this.#failure) return
     this.#failure = failure
     this.#queue.fail(failure)
-    const waiting = this.#awaitingFlush
-    this.#awaitingFlush = []
-    for (const { done } of waiting) done(failure)
+    this.#flusher.fail(failure)
     for (const segment of this.#segments) segment.close()
   }
 
@@ -592,30 +500,12 @@ export class PartitionLog {
   /** The first record whose timestamp is at least `timestamp`. */
   async offsetForTimestamp(timestamp: bigint): Promise<OffsetAndTimestamp | undefined> {
     this.#guard()
-    for (const segment of this.#segments) {
-      if (segment.maxTimestamp >= 0n && segment.maxTimestamp < timestamp) continue
-      const from = Math.max(segment.timeIndex.offsetFor(timestamp), this.#logStartOffset)
-      const start = segment.offsetIndex.positionFor(from)
-      for await (const { batch } of segment.batches(start, segment.writtenSize)) {
-        if (batch.maxTimestamp < timestamp) continue
-        for (const record of recordsOf(batch))
-          if (record.timestamp >= timestamp && record.offset >= this.#logStartOffset) return { offset: record.offset, timestamp: record.timestamp, leaderEpoch: batch.partitionLeaderEpoch }
-      }
-    }
-    return undefined
+    return firstRecordAt(this.#segments, this.#logStartOffset, timestamp)
   }
   /** The first record with the largest timestamp of all. */
   async offsetOfMaxTimestamp(): Promise<OffsetAndTimestamp | undefined> {
     this.#guard()
-    let best: Segment | undefined
-    for (const segment of this.#segments) if (segment.size > 0 && (!best || segment.maxTimestamp > best.maxTimestamp)) best = segment
-    if (!best) return undefined
-    const { maxTimestamp, offsetOfMaxTimestamp } = best
-    for await (const { batch } of best.batches(best.offsetIndex.positionFor(offsetOfMaxTimestamp), best.writtenSize)) {
-      if (batch.maxTimestamp !== maxTimestamp) continue
-      for (const { timestamp, offset } of recordsOf(batch)) if (timestamp === maxTimestamp) return { offset, timestamp, leaderEpoch: batch.partitionLeaderEpoch }
-    }
-    return undefined
+    return latestRecord(this.#segments)
   }
   /** The largest epoch not above `epoch` and where it ends; −1, −1 when unknown. */
   endOffsetForEpoch(epoch: number): EpochEnd {
@@ -752,13 +642,16 @@ export class PartitionLog {
     }
   }
 
-  /** Cuts the log so that `offset` is the next to be written. Nothing happens when it is not beyond. */
+  /** Cuts the log so that `offset` is the next to be written. When it is not beyond, only an epoch that begins there, and has no records yet, goes. */
   async truncateTo(offset: number): Promise<void> {
     await this.#queue.drained()
     this.#guard()
-    if (offset >= this.#nextOffset) return
+    if (offset >= this.#nextOffset) {
+      if (this.#epochs.truncateEnd(offset)) await this.#saveEpochs()
+      return
+    }
     if (this.#segments[0].baseOffset > offset) return this.startAt(offset)
-    await this.#flushing?.catch(nobody)
+    await this.#flusher.settled()
     const keep = this.#segmentIndexFor(offset) + 1
     const gone = this.#segments.slice(keep)
     this.#segments = this.#segments.slice(0, keep)
@@ -774,12 +667,12 @@ export class PartitionLog {
   async startAt(offset: number): Promise<void> {
     await this.#queue.drained()
     this.#guard()
-    await this.#flushing?.catch(nobody)
+    await this.#flusher.settled()
     await this.removeSegments([...this.#segments].reverse(), { snapshots: false })
     this.#try('truncate', () => {
       this.#segments = [Segment.create(this.#context.files, this.#directory, offset, { indexSizeMax: this.#config.segmentIndexBytes, createdMs: this.#context.host.clock.now() })]
     })
-    this.#directoryChanged = true
+    this.#flusher.namesChanged()
     this.#logStartOffset = offset
     this.#producers.clear()
     await this.#endsAt(offset)
@@ -789,7 +682,7 @@ export class PartitionLog {
     for (const snapshot of this.#snapshotOffsets.filter((at) => at > offset)) await disk.remove(`${this.#directory}/${fileName(snapshot, suffix.snapshot)}`)
     this.#snapshotOffsets = this.#snapshotOffsets.filter((at) => at <= offset)
     this.#nextOffset = this.#logEndOffset = offset
-    this.#recoveryPoint = Math.min(this.#recoveryPoint, offset)
+    this.#flusher.truncatedTo(offset)
     this.#highWatermark = Math.max(this.#logStartOffset, Math.min(this.#highWatermark, offset))
     await rebuildProducers(this.#context, this.#producers, { directory: this.#directory, segments: this.#segments, snapshotOffsets: this.#snapshotOffsets, logStartOffset: this.#logStartOffset, endOffset: offset })
     this.#producers.replicatedTo(this.#highWatermark)
@@ -807,7 +700,7 @@ export class PartitionLog {
     const stray = this.#snapshotOffsets.filter((offset) => offset !== newest && !bases.has(offset))
     this.#snapshotOffsets = this.#snapshotOffsets.filter((offset) => !stray.includes(offset))
     for (const offset of stray) this.#context.files.disk.remove(`${this.#directory}/${fileName(offset, suffix.snapshot)}`).catch(nobody)
-    this.#directoryChanged = true
+    this.#flusher.namesChanged()
   }
 
   // The end
@@ -824,7 +717,7 @@ export class PartitionLog {
     })
     try {
       for (const segment of this.#segments) if (!segment.isSynced) await this.#context.syncs.run(() => segment.sync())
-      await this.#flushing?.catch(nobody)
+      await this.#flusher.settled()
       await this.flush()
     } catch (error) {
       this.#fail('close', error as Error)
@@ -837,7 +730,7 @@ export class PartitionLog {
   async abandon(): Promise<void> {
     if (this.#isClosed) return
     await this.#queue.drained()
-    await this.#flushing?.catch(nobody)
+    await this.#flusher.settled()
     await this.#saving
     this.#isClosed = true
     for (const segment of this.#segments) segment.close()
