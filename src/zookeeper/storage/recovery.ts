@@ -255,16 +255,21 @@ class Recovery {
       await this.#disk.remove(log.path)
       await this.#disk.syncDirectory(this.#folders.logs)
       this.#logger.info('a log without transactions is removed: a crash came before the first one', { file: log.path })
-    } else if (cut) {
+    } else {
+      if (!cut && !this.#config.forceSync) return
+      // A process that was killed may have left transactions that only the page cache holds. From now on they are read and followed by
+      // others, so a power cut must not take them away any more.
       const file = await this.#disk.open(log.path, 'write')
       try {
-        await file.truncate(end.end)
+        if (cut) await file.truncate(end.end)
         await file.sync()
       } finally {
         await file.close()
       }
+      await this.#disk.syncDirectory(this.#folders.logs)
+      if (!cut) return
       this.#logger.warn('a write that a crash interrupted is cut off; nobody was told that it succeeded', { file: log.path, position: end.end, size: cut.size })
-    } else return
+    }
     this.#repaired = true
   }
 }
