@@ -43,9 +43,15 @@ class Inode {
   get bytes(): Buffer {
     return this.content.subarray(0, this.size)
   }
-  sync(): void {
-    this.durable = Buffer.from(this.bytes)
-    this.unsynced = []
+  /** The first `count` changes are on the device from now on; what came after them is as unsure as before. */
+  sync(count = this.unsynced.length): void {
+    if (count === this.unsynced.length) this.durable = Buffer.from(this.bytes)
+    else {
+      const twin = new Inode(0, this.durable)
+      for (const change of this.unsynced.slice(0, count)) twin.apply(change)
+      this.durable = Buffer.from(twin.bytes)
+    }
+    this.unsynced.splice(0, count)
   }
 }
 
@@ -108,7 +114,11 @@ export class SimulatedDisk implements Disk {
     this.#durableNames.set(path, inode)
   }
 
-  /** Everything as the processes saw it, locks gone: after a `kill -9`. */
+  /** The process is gone, and its locks with it; what it wrote is where it was, synced or not. */
+  dropLocks(): void {
+    this.#locks.clear()
+  }
+  /** Everything as the processes saw it, locks gone: after a `kill -9`, and all of it on the device. */
   afterKill(): SimulatedDisk {
     return this.#copyOf(this.#names, (inode) => Buffer.from(inode.bytes))
   }
@@ -155,7 +165,7 @@ export class SimulatedDisk implements Disk {
     this.#namings.push({ directory: parentOf(path), path, to })
   }
 
-  openSync(given: string, mode: 'read' | 'write' | 'create'): DiskFile {
+  openSync(given: string, mode: 'read' | 'write' | 'create'): SimulatedFile {
     const path = normal(given)
     let inode = this.#names.get(path)
     const creates = inode === undefined && mode === 'create'
@@ -168,7 +178,7 @@ export class SimulatedDisk implements Disk {
     }
     return new SimulatedFile(path, this.#file(path), this, (kind, changes) => this.#step({ kind, path }, changes))
   }
-  async open(path: string, mode: 'read' | 'write' | 'create'): Promise<DiskFile> {
+  async open(path: string, mode: 'read' | 'write' | 'create'): Promise<SimulatedFile> {
     return this.openSync(path, mode)
   }
   readFileSync(given: string): Buffer {
@@ -265,7 +275,7 @@ export class SimulatedDisk implements Disk {
   }
 }
 
-class SimulatedFile implements DiskFile {
+export class SimulatedFile implements DiskFile {
   readonly path: string
   readonly #inode: Inode
   readonly #disk: SimulatedDisk
@@ -318,8 +328,19 @@ class SimulatedFile implements DiskFile {
     this.#inode.modifiedMs = this.#disk.now()
   }
   async sync(): Promise<void> {
+    this.beginSync()()
+  }
+  /** A sync that takes time: what is written between this call and the one of its result is not covered by it. */
+  beginSync(): () => void {
     this.#check('sync', true)
-    this.#inode.sync()
+    const { unsynced } = this.#inode
+    const inode = this.#inode
+    const last = unsynced[unsynced.length - 1]
+    return () => {
+      if (this.#disk.isOff) throw new PowerCutError()
+      // Another sync may have covered a part meanwhile.
+      inode.sync(last === undefined ? 0 : inode.unsynced.indexOf(last) + 1)
+    }
   }
   async size(): Promise<number> {
     return this.#inode.size

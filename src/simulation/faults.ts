@@ -1,0 +1,144 @@
+/** What goes wrong, chosen by chance: every fault begins, lasts for a while, and is made good again. */
+import type { Machine } from './machine.ts'
+import type { SimulatedNetwork } from './network.ts'
+import type { World } from './world.ts'
+
+export type FaultKind = 'kill' | 'powerCut' | 'killAndPowerCut' | 'pause' | 'block' | 'partition' | 'slowLink' | 'reset' | 'slowDisk' | 'fullDisk' | 'brokenDisk' | 'clockStep'
+export interface Process {
+  readonly machine: Machine
+  /** Called after the machine has lost its process: to start it again when it may. */
+  readonly restart: () => void
+}
+export interface FaultPlan {
+  readonly kinds: readonly FaultKind[]
+  /** From the end of one fault to the beginning of the next, ms. */
+  readonly pauseMs: readonly [number, number]
+  /** How long a fault lasts, ms. */
+  readonly lastsMs: readonly [number, number]
+}
+
+export class Faults {
+  readonly counts = new Map<FaultKind, number>()
+  readonly #world: World
+  readonly #network: SimulatedNetwork
+  readonly #plan: FaultPlan
+  readonly #victims: readonly Process[]
+  readonly #others: readonly Machine[]
+  #stopped = false
+
+  /** Servers are killed, cut off and so on; the links between them and the other machines fail. */
+  constructor(world: World, network: SimulatedNetwork, facts: { plan: FaultPlan; servers: readonly Process[]; others: readonly Machine[] }) {
+    this.#world = world
+    this.#network = network
+    this.#plan = facts.plan
+    this.#victims = facts.servers
+    this.#others = facts.others
+  }
+
+  get total(): number {
+    let sum = 0
+    for (const count of this.counts.values()) sum += count
+    return sum
+  }
+  async run(): Promise<void> {
+    const world = this.#world
+    while (!this.#stopped) {
+      await world.sleep(world.between(...this.#plan.pauseMs))
+      if (this.#stopped) return
+      const kind = this.#plan.kinds[world.random.below(this.#plan.kinds.length)]
+      const victim = this.#victims[world.random.below(this.#victims.length)]
+      this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1)
+      world.trace(`fault ${kind} ${victim.machine.name}`)
+      await this.#inject(kind, victim, world.between(...this.#plan.lastsMs))
+    }
+  }
+  /** No new ones; what lasts is made good. */
+  stop(): void {
+    this.#stopped = true
+    this.#network.heal()
+    for (const { machine, restart } of this.#victims) {
+      machine.disk.failure = () => undefined
+      machine.speed.syncMsMax = 3
+      restart()
+    }
+  }
+
+  async #inject(kind: FaultKind, { machine, restart }: Process, lastsMs: number): Promise<void> {
+    const world = this.#world
+    const network = this.#network
+    const all = [...this.#victims.map((victim) => victim.machine), ...this.#others].filter((other) => other !== machine)
+    const other = all[world.random.below(all.length)]
+    switch (kind) {
+      case 'kill':
+      case 'powerCut': {
+        if (kind === 'kill') machine.kill()
+        else machine.cutPower()
+        // Most come back at once; some stay away for longer than sessions last.
+        await world.sleep(world.random.chance(0.7) ? world.between(1, 500) : lastsMs)
+        return restart()
+      }
+      case 'killAndPowerCut': {
+        // What the first life wrote and never synced is read by the second, and gone in the third.
+        machine.kill()
+        machine.speed.syncMsMax = world.between(3, 300)
+        restart()
+        await world.sleep(world.between(1, 1_000))
+        machine.cutPower()
+        machine.speed.syncMsMax = 3
+        await world.sleep(world.between(1, 500))
+        return restart()
+      }
+      case 'pause': {
+        machine.pause(lastsMs)
+        return world.sleep(lastsMs)
+      }
+      case 'block': {
+        if (world.random.chance(0.5)) network.block(machine.name, other.name)
+        else network.block(other.name, machine.name)
+        await world.sleep(lastsMs)
+        return network.heal()
+      }
+      case 'partition': {
+        for (const each of all) if (each === other || world.random.chance(0.5)) {
+          network.block(machine.name, each.name)
+          network.block(each.name, machine.name)
+        }
+        await world.sleep(lastsMs)
+        return network.heal()
+      }
+      case 'slowLink': {
+        network.slow(machine.name, other.name, world.between(20, 800))
+        network.slow(other.name, machine.name, world.between(20, 800))
+        await world.sleep(lastsMs)
+        return network.heal()
+      }
+      case 'reset': {
+        network.breakOne()
+        return
+      }
+      case 'slowDisk': {
+        machine.speed.syncMsMax = world.between(50, 1_500)
+        await world.sleep(lastsMs)
+        machine.speed.syncMsMax = 3
+        return
+      }
+      case 'fullDisk':
+      case 'brokenDisk': {
+        const code = kind === 'fullDisk' ? 'ENOSPC' : 'EIO'
+        const { disk } = machine
+        disk.failure = (operation) => (operation.kind === 'write' || operation.kind === 'create' || (kind === 'brokenDisk' && operation.kind === 'sync') ? code : undefined)
+        await world.sleep(lastsMs)
+        disk.failure = () => undefined
+        machine.disk.failure = () => undefined
+        // Whoever cannot write gives up: a person starts it again.
+        machine.kill()
+        return restart()
+      }
+      case 'clockStep': {
+        machine.skewMs += world.between(-60_000, 60_000)
+        return
+      }
+      default: kind satisfies never
+    }
+  }
+}

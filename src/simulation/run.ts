@@ -1,0 +1,19 @@
+/** What every kind of run is asked for, and what it tells. A broken law is thrown as a Violation. */
+import type { FaultKind } from './faults.ts'
+
+export interface RunOptions {
+  readonly seed: number
+  readonly onTrace?: ((line: string) => void) | undefined
+  /** Virtual ms during which faults are injected. */
+  readonly faultyMs?: number
+}
+export interface RunReport {
+  readonly seed: number
+  readonly virtualMs: number
+  readonly events: number
+  /** Equal for two runs of one seed, and for nothing else. */
+  readonly traceSum: number
+  readonly operations: number
+  readonly faults: ReadonlyMap<FaultKind, number>
+  readonly facts: Readonly<Record<string, number>>
+}
