@@ -9,6 +9,8 @@ export interface Stoppable {
  * its terminal). A second SIGINT ends the process at once: what was acknowledged is safe, the next start recovers.
  */
 export function untilStopped(server: Stoppable, { say, ignoreHangup = false }: { say(text: string): void; ignoreHangup?: boolean }): void {
+  // Whoever read what it says may be gone: that is no reason not to stop cleanly.
+  for (const output of [process.stdout, process.stderr]) output.on('error', () => {})
   let stopping = false
   const stop = (signal: NodeJS.Signals): void => {
     if (stopping) {
