@@ -528,6 +528,10 @@ export class PartitionLog {
   producers(): ProducerFacts[] {
     return this.#producers.describe()
   }
+  /** Whether the producer has written to this partition in a transaction that is not ended here yet. */
+  hasOpenTransaction(producerId: number, epoch: number): boolean {
+    return this.#producers.hasOpenTransaction(producerId, epoch)
+  }
   expireProducers(now: number): void {
     this.#producers.expire(now, this.#context.producerIdExpirationMs)
   }

@@ -196,6 +196,10 @@ export class ProducerState {
     if (this.endOffset < logStartOffset) this.endOffset = logStartOffset
   }
 
+  hasOpenTransaction(producerId: number, epoch: number): boolean {
+    const producer = this.#producers.get(producerId)
+    return producer !== undefined && producer.epoch === epoch && producer.transactionFirstOffset >= 0
+  }
   describe(): ProducerFacts[] {
     return [...this.#producers].map(([producerId, producer]) => ({
       producerId,
