@@ -18,7 +18,7 @@ import { strangerOf } from './greeting.ts'
 import { reads, writeNames, type Asker, type Read, type ReadContext } from './reads.ts'
 import { Latency, type Statistics } from './statistics.ts'
 import { writeReply } from './write-replies.ts'
-import type { Writes } from './writes.ts'
+import type { WritePath } from './write-path.ts'
 
 /** What a connection needs of the server it belongs to. */
 export interface ConnectionOwner {
@@ -27,7 +27,9 @@ export interface ConnectionOwner {
   readonly config: ZooKeeperConfig
   readonly adminPort: number | undefined
   readonly sessions: Sessions
-  readonly writes: Writes
+  readonly writes: WritePath
+  /** Whether clients are served: a member of an ensemble without a leader serves nobody. */
+  readonly isServing: boolean
   readonly reading: ReadContext
   readonly statistics: Statistics
   /** Requests in progress on all connections, and their bytes. */
@@ -44,6 +46,8 @@ export interface ConnectionOwner {
   throttled(connection: ClientConnection): void
   /** Its session is established: it replaces whoever had that session. */
   established(connection: ClientConnection): void
+  /** The session that a client comes back to, touched, with this timeout; undefined where it is over. */
+  reopen(sessionId: bigint, timeoutMs: number, then: (session: Session | undefined) => void): void
   closeOthers(sessionId: bigint, but: ClientConnection): void
   closed(connection: ClientConnection): void
   /** Its last byte is written: close the socket if the client does not. */
@@ -181,6 +185,10 @@ export class ClientConnection implements Asker {
       void this.#say(answer)
       return false
     }
+    if (!this.#owner.isServing) {
+      this.destroy()
+      return false
+    }
     const size = head.readInt32BE(0)
     const isPossible = size >= 0 && size <= this.#owner.config.requestSizeMax
     // Of a possible frame four more bytes are needed to tell Kafka's from ours.
@@ -234,13 +242,20 @@ export class ClientConnection implements Asker {
     const timeoutMs = Math.min(Math.max(request.timeOut, config.minSessionTimeout), config.maxSessionTimeout)
     if (request.sessionId !== 0n) {
       statistics.revalidations++
-      const session = sessions.get(request.sessionId)
       const isProved = request.passwd !== null && request.passwd.equals(passwordOf(request.sessionId))
-      if (!session || !isProved) return this.#refuseSession(request)
-      this.#owner.closeOthers(request.sessionId, this)
-      session.timeoutMs = timeoutMs
-      if (!sessions.touch(session, this.#now)) return this.#refuseSession(request)
-      this.#establish(session, request)
+      if (!isProved) return this.#refuseSession(request)
+      this.#state = 'connecting'
+      let isLater = false
+      this.#owner.reopen(request.sessionId, timeoutMs, (session) => {
+        if (this.#state !== 'connecting') return
+        if (!session) return this.#refuseSession(request)
+        this.#owner.closeOthers(request.sessionId, this)
+        this.#establish(session, request)
+        if (!isLater) return
+        this.#process()
+        this.#owner.flush()
+      })
+      isLater = true
       return
     }
     this.#state = 'connecting'
@@ -296,6 +311,7 @@ export class ClientConnection implements Asker {
     }
     // Whose session is ending is not answered any more.
     if (!owner.sessions.touch(session, this.#now)) return
+    if (type === op.sync && owner.writes.sync && this.#sync(xid, reader, frame)) return
     const read = reads.get(type)
     if (read) {
       this.lastOperation = read.name
@@ -313,11 +329,34 @@ export class ClientConnection implements Asker {
       return
     }
     this.lastOperation = name
+    const refusal = owner.writes.refusalOf?.(type, frame.subarray(8))
+    if (refusal !== undefined) {
+      if (this.#queueAt === this.#queue.length) this.#answerRead(xid, type, () => refusal, reader, this.#now, this.#now)
+      else this.#enqueue({ xid, type, read: () => refusal, reader, receivedAt: this.#now })
+      return
+    }
     const queued: Queued = { xid, type, read: undefined, reader, receivedAt: this.#now }
     this.#enqueue(queued)
     const body = type === op.closeSession ? zeroes : frame.subarray(8)
     owner.writes.submit({ sessionId: session.id, cxid: xid, type, body, ids: this.ids }, (applied, { header }) => this.#applied(queued, applied, header.zxid))
     if (type === op.closeSession) session.closing = true
+  }
+  /** Asks the leader, and answers in its turn what it was asked. False: it cannot be read, which the answer has to say. */
+  #sync(xid: number, reader: Reader, frame: Buffer): boolean {
+    const { writes } = this.#owner
+    if (writes.refusalOf?.(op.sync, frame.subarray(8)) !== undefined) return false
+    const queued: Queued = { xid, type: op.sync, read: undefined, reader, receivedAt: this.#now }
+    this.lastOperation = 'SYNC'
+    this.#enqueue(queued)
+    writes.sync?.({ sessionId: this.sessionId, cxid: xid, type: op.sync, body: frame.subarray(8), ids: this.ids }, () => {
+      if (this.#state === 'closed') return
+      this.#dequeue()
+      const now = this.#owner.clock.monotonic()
+      this.#answerRead(xid, op.sync, reads.get(op.sync)?.read as Read, reader, queued.receivedAt, now)
+      this.#answerReads(now)
+      this.#owner.flush()
+    })
+    return true
   }
   #enqueue(queued: Queued): void {
     const { load } = this.#owner
@@ -345,11 +384,16 @@ export class ClientConnection implements Asker {
   #applied(queued: Queued, applied: Applied, zxid: bigint): void {
     if (queued.type === op.closeSession) this.#owner.sessions.remove(this.sessionId)
     if (this.#state === 'closed') return
+    // It has gone to another server with its session: nothing is said on this connection any more.
+    if (applied.err === errorCode.sessionMoved) return this.destroy()
     this.#dequeue()
     const now = this.#owner.clock.monotonic()
     this.#answer(queued.xid, zxid, queued.receivedAt, now, (writer) => writeReply(writer, applied))
     this.#owner.statistics.updateLatency.add(now - queued.receivedAt)
     if (queued.type === op.closeSession) return this.finish()
+    this.#answerReads(now)
+  }
+  #answerReads(now: number): void {
     while (this.#queueAt < this.#queue.length && this.#queue[this.#queueAt].read) {
       const next = this.#dequeue()
       this.#answerRead(next.xid, next.type, next.read as Read, next.reader, next.receivedAt, now)

@@ -1,31 +1,45 @@
-/** A standalone ZooKeeper server: storage, tree, sessions, connections, four-letter words and the AdminServer, put together. */
+/** A ZooKeeper server, alone or a member of an ensemble: storage, tree, sessions, connections, four-letter words and the AdminServer, put together. */
 import type { Connection, Host, ListenerSocket, Timer } from '../../host/host.ts'
 import type { Writer } from '../../wire/writer.ts'
 import { Writer as BytesWriter } from '../../wire/writer.ts'
 import { op } from '../protocol/op-codes.ts'
+import type { Transaction } from '../protocol/transactions.ts'
 import { DeleteContainerRequest } from '../protocol/records.ts'
 import { openStore } from '../storage/store.ts'
+import { Peer, type Elections, type PeerOptions } from '../zab/peer.ts'
+import type { ServingRole } from '../zab/replica.ts'
 import { builtInSchemes } from '../znodes/acl.ts'
 import { Preparation } from '../znodes/prepare.ts'
-import { firstSessionId, Sessions } from '../znodes/sessions.ts'
-import type { TransactionStore } from '../znodes/store.ts'
-import { ZnodeTree } from '../znodes/tree.ts'
+import { firstSessionId, Sessions, type Session } from '../znodes/sessions.ts'
+import type { ReplicaStore, TransactionStore } from '../znodes/store.ts'
+import { ZnodeTree, type Applied } from '../znodes/tree.ts'
 import { AdminServer } from './admin.ts'
 import type { ZooKeeperConfig } from './config.ts'
 import { ClientConnection, hex, type ConnectionOwner } from './connection.ts'
+import { EnsembleReplica } from './ensemble-replica.ts'
 import { environmentOf } from './environment.ts'
 import type { ServerFacts } from './facts.ts'
 import { answerWord } from './four-letter-words.ts'
+import { LeaderWrites, ownClients } from './leader-writes.ts'
+import { LearnerWrites } from './learner-writes.ts'
 import { metricsOf } from './metrics.ts'
 import type { ReadContext } from './reads.ts'
 import { reapable, startReaper } from './reaper.ts'
 import { Statistics } from './statistics.ts'
+import type { WhenApplied, WritePath } from './write-path.ts'
 import { Writes } from './writes.ts'
 import { versionText } from './version.ts'
 
+/** What makes a server a member of an ensemble. */
+export interface EnsembleOptions extends Pick<PeerOptions, 'serverId' | 'config' | 'configText' | 'initLimit' | 'syncLimit' | 'forceSnapshot' | 'listenOnAll'> {
+  readonly elections: (host: Host) => Promise<Elections>
+  /** How many transactions are kept in memory for learners that were away (`commitLogCount`). */
+  readonly commitLogCount?: number
+}
 export interface ServerOptions {
+  readonly ensemble?: EnsembleOptions
   /** Default: files in the configured folders. */
-  readonly openStore?: (tree: ZnodeTree) => Promise<TransactionStore>
+  readonly openStore?: (tree: ZnodeTree) => Promise<TransactionStore | ReplicaStore>
   /** Called once when the server cannot go on (the log cannot be written): it has closed its clients and wants to be stopped. */
   readonly onFailure?: (error: unknown) => void
 }
@@ -34,26 +48,35 @@ const noIds = Buffer.alloc(0)
 /** Writers kept for the next turn; a burst's others are left to the garbage collector. */
 const writersKept = 64
 const standaloneServerId = 1
+const commitLogCountDefault = 500
+/** Whether it is alone, leads or follows decides about writes and sessions, and nothing else. */
+type Serving =
+  | { readonly mode: 'standalone'; readonly writes: Writes }
+  | { readonly mode: 'leader'; readonly writes: LeaderWrites; readonly role: ServingRole & { kind: 'leader' } }
+  | { readonly mode: 'follower' | 'observer'; readonly writes: LearnerWrites; readonly role: ServingRole & { kind: 'follower' | 'observer' } }
+/** Takes nothing: for who asks while there is no leader. */
+const noWrites: WritePath = { outstanding: 0, submit() {}, drained: () => Promise.resolve() }
 /** How long a client has to close its side. */
 const endingMs = 200
 
 export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
   readonly config: ZooKeeperConfig
   readonly version = versionText
-  readonly mode = 'standalone'
-  readonly serverId = 0
+  readonly serverId: number
   readonly clock: Host['clock']
   readonly logger: Host['logger']
   readonly tree: ZnodeTree
   readonly sessions: Sessions
   readonly store: TransactionStore
-  readonly writes: Writes
   readonly reading: ReadContext
   readonly statistics = new Statistics()
   readonly load = { requests: 0, bytes: 0 }
   readonly #host: Host
   readonly #options: ServerOptions
-  readonly #preparation: Preparation
+  /** What this server is at the moment; undefined: a member of an ensemble that has no leader. */
+  #serving: Serving | undefined
+  #replica: EnsembleReplica | undefined
+  #peer: Peer | undefined
   readonly #connections = new Set<ClientConnection>()
   readonly #bySession = new Map<bigint, ClientConnection>()
   readonly #byAddress = new Map<string, number>()
@@ -75,7 +98,9 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
   static async start(host: Host, config: ZooKeeperConfig, options: ServerOptions = {}): Promise<ZooKeeperServer> {
     const tree = new ZnodeTree({ extendedTypes: config.extendedTypes, emulate353: config.emulate353 })
     const logging: Host = { ...host, logger: host.logger.named('zookeeper') }
-    const store = await (options.openStore?.(tree) ?? openStore(logging, config.store, tree))
+    const { ensemble } = options
+    const inEnsemble = ensemble && { recentMax: ensemble.commitLogCount ?? commitLogCountDefault, snapshotAtStart: false }
+    const store = await (options.openStore?.(tree) ?? openStore(logging, { ...config.store, ...inEnsemble }, tree))
     const server = new ZooKeeperServer(logging, config, tree, store, options)
     try {
       await server.#begin()
@@ -96,19 +121,46 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     this.#options = options
     this.#startedAt = host.clock.monotonic()
     // The seed is the wall clock: monotonic ones begin anew with the machine, and ids must never repeat on one folder.
-    this.sessions = new Sessions({ tickMs: config.tickTime, firstId: firstSessionId(standaloneServerId, host.clock.now()) })
-    this.#preparation = new Preparation(tree, {
+    const { ensemble } = options
+    this.serverId = ensemble?.serverId ?? 0
+    this.sessions = new Sessions({ tickMs: config.tickTime, firstId: firstSessionId(ensemble?.serverId ?? standaloneServerId, host.clock.now()) })
+    this.reading = { tree, schemes: builtInSchemes, skipACL: config.skipACL }
+    if (ensemble) return
+    this.#serving = {
+      mode: 'standalone',
+      writes: new Writes({
+        clock: host.clock, timers: host.timers, tree, preparation: this.#newPreparation(), store,
+        onBatch: (count) => this.#batchDone(count),
+        onFailure: (error) => this.#failed(error),
+      }),
+    }
+  }
+  #newPreparation(): Preparation {
+    const { config } = this
+    return new Preparation(this.tree, {
       schemes: builtInSchemes, skipACL: config.skipACL, enforceQuota: config.enforceQuota, digests: config.digestEnabled,
       reconfigEnabled: config.reconfigEnabled, closeSessionPaths: config.closeSessionPaths,
     })
-    this.reading = { tree, schemes: builtInSchemes, skipACL: config.skipACL }
-    this.writes = new Writes({
-      clock: host.clock, timers: host.timers, tree, preparation: this.#preparation, store,
-      onBatch: (count) => this.#batchDone(count),
-      onFailure: (error) => this.#failed(error),
-    })
   }
 
+  get writes(): WritePath {
+    return this.#serving?.writes ?? noWrites
+  }
+  get isServing(): boolean {
+    return this.#serving !== undefined
+  }
+  /** `standalone`, `leader`, `follower`, `observer`; `looking` without a leader. */
+  get mode(): string {
+    return this.#serving?.mode ?? 'looking'
+  }
+  /** Who leads the ensemble, as far as this server knows. */
+  get leaderId(): number | undefined {
+    return this.#peer?.leader
+  }
+  /** A leader's learners. */
+  get learners(): { total: number; synced: number; observers: number } | undefined {
+    return this.#serving?.mode === 'leader' ? this.#serving.role.leading.followers() : undefined
+  }
   /** The port that clients connect to. */
   get port(): number {
     return this.#listener?.port ?? 0
@@ -139,11 +191,10 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
 
   async #begin(): Promise<void> {
     const { config, clock, tree, sessions } = this
-    const now = clock.monotonic()
-    for (const [id, timeoutMs] of tree.sessions) sessions.add(id, timeoutMs, now)
-    // Whoever owns ephemerals without a session is dead: they go as they would have gone at its end.
-    for (const id of tree.ephemerals().keys()) if (!tree.sessions.has(id)) this.#endSession(id)
-    await this.writes.drained()
+    if (this.#serving) {
+      this.#trackSessions()
+      await this.writes.drained()
+    }
     const { clientPortAddress: host, clientPort: port, clientPortListenBacklog: backlog } = config
     try {
       this.#listener = await this.#host.network.listen({ host, port, ...(backlog > 0 && { backlog }) }, (socket) => this.#accept(socket))
@@ -160,9 +211,82 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     this.#armTick()
     this.#sweep = this.#host.timers.every(Math.min(1000, config.sessionlessTimeout), () => this.#closeSilent())
     this.#stopReaper = startReaper(this.#host.timers, config.containers, () => reapable(tree, clock.now(), config.containers.neverUsedMs), (path) => {
-      this.writes.submit({ sessionId: 0n, cxid: 0, type: op.deleteContainer, body: DeleteContainerRequest.encode({ path }), ids: [] })
+      if (this.#decides) this.writes.submit({ sessionId: 0n, cxid: 0, type: op.deleteContainer, body: DeleteContainerRequest.encode({ path }), ids: [] })
     })
+    if (this.#options.ensemble) await this.#join(this.#options.ensemble)
     this.logger.info('ZooKeeper listens', { port: this.port, address: host ?? 'all', admin: this.adminPort, dataDir: config.store.dataDir, zxid: hex(tree.lastProcessedZxid), znodes: tree.nodeCount, sessions: sessions.size })
+  }
+
+  /** All sessions that the tree knows, each with its full timeout from now on. */
+  #trackSessions(): void {
+    const { tree, sessions, clock } = this
+    const now = clock.monotonic()
+    for (const [id, timeoutMs] of tree.sessions) sessions.add(id, timeoutMs, now)
+    // Whoever owns ephemerals without a session is dead: they go as they would have gone at its end.
+    if (this.#decides) for (const id of tree.ephemerals().keys()) if (!tree.sessions.has(id)) this.#endSession(id)
+  }
+  /** Whether this server orders the writes, and says which sessions are over. */
+  get #decides(): boolean {
+    return this.#serving?.mode === 'standalone' || this.#serving?.mode === 'leader'
+  }
+
+  // ---- the ensemble
+
+  async #join(ensemble: EnsembleOptions): Promise<void> {
+    const { commitLogCount = commitLogCountDefault } = ensemble
+    this.#replica = new EnsembleReplica(this.#host, {
+      tree: this.tree, store: this.store as ReplicaStore, folder: this.folders.dataDir, commitLogCount,
+      owner: {
+        serve: (role) => this.#serve(role),
+        stopServing: () => this.#stopServing(),
+        applied: (applied, transaction, whenApplied) => this.#applied(applied, transaction, whenApplied),
+        appliedGroup: (count, zxid) => {
+          if (this.#serving?.mode === 'leader') this.#serving.writes.appliedUpTo(zxid)
+          this.#batchDone(count)
+        },
+      },
+    })
+    // A history that contradicts its epochs is told at once, not when a leader is found.
+    await this.#replica.epochs()
+    this.#peer = new Peer(this.#host, this.#replica, {
+      ...ensemble, elections: await ensemble.elections(this.#host), tickMs: this.config.tickTime, onFailure: (error) => this.#failed(error),
+    })
+    this.#peer.start()
+  }
+  #serve(role: ServingRole): void {
+    const { sessions, clock } = this
+    const replica = this.#replica as EnsembleReplica
+    sessions.clear({ reports: role.kind !== 'leader' })
+    if (role.kind === 'leader') {
+      const preparation = this.#newPreparation()
+      preparation.beginEpoch(role.zxid)
+      const writes = new LeaderWrites({
+        clock, sessions, preparation, leading: role.leading,
+        append: (transaction, bytes, whenApplied) => replica.appendOwn(transaction, bytes, whenApplied),
+        onMoved: (id) => this.#bySession.get(id)?.destroy(),
+      })
+      this.#serving = { mode: 'leader', writes, role }
+    } else this.#serving = { mode: role.kind, writes: new LearnerWrites(role.following, sessions), role }
+    this.#trackSessions()
+    this.logger.info('clients are served', { mode: this.mode, epoch: role.epoch, zxid: hex(this.tree.lastProcessedZxid) })
+  }
+  #stopServing(): void {
+    const serving = this.#serving
+    if (!serving) return
+    this.#serving = undefined
+    if (serving.mode === 'leader') serving.writes.end()
+    for (const connection of this.#connections) if (!connection.isGreeting) connection.destroy()
+    this.sessions.clear()
+  }
+  #applied(applied: Applied, transaction: Transaction, whenApplied: WhenApplied | undefined): void {
+    const serving = this.#serving
+    const { type, clientId } = transaction.header
+    if (serving && type === op.createSession && transaction.body.type === op.createSession) this.sessions.add(clientId, transaction.body.timeOut, this.clock.monotonic())
+    if (whenApplied) whenApplied(applied, transaction)
+    else if (serving?.mode === 'follower' || serving?.mode === 'observer') serving.writes.applied(applied, transaction)
+    if (type !== op.closeSession) return
+    this.sessions.remove(clientId)
+    this.#bySession.get(clientId)?.finish()
   }
 
   /** Answers what is on its way, closes clients, files and ports. Sessions stay: their clients may come back to the next server. */
@@ -174,6 +298,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     this.#tick?.cancel()
     this.#sweep?.cancel()
     this.#stopReaper?.()
+    await this.#peer?.stop()
     await Promise.all([this.#listener?.close(), this.#admin?.close(), this.#closeClients()])
     await this.store.close()
   }
@@ -203,6 +328,23 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
   }
   established(connection: ClientConnection): void {
     this.#bySession.set(connection.sessionId, connection)
+  }
+  reopen(id: bigint, timeoutMs: number, then: (session: Session | undefined) => void): void {
+    const serving = this.#serving
+    const { sessions, clock } = this
+    if (serving?.mode === 'follower' || serving?.mode === 'observer') {
+      serving.writes.revalidate(id, timeoutMs, (isValid) => {
+        const session = isValid ? sessions.add(id, timeoutMs, clock.monotonic()) : undefined
+        if (session) session.timeoutMs = timeoutMs
+        then(session && !session.closing ? session : undefined)
+      })
+      return
+    }
+    const session = sessions.get(id)
+    if (!session) return then(undefined)
+    session.timeoutMs = timeoutMs
+    if (serving?.mode === 'leader') session.owner = ownClients
+    then(sessions.touch(session, clock.monotonic()) ? session : undefined)
   }
   closeOthers(sessionId: bigint, but: ClientConnection): void {
     const other = this.#bySession.get(sessionId)
@@ -285,7 +427,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     const { tickTime } = this.config
     const now = this.clock.monotonic()
     this.#tick = this.#host.timers.set(tickTime - (now % tickTime), () => {
-      for (const { id, timeoutMs } of this.sessions.expire(this.clock.monotonic())) {
+      for (const { id, timeoutMs } of this.#decides ? this.sessions.expire(this.clock.monotonic()) : []) {
         this.logger.info('session expired', { session: hex(id), timeoutMs })
         this.#endSession(id)
       }

@@ -1,21 +1,20 @@
 /**
- * The way of a write: prepared at once, logged together with all the others of the same turn of the loop, applied when the log is
+ * The way of a write in a server that is alone: prepared at once, logged together with all the others of the same turn of the loop, applied when the log is
  * durable, answered then. The next ones are prepared and gathered meanwhile.
  */
 import type { Clock, Timers } from '../../host/host.ts'
 import { encodeTransaction, type Transaction } from '../protocol/transactions.ts'
 import type { Preparation, WriteRequest } from '../znodes/prepare.ts'
 import type { TransactionStore } from '../znodes/store.ts'
-import type { Applied, ZnodeTree } from '../znodes/tree.ts'
+import type { ZnodeTree } from '../znodes/tree.ts'
+import type { WhenApplied, WritePath } from './write-path.ts'
 
-/** Called once, right after the transaction has been applied; nothing later has been applied yet. */
-export type WhenApplied = (applied: Applied, transaction: Transaction) => void
 interface Submitted {
   readonly transaction: Transaction
   readonly whenApplied: WhenApplied | undefined
 }
 
-export class Writes {
+export class Writes implements WritePath {
   readonly #clock: Clock
   readonly #timers: Timers
   readonly #tree: ZnodeTree

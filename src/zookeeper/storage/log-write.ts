@@ -98,6 +98,13 @@ export class LogWriter {
     }
   }
 
+  /** Writes what waits and closes the file as `close` does; the next transaction begins a new one. */
+  async rest(): Promise<void> {
+    await this.flushed()
+    this.#rollWanted = false
+    await this.#closeFile()
+  }
+
   /** Group after group, until nothing waits. While one is on its way to the device, the next gathers. */
   async #flushAll(): Promise<void> {
     while (this.#waiting.length > 0) {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Disk, Host, Logger } from '../../host/host.ts'
 import { MalformedError } from '../../wire/reader.ts'
 import { decodeTransaction, type Transaction } from '../protocol/transactions.ts'
+import type { LoggedTransaction } from '../znodes/store.ts'
 import type { ZnodeTree } from '../znodes/tree.ts'
 import { digestVersion } from '../znodes/digest.ts'
 import { hexZxid, listZxidFiles, type Folders, type ZxidFile } from './folders.ts'
@@ -16,6 +17,8 @@ import { StorageError } from './storage-error.ts'
 const snapshotsTriedMax = 100
 
 export interface RecoveryConfig {
+  /** How many of the latest transactions are kept in memory (`commitLogCount`); 0: none. */
+  readonly recentMax: number
   /** Accept logs without any snapshot (`snapshot.trust.empty`): a folder of 3.4 may have them. */
   readonly trustEmptySnapshot: boolean
   /** Without it, a folder without data is refused unless the marker `initialize` is in it (`zookeeper.db.autocreate`). */
@@ -32,6 +35,8 @@ export interface Restored {
   readonly transactionCount: number
   readonly transactionLoadMs: number
   readonly lastZxid: bigint
+  /** The latest transactions of the logs, oldest first: at most `recentMax`. */
+  readonly recent: readonly LoggedTransaction[]
   /** Digests in snapshot and logs that do not fit the tree: 0 unless somebody's server has a bug. */
   readonly digestMismatchCount: number
   /** Something had to be skipped or cut, and a snapshot should make good for it. */
@@ -51,6 +56,7 @@ class Recovery {
   readonly #tree: ZnodeTree
   #repaired = false
   #transactionCount = 0
+  #recent: LoggedTransaction[] = []
   #digestMismatchCount = 0
   /** Until replay has reached this digest's zxid, a fuzzy snapshot's tree fits no digest. */
   #snapshotDigest: SnapshotDigest | undefined
@@ -81,6 +87,7 @@ class Recovery {
       transactionCount: this.#transactionCount,
       transactionLoadMs: clock.monotonic() - loaded,
       lastZxid,
+      recent: this.#config.recentMax > 0 ? this.#recent.slice(-this.#config.recentMax) : [],
       digestMismatchCount: this.#digestMismatchCount,
       repaired: this.#repaired,
     }
@@ -230,6 +237,12 @@ class Recovery {
     }
     this.#tree.apply(transaction)
     this.#transactionCount++
+    const { recentMax } = this.#config
+    if (recentMax > 0) {
+      // The bytes are a window that is used again, and the tree has kept nothing of it but copies.
+      this.#recent.push({ zxid: transaction.header.zxid, bytes: Buffer.from(bytes) })
+      if (this.#recent.length > recentMax * 2) this.#recent = this.#recent.slice(-recentMax)
+    }
     const { digest, header } = transaction
     if (this.#snapshotDigest) this.#checkSnapshotDigest()
     else if (this.#digestsFit && digest?.version === digestVersion && digest.treeDigest !== this.#tree.digest) this.#mismatch(header.zxid, digest.treeDigest)

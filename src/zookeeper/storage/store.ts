@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Host, Lock, Logger, Timer } from '../../host/host.ts'
 import { InUseError } from '../../host/host.ts'
 import { digestVersion } from '../znodes/digest.ts'
-import type { LoggedTransaction, TransactionStore } from '../znodes/store.ts'
+import type { LoggedTransaction, ReplicaStore } from '../znodes/store.ts'
 import type { ZnodeTree } from '../znodes/tree.ts'
 import { foldersOf, hexZxid, listZxidFiles, prepareFolders, type Folders } from './folders.ts'
 import { LogWriter } from './log-write.ts'
@@ -11,6 +11,7 @@ import { purge } from './purge.ts'
 import { recover, type Restored } from './recovery.ts'
 import { SnapshotWriter } from './snapshot-write.ts'
 import { StorageError } from './storage-error.ts'
+import { truncateHistory } from './truncate.ts'
 
 export interface StoreConfig {
   readonly dataDir: string
@@ -32,6 +33,13 @@ export interface StoreConfig {
   readonly dbAutocreate: boolean
   /** Digests in snapshots (`digest.enabled`). */
   readonly digestEnabled: boolean
+  /** How many of the latest transactions are kept in memory for other members of an ensemble (`commitLogCount`); 0: none. */
+  readonly recentMax: number
+  /**
+   * Whether what the logs held at start is put into a snapshot at once. Not in an ensemble: there the end of the log may never have been
+   * committed, and the leader may want it cut.
+   */
+  readonly snapshotAtStart: boolean
 }
 
 /** Apache's defaults. */
@@ -47,6 +55,8 @@ export const storeDefaults: Omit<StoreConfig, 'dataDir'> = {
   datadirAutocreate: true,
   dbAutocreate: true,
   digestEnabled: true,
+  recentMax: 0,
+  snapshotAtStart: true,
 }
 
 /**
@@ -93,8 +103,8 @@ interface Summary {
   max: number
 }
 
-export class DiskStore implements TransactionStore {
-  readonly restored: Restored
+export class DiskStore implements ReplicaStore {
+  restored: Restored
   readonly #host: Host
   readonly #logger: Logger
   readonly #config: StoreConfig
@@ -133,7 +143,7 @@ export class DiskStore implements TransactionStore {
   /** A new folder gets its `snapshot.0` before anything else: logs without any snapshot are taken for a loss. */
   async begin(): Promise<void> {
     if (this.#snapshotZxid === undefined) await this.snapshot()
-    else if (this.restored.transactionCount > 0 || this.restored.repaired) this.#host.timers.endOfTurn(() => this.#snapshotSoon())
+    else if (this.#config.snapshotAtStart && (this.restored.transactionCount > 0 || this.restored.repaired)) this.#host.timers.endOfTurn(() => this.#snapshotSoon())
     const { intervalHours } = this.#config.autopurge
     if (intervalHours <= 0) return
     this.#purgeSoon()
@@ -227,6 +237,35 @@ export class DiskStore implements TransactionStore {
     note(this.#snapshotMs, clock.monotonic() - began)
     this.#logger.debug('snapshot taken', { file: path, tookMs: Math.round(clock.monotonic() - began) })
     return view.zxid
+  }
+
+  get recent(): readonly LoggedTransaction[] {
+    return this.restored.recent
+  }
+  async reload(): Promise<void> {
+    await this.#snapshotting?.catch(() => {})
+    // Whatever is appended is durable first, so that what comes back is all there was.
+    await this.#log.rest()
+    this.restored = await recover(this.#host, this.#folders, this.#config, this.#tree)
+    this.#lastZxid = this.restored.lastZxid
+    this.#snapshotZxid = this.restored.snapshotZxid
+    this.#countSinceSnapshot = this.#sizeSinceSnapshot = this.#sizeSinceRoll = 0
+  }
+  async truncate(zxid: bigint): Promise<void> {
+    await this.#snapshotting?.catch(() => {})
+    await this.#log.rest()
+    await truncateHistory(this.#host, this.#folders, zxid)
+    await this.reload()
+  }
+  async install(): Promise<void> {
+    await this.#snapshotting?.catch(() => {})
+    await this.#log.rest()
+    const { lastProcessedZxid } = this.#tree
+    // What the logs hold beyond the snapshot is no history of the leader's: it must not be replayed on top of it.
+    if (this.#lastZxid > lastProcessedZxid) await truncateHistory(this.#host, this.#folders, lastProcessedZxid)
+    this.#lastZxid = lastProcessedZxid
+    this.#snapshotZxid = undefined
+    await this.snapshot()
   }
 
   #purgeSoon(): void {

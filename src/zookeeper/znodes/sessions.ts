@@ -29,6 +29,8 @@ export class Session {
   expiresAt = 0
   /** Its end is decided and on its way through the log: nothing more is taken from it. */
   closing = false
+  /** Through whom its requests come, where a leader tracks it; undefined: nobody has said so yet. */
+  owner: number | undefined
 
   constructor(id: bigint, timeoutMs: number) {
     this.id = id
@@ -41,6 +43,8 @@ export class Sessions {
   readonly #byId = new Map<bigint, Session>()
   readonly #buckets = new Map<number, Set<Session>>()
   #nextId: bigint
+  /** Where another server tracks the sessions: those heard of since it was told last, with their timeouts. */
+  #touched: Map<bigint, number> | undefined
 
   constructor({ tickMs, firstId }: { tickMs: number; firstId: bigint }) {
     this.#tickMs = tickMs
@@ -71,6 +75,7 @@ export class Sessions {
   /** False where the session is ending or gone. */
   touch(session: Session, now: number): boolean {
     if (session.closing) return false
+    this.#touched?.set(session.id, session.timeoutMs)
     const expiresAt = (Math.floor((now + session.timeoutMs) / this.#tickMs) + 1) * this.#tickMs
     if (expiresAt <= session.expiresAt) return true
     this.#leaveBucket(session)
@@ -79,6 +84,18 @@ export class Sessions {
     if (bucket) bucket.add(session)
     else this.#buckets.set(expiresAt, new Set([session]))
     return true
+  }
+  /** Forgets all sessions. `reports`: whether those heard of from now on are to be told to another server. */
+  clear({ reports = false }: { reports?: boolean } = {}): void {
+    this.#byId.clear()
+    this.#buckets.clear()
+    this.#touched = reports ? new Map() : undefined
+  }
+  /** Sessions heard of since the last call; empty where nobody wants to know. */
+  takeTouched(): ReadonlyMap<bigint, number> {
+    const touched = this.#touched ?? new Map<bigint, number>()
+    if (this.#touched) this.#touched = new Map()
+    return touched
   }
   remove(id: bigint): void {
     const session = this.#byId.get(id)

@@ -35,3 +35,15 @@ export interface TransactionStore {
   /** Makes everything appended durable and closes the files and the folder's lock. */
   close(): Promise<void>
 }
+
+/** What a member of an ensemble needs beyond that: its history may be corrected by the leader's. */
+export interface ReplicaStore extends TransactionStore {
+  /** The latest transactions found at start or by the last `reload`, oldest first. */
+  readonly recent: readonly LoggedTransaction[]
+  /** Cuts the logs behind `zxid`, durably, and makes the tree what it was then. Nothing may be appended meanwhile. */
+  truncate(zxid: bigint): Promise<void>
+  /** The tree has been replaced by a leader's: makes it durable as a snapshot. The next log begins behind it. */
+  install(): Promise<void>
+  /** Makes the tree what is on disk. */
+  reload(): Promise<void>
+}

@@ -1,0 +1,117 @@
+/** Writes at a follower or an observer: passed on to the leader as they came, answered when their transaction is applied here. */
+import { MalformedError, Reader } from '../../wire/reader.ts'
+import { errorCode } from '../protocol/errors.ts'
+import { readMultiRequest } from '../protocol/multi.ts'
+import { op } from '../protocol/op-codes.ts'
+import { packetType } from '../protocol/quorum.ts'
+import { CheckVersionRequest, CreateRequest, CreateTTLRequest, DeleteRequest, SetACLRequest, SetDataRequest, SyncRequest } from '../protocol/records.ts'
+import type { Transaction } from '../protocol/transactions.ts'
+import type { FollowingDoor } from '../zab/replica.ts'
+import type { WriteRequest } from '../znodes/prepare.ts'
+import type { Sessions } from '../znodes/sessions.ts'
+import type { Applied } from '../znodes/tree.ts'
+import type { WhenApplied, WritePath } from './write-path.ts'
+
+interface Waiting {
+  readonly cxid: number
+  readonly whenApplied: WhenApplied | undefined
+}
+
+const decoders: ReadonlyMap<number, (reader: Reader) => unknown> = new Map<number, (reader: Reader) => unknown>([
+  [op.create, CreateRequest.read], [op.create2, CreateRequest.read], [op.createContainer, CreateRequest.read], [op.createTTL, CreateTTLRequest.read],
+  [op.delete, DeleteRequest.read], [op.setData, SetDataRequest.read], [op.setACL, SetACLRequest.read], [op.check, CheckVersionRequest.read],
+  [op.multi, readMultiRequest], [op.sync, SyncRequest.read],
+])
+
+export class LearnerWrites implements WritePath {
+  readonly #following: FollowingDoor
+  /** By session: what this server's clients wait for, in order. */
+  readonly #waiting = new Map<bigint, Waiting[]>()
+  #syncs: (() => void)[] = []
+  readonly #revalidating = new Map<bigint, ((isValid: boolean) => void)[]>()
+  #outstanding = 0
+
+  constructor(following: FollowingDoor, sessions: Sessions) {
+    this.#following = following
+    following.takeSessions = () => sessionTable(sessions)
+    following.onSynced = () => this.#syncs.shift()?.()
+    following.onRevalidated = (id, isValid) => {
+      const asked = this.#revalidating.get(id)
+      const then = asked?.shift()
+      if (asked?.length === 0) this.#revalidating.delete(id)
+      then?.(isValid)
+    }
+  }
+
+  get outstanding(): number {
+    return this.#outstanding
+  }
+  drained(): Promise<void> {
+    return Promise.resolve()
+  }
+  /** Leaders up to 3.9.5 stop committing for good when a body cannot be read (§8 trap 22); reconfiguration is not available yet. */
+  refusalOf(type: number, body: Buffer): number | undefined {
+    if (type === op.reconfig) return errorCode.unimplemented
+    try {
+      decoders.get(type)?.(new Reader(body))
+      return undefined
+    } catch (error) {
+      if (error instanceof MalformedError || error instanceof RangeError) return errorCode.marshallingError
+      throw error
+    }
+  }
+  submit(request: WriteRequest, whenApplied?: WhenApplied): void {
+    const { sessionId, cxid } = request
+    const waiting = this.#waiting.get(sessionId)
+    if (waiting) waiting.push({ cxid, whenApplied })
+    else this.#waiting.set(sessionId, [{ cxid, whenApplied }])
+    this.#outstanding++
+    this.#send(request)
+  }
+  sync(request: WriteRequest, then: () => void): void {
+    this.#syncs.push(then)
+    this.#send(request)
+  }
+  #send({ sessionId, cxid, type, body, ids }: WriteRequest): void {
+    const data = Buffer.allocUnsafe(16 + body.length)
+    data.writeBigInt64BE(sessionId)
+    data.writeInt32BE(cxid, 8)
+    data.writeInt32BE(type, 12)
+    body.copy(data, 16)
+    this.#following.send({ type: packetType.request, zxid: -1n, data, authinfo: type === op.createSession ? null : [...ids] })
+  }
+  /** Whether the leader knows the session, which is this server's from then on. */
+  revalidate(sessionId: bigint, timeoutMs: number, then: (isValid: boolean) => void): void {
+    const asked = this.#revalidating.get(sessionId)
+    if (asked) asked.push(then)
+    else this.#revalidating.set(sessionId, [then])
+    const data = Buffer.alloc(12)
+    data.writeBigInt64BE(sessionId)
+    data.writeInt32BE(timeoutMs, 8)
+    this.#following.send({ type: packetType.revalidate, zxid: -1n, data, authinfo: null })
+  }
+
+  /** A transaction has been applied: whose was it? */
+  applied(applied: Applied, transaction: Transaction): void {
+    const { clientId, cxid } = transaction.header
+    const waiting = this.#waiting.get(clientId)
+    // Transactions of a session may also come from the server where it was before.
+    if (waiting?.[0]?.cxid !== cxid) return
+    const { whenApplied } = waiting.shift() as Waiting
+    this.#outstanding--
+    if (waiting.length === 0) this.#waiting.delete(clientId)
+    whenApplied?.(applied, transaction)
+  }
+}
+
+/** Sessions heard of since the last ping: `{ sessionId:int64 timeoutMs:int32 }`. */
+function sessionTable(sessions: Sessions): Buffer {
+  const touched = sessions.takeTouched()
+  const table = Buffer.allocUnsafe(touched.size * 12)
+  let at = 0
+  for (const [id, timeoutMs] of touched) {
+    table.writeBigInt64BE(id, at)
+    at = table.writeInt32BE(timeoutMs, at + 8)
+  }
+  return table
+}

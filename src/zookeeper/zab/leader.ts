@@ -1,0 +1,401 @@
+/**
+ * A leader: discovery of a new epoch, synchronization of each learner, broadcast (reference §5.2, §5.3, §5.5, §5.6). A machine: packets,
+ * ticks and finished work come in, packets and work go out. `persist` says what must be durable before the machine goes on. Learners
+ * are known by a key that the driver chooses for each connection.
+ */
+import type { CommittedTransaction } from './committed-log.ts'
+import { LearnerInfo, packetType, type QuorumPacket } from '../protocol/quorum.ts'
+import { packetOf, protocolVersion } from './learner.ts'
+import { synchronizationOf } from './synchronization.ts'
+
+export interface LeaderFacts {
+  readonly serverId: number
+  readonly acceptedEpoch: number
+  readonly currentEpoch: number
+  /** Of the last transaction in the log; all of them count as committed once a quorum has them. */
+  readonly lastZxid: bigint
+  /** Whether these voters decide for the ensemble. */
+  readonly hasQuorum: (servers: ReadonlySet<number>) => boolean
+  readonly isVoter: (server: number) => boolean
+  /** The latest committed transactions, ending at what is applied. Read when a learner is synchronized. */
+  readonly committed: () => readonly CommittedTransaction[]
+  /** Zxid of the last transaction applied here. */
+  readonly lastProcessed: () => bigint
+  readonly configText: string
+  readonly configVersion: bigint
+  readonly tickMs: number
+  /** In ticks. */
+  readonly initLimit: number
+  readonly syncLimit: number
+  readonly forceSnapshot?: boolean
+  /** Monotonic ms. */
+  readonly now: number
+}
+export type LearnerKey = number
+export type LeaderInput =
+  | { readonly kind: 'packet'; readonly from: LearnerKey; readonly packet: QuorumPacket; readonly now: number }
+  | { readonly kind: 'disconnected'; readonly from: LearnerKey }
+  /** What `persist` asked for is done. */
+  | { readonly kind: 'persisted'; readonly name: 'acceptedEpoch' | 'currentEpoch' }
+  | { readonly kind: 'propose'; readonly transaction: CommittedTransaction; readonly now: number }
+  /** Own transactions up to this one are durable. */
+  | { readonly kind: 'logged'; readonly zxid: bigint }
+  /** Every half tick. */
+  | { readonly kind: 'ticked'; readonly now: number }
+export type LeaderOutput =
+  | { readonly kind: 'send'; readonly to: readonly LearnerKey[]; readonly packet: QuorumPacket }
+  /** Send a SNAP with this zxid and the tree as it is now; what is sent to the learner afterwards goes behind it. */
+  | { readonly kind: 'sendSnapshot'; readonly to: LearnerKey; readonly zxid: bigint }
+  /** Make the epoch durable, then say `persisted`. */
+  | { readonly kind: 'persist'; readonly name: 'acceptedEpoch' | 'currentEpoch'; readonly epoch: number }
+  /** The epoch is established: transactions are numbered from `zxid`, which counts as processed; clients may be served. */
+  | { readonly kind: 'lead'; readonly epoch: number; readonly zxid: bigint }
+  /** Apply the oldest proposal that is not applied. */
+  | { readonly kind: 'commit'; readonly zxid: bigint }
+  /** A write or a sync of a learner's client. */
+  | { readonly kind: 'request'; readonly from: LearnerKey; readonly packet: QuorumPacket }
+  | { readonly kind: 'revalidate'; readonly from: LearnerKey; readonly packet: QuorumPacket }
+  /** Sessions that a learner has heard of since its last answer to a ping. */
+  | { readonly kind: 'alive'; readonly from: LearnerKey; readonly sessions: Buffer }
+  | { readonly kind: 'close'; readonly learner: LearnerKey; readonly reason: string }
+  /** Lead no longer: why. */
+  | { readonly kind: 'abdicate'; readonly reason: string }
+
+interface LearnerState {
+  readonly key: LearnerKey
+  serverId: number
+  role: 'follower' | 'observer'
+  phase: 'introduction' | 'epoch' | 'epochAcknowledged' | 'synchronizing' | 'synced'
+  acceptedEpoch: number
+  lastZxid: bigint
+  hasUpToDate: boolean
+  lastTick: number
+  deadline: number
+  /** When the oldest proposal that it has not acknowledged was sent. */
+  oldest: { zxid: bigint; at: number } | undefined
+  newest: bigint
+}
+interface Proposal {
+  readonly transaction: CommittedTransaction
+  readonly acknowledged: Set<number>
+}
+
+const hex = (zxid: bigint): string => `0x${BigInt.asUintN(64, zxid).toString(16)}`
+const counterMax = 0xffff_ffffn
+
+export class Leader {
+  readonly #facts: LeaderFacts
+  readonly #learners = new Map<LearnerKey, LearnerState>()
+  #phase: 'discovery' | 'acceptedEpoch' | 'epochAcknowledgement' | 'currentEpoch' | 'synchronization' | 'broadcast' | 'ended' = 'discovery'
+  #epoch: number
+  /** Who took part in the choice of the epoch, acknowledged it, acknowledged NEWLEADER. */
+  readonly #connecting: Set<number>
+  readonly #electing: Set<number>
+  readonly #synced: Set<number>
+  /** Proposed and not committed, oldest first. */
+  #outstanding: Proposal[] = []
+  #lastProposed: bigint
+  #syncs = new Map<bigint, LearnerKey[]>()
+  #tick = 0
+  #isHalf = false
+
+  constructor(facts: LeaderFacts) {
+    this.#facts = facts
+    this.#epoch = facts.acceptedEpoch
+    this.#connecting = new Set([facts.serverId])
+    this.#electing = new Set([facts.serverId])
+    this.#synced = new Set([facts.serverId])
+    this.#lastProposed = facts.lastZxid
+  }
+
+  get epoch(): number {
+    return this.#epoch
+  }
+  get isEstablished(): boolean {
+    return this.#phase === 'broadcast'
+  }
+  get outstanding(): number {
+    return this.#outstanding.length
+  }
+  get lastProposed(): bigint {
+    return this.#lastProposed
+  }
+  /** By role, for `mntr`: those that are synchronized, and those on their way. */
+  learners(): { serverId: number; role: 'follower' | 'observer'; isSynced: boolean }[] {
+    return [...this.#learners.values()].filter(({ phase }) => phase !== 'introduction').map(({ serverId, role, phase }) => ({ serverId, role, isSynced: phase === 'synced' }))
+  }
+
+  /** A server that is alone has its quorum at once. */
+  begin(): LeaderOutput[] {
+    return this.#chooseEpoch()
+  }
+
+  step(input: LeaderInput): LeaderOutput[] {
+    if (this.#phase === 'ended') return []
+    switch (input.kind) {
+      case 'packet': return this.#packet(input.from, input.packet, input.now)
+      case 'disconnected':
+        this.#learners.delete(input.from)
+        return []
+      case 'persisted': return this.#persisted(input.name)
+      case 'propose': return this.#propose(input.transaction, input.now)
+      case 'logged': return this.#logged(input.zxid)
+      case 'ticked': return this.#ticked(input.now)
+      default: return input satisfies never
+    }
+  }
+  #abdicate(reason: string): LeaderOutput[] {
+    this.#phase = 'ended'
+    return [{ kind: 'abdicate', reason }]
+  }
+  #close(learner: LearnerKey, reason: string): LeaderOutput[] {
+    this.#learners.delete(learner)
+    return [{ kind: 'close', learner, reason }]
+  }
+
+  // ---- packets
+
+  #packet(from: LearnerKey, packet: QuorumPacket, now: number): LeaderOutput[] {
+    let learner = this.#learners.get(from)
+    if (!learner) {
+      learner = {
+        key: from, serverId: -1, role: 'follower', phase: 'introduction', acceptedEpoch: 0, lastZxid: 0n, hasUpToDate: false, lastTick: this.#tick,
+        deadline: this.#tick + this.#facts.initLimit + this.#facts.syncLimit, oldest: undefined, newest: 0n,
+      }
+      this.#learners.set(from, learner)
+    }
+    learner.lastTick = this.#tick
+    if (learner.phase === 'synced') learner.deadline = this.#tick + this.#facts.syncLimit
+    switch (learner.phase) {
+      case 'introduction': return this.#introduced(learner, packet)
+      case 'epoch': return this.#epochAcknowledged(learner, packet)
+      // It waits for us, and has nothing to say.
+      case 'epochAcknowledged': return this.#close(from, `packet ${packet.type} before the synchronization`)
+      case 'synchronizing': case 'synced': return this.#said(learner, packet, now)
+      default: return learner.phase satisfies never
+    }
+  }
+  #introduced(learner: LearnerState, { type, zxid, data }: QuorumPacket): LeaderOutput[] {
+    if (type !== packetType.followerInfo && type !== packetType.observerInfo) return this.#close(learner.key, `packet ${type} where FOLLOWERINFO or OBSERVERINFO had to come`)
+    if (!data || data.length < 20) return this.#close(learner.key, 'a learner of before ZooKeeper 3.5, or no ZooKeeper server')
+    const info = LearnerInfo.decode(data)
+    if (info.protocolVersion < protocolVersion) return this.#close(learner.key, `protocol version ${info.protocolVersion} is older than ${protocolVersion}`)
+    if (info.configVersion > this.#facts.configVersion) return this.#close(learner.key, `its configuration has version ${hex(info.configVersion)}, and ours ${hex(this.#facts.configVersion)}: it knows a later one`)
+    // Only numbers that a vote can carry are compared with ours.
+    learner.serverId = Number(info.serverid)
+    learner.role = type === packetType.followerInfo ? 'follower' : 'observer'
+    learner.acceptedEpoch = Number(zxid >> 32n)
+    if (learner.acceptedEpoch < 0 || learner.acceptedEpoch >= 0x7fff_ffff) return this.#close(learner.key, `an accepted epoch of ${learner.acceptedEpoch}`)
+    learner.phase = 'epoch'
+    if (this.#phase !== 'discovery') return this.#phase === 'acceptedEpoch' ? [] : [this.#leaderInfo([learner.key])]
+    if (learner.acceptedEpoch > this.#epoch) this.#epoch = learner.acceptedEpoch
+    if (learner.role === 'follower' && this.#facts.isVoter(learner.serverId)) this.#connecting.add(learner.serverId)
+    return this.#chooseEpoch()
+  }
+  #chooseEpoch(): LeaderOutput[] {
+    if (this.#phase !== 'discovery' || !this.#facts.hasQuorum(this.#connecting)) return []
+    this.#epoch++
+    this.#phase = 'acceptedEpoch'
+    return [{ kind: 'persist', name: 'acceptedEpoch', epoch: this.#epoch }]
+  }
+  #leaderInfo(to: readonly LearnerKey[]): LeaderOutput {
+    const data = Buffer.alloc(4)
+    data.writeInt32BE(protocolVersion)
+    return { kind: 'send', to, packet: packetOf(packetType.leaderInfo, BigInt(this.#epoch) << 32n, data) }
+  }
+  #persisted(name: 'acceptedEpoch' | 'currentEpoch'): LeaderOutput[] {
+    if (name === 'acceptedEpoch') {
+      if (this.#phase !== 'acceptedEpoch') return []
+      this.#phase = 'epochAcknowledgement'
+      const waiting = [...this.#learners.values()].filter(({ phase }) => phase === 'epoch').map(({ key }) => key)
+      return [...(waiting.length > 0 ? [this.#leaderInfo(waiting)] : []), ...this.#epochElected()]
+    }
+    if (this.#phase !== 'currentEpoch') return []
+    this.#phase = 'synchronization'
+    const outputs: LeaderOutput[] = []
+    for (const learner of this.#learners.values()) if (learner.phase === 'epochAcknowledged') outputs.push(...this.#synchronize(learner))
+    return [...outputs, ...this.#established()]
+  }
+  #epochAcknowledged(learner: LearnerState, { type, zxid, data }: QuorumPacket): LeaderOutput[] {
+    if (type !== packetType.ackEpoch) return this.#close(learner.key, `packet ${type} where ACKEPOCH had to come`)
+    if (this.#phase === 'discovery' || this.#phase === 'acceptedEpoch') return this.#close(learner.key, 'an ACKEPOCH before LEADERINFO')
+    if (!data || data.length < 4) return this.#close(learner.key, 'an ACKEPOCH without an epoch')
+    const epoch = data.readInt32BE(0)
+    const { currentEpoch, lastZxid } = this.#facts
+    learner.lastZxid = zxid
+    learner.phase = 'epochAcknowledged'
+    const isCounted = epoch !== -1 && zxid !== -1n && learner.role === 'follower' && this.#facts.isVoter(learner.serverId)
+    if (this.#phase !== 'epochAcknowledgement') return this.#phase === 'currentEpoch' ? [] : this.#synchronize(learner)
+    // Whose history is better should lead in our place.
+    if (epoch !== -1 && (epoch > currentEpoch || (epoch === currentEpoch && zxid > lastZxid)))
+      return this.#abdicate(`server ${learner.serverId} has a later history (epoch ${epoch}, ${hex(zxid)}) than this one (epoch ${currentEpoch}, ${hex(lastZxid)})`)
+    if (isCounted) this.#electing.add(learner.serverId)
+    return this.#epochElected()
+  }
+  #epochElected(): LeaderOutput[] {
+    if (this.#phase !== 'epochAcknowledgement' || !this.#facts.hasQuorum(this.#electing)) return []
+    this.#phase = 'currentEpoch'
+    return [{ kind: 'persist', name: 'currentEpoch', epoch: this.#epoch }]
+  }
+
+  // ---- synchronization
+
+  #synchronize(learner: LearnerState): LeaderOutput[] {
+    learner.phase = 'synchronizing'
+    const to = [learner.key]
+    const lastProcessed = this.#facts.lastProcessed()
+    const plan = synchronizationOf({
+      peerLast: learner.lastZxid, lastProcessed, committed: this.#facts.committed(), ...(this.#facts.forceSnapshot && { forceSnapshot: true }),
+    })
+    const outputs: LeaderOutput[] = []
+    if (plan.kind === 'snap') outputs.push({ kind: 'sendSnapshot', to: learner.key, zxid: plan.zxid })
+    else {
+      outputs.push({ kind: 'send', to, packet: packetOf(plan.kind === 'diff' ? packetType.diff : packetType.trunc, plan.zxid) })
+      for (const { zxid, bytes } of plan.transactions) {
+        outputs.push({ kind: 'send', to, packet: packetOf(packetType.proposal, zxid, bytes) }, { kind: 'send', to, packet: packetOf(packetType.commit, zxid) })
+      }
+    }
+    // From here on it hears of everything; what is proposed and not committed it has to acknowledge too.
+    if (learner.role === 'follower') {
+      for (const { transaction: { zxid, bytes } } of this.#outstanding) outputs.push({ kind: 'send', to, packet: packetOf(packetType.proposal, zxid, bytes) })
+    }
+    outputs.push({ kind: 'send', to, packet: packetOf(packetType.newLeader, BigInt(this.#epoch) << 32n, Buffer.from(this.#facts.configText)) })
+    return outputs
+  }
+  #established(): LeaderOutput[] {
+    if (this.#phase !== 'synchronization' || !this.#facts.hasQuorum(this.#synced)) return []
+    this.#phase = 'broadcast'
+    const zxid = BigInt(this.#epoch) << 32n
+    this.#lastProposed = zxid
+    const ready = [...this.#learners.values()].filter(({ phase }) => phase === 'synced')
+    for (const learner of ready) {
+      learner.hasUpToDate = true
+      learner.deadline = this.#tick + this.#facts.syncLimit
+    }
+    const outputs: LeaderOutput[] = [{ kind: 'lead', epoch: this.#epoch, zxid }]
+    if (ready.length > 0) outputs.push({ kind: 'send', to: ready.map(({ key }) => key), packet: packetOf(packetType.upToDate, -1n) })
+    return outputs
+  }
+
+  // ---- broadcast
+
+  #said(learner: LearnerState, packet: QuorumPacket, now: number): LeaderOutput[] {
+    switch (packet.type) {
+      case packetType.ack: return this.#acknowledged(learner, packet.zxid, now)
+      case packetType.ping: return packet.data && packet.data.length > 0 ? [{ kind: 'alive', from: learner.key, sessions: packet.data }] : []
+      case packetType.request: return this.#phase === 'broadcast' ? [{ kind: 'request', from: learner.key, packet }] : this.#close(learner.key, 'a request before UPTODATE')
+      case packetType.revalidate: return [{ kind: 'revalidate', from: learner.key, packet }]
+      default: return this.#close(learner.key, `packet ${packet.type}, which no learner sends`)
+    }
+  }
+  #acknowledged(learner: LearnerState, zxid: bigint, now: number): LeaderOutput[] {
+    if (learner.oldest && zxid >= learner.oldest.zxid) learner.oldest = zxid >= learner.newest ? undefined : { zxid: zxid + 1n, at: now }
+    if ((zxid & counterMax) !== 0n) {
+      if (learner.role === 'observer') return this.#close(learner.key, 'an observer that acknowledges a transaction')
+      // 3.8.0 to 3.8.4 may acknowledge transactions before NEWLEADER (§8 trap 25).
+      return this.#count(learner.serverId, zxid)
+    }
+    if (learner.phase !== 'synchronizing' || zxid !== BigInt(this.#epoch) << 32n) return []
+    learner.phase = 'synced'
+    learner.deadline = this.#tick + this.#facts.syncLimit
+    if (learner.role === 'follower' && this.#facts.isVoter(learner.serverId)) this.#synced.add(learner.serverId)
+    if (this.#phase === 'synchronization') return this.#established()
+    if (this.#phase !== 'broadcast' || learner.hasUpToDate) return []
+    learner.hasUpToDate = true
+    return [{ kind: 'send', to: [learner.key], packet: packetOf(packetType.upToDate, -1n) }]
+  }
+  /** Whether this learner is sent what is proposed now. */
+  #isForwarded({ phase }: LearnerState): boolean {
+    return phase === 'synchronizing' || phase === 'synced'
+  }
+  #propose(transaction: CommittedTransaction, now: number): LeaderOutput[] {
+    if (this.#phase !== 'broadcast') throw new Error('a proposal of a server that does not lead')
+    if (transaction.zxid !== this.#lastProposed + 1n) throw new Error(`proposal ${hex(transaction.zxid)} after ${hex(this.#lastProposed)}`)
+    this.#lastProposed = transaction.zxid
+    this.#outstanding.push({ transaction, acknowledged: new Set() })
+    const to: LearnerKey[] = []
+    for (const learner of this.#learners.values()) {
+      if (learner.role !== 'follower' || !this.#isForwarded(learner)) continue
+      to.push(learner.key)
+      learner.oldest ??= { zxid: transaction.zxid, at: now }
+      learner.newest = transaction.zxid
+    }
+    const outputs: LeaderOutput[] = to.length > 0 ? [{ kind: 'send', to, packet: packetOf(packetType.proposal, transaction.zxid, transaction.bytes) }] : []
+    // The next number would be that of the next epoch.
+    if ((transaction.zxid & counterMax) === counterMax) return [...outputs, ...this.#abdicate('the transactions of this epoch are used up; the next leader begins a new one')]
+    return outputs
+  }
+  #logged(zxid: bigint): LeaderOutput[] {
+    for (const proposal of this.#outstanding) {
+      if (proposal.transaction.zxid > zxid) break
+      proposal.acknowledged.add(this.#facts.serverId)
+    }
+    return this.#commit()
+  }
+  #count(serverId: number, zxid: bigint): LeaderOutput[] {
+    if (this.#outstanding.length === 0 || !this.#facts.isVoter(serverId)) return []
+    const at = Number(zxid - this.#outstanding[0].transaction.zxid)
+    if (at < 0 || at >= this.#outstanding.length) return []
+    this.#outstanding[at].acknowledged.add(serverId)
+    return this.#commit()
+  }
+  #commit(): LeaderOutput[] {
+    let count = 0
+    const outputs: LeaderOutput[] = []
+    while (count < this.#outstanding.length && this.#facts.hasQuorum(this.#outstanding[count].acknowledged)) {
+      const { zxid, bytes } = this.#outstanding[count++].transaction
+      const followers: LearnerKey[] = []
+      const observers: LearnerKey[] = []
+      for (const learner of this.#learners.values()) if (this.#isForwarded(learner)) (learner.role === 'follower' ? followers : observers).push(learner.key)
+      if (followers.length > 0) outputs.push({ kind: 'send', to: followers, packet: packetOf(packetType.commit, zxid) })
+      if (observers.length > 0) outputs.push({ kind: 'send', to: observers, packet: packetOf(packetType.inform, zxid, bytes) })
+      outputs.push({ kind: 'commit', zxid })
+      const syncing = this.#syncs.get(zxid)
+      if (!syncing) continue
+      this.#syncs.delete(zxid)
+      for (const key of syncing) if (this.#learners.has(key)) outputs.push({ kind: 'send', to: [key], packet: packetOf(packetType.sync, 0n) })
+    }
+    if (count > 0) this.#outstanding = this.#outstanding.slice(count)
+    return outputs
+  }
+  /** A learner's client wants to see what is decided now: answered when everything proposed so far is committed. */
+  sync(from: LearnerKey): LeaderOutput[] {
+    if (this.#outstanding.length === 0) return [{ kind: 'send', to: [from], packet: packetOf(packetType.sync, 0n) }]
+    const waiting = this.#syncs.get(this.#lastProposed)
+    if (waiting) waiting.push(from)
+    else this.#syncs.set(this.#lastProposed, [from])
+    return []
+  }
+
+  // ---- time
+
+  #ticked(now: number): LeaderOutput[] {
+    const { tickMs, syncLimit, initLimit } = this.#facts
+    const outputs: LeaderOutput[] = []
+    this.#isHalf = !this.#isHalf
+    if (!this.#isHalf) {
+      this.#tick++
+      if (this.#phase !== 'broadcast') {
+        if (this.#tick > initLimit) return this.#abdicate(`no quorum followed within initLimit (${initLimit} ticks): ${this.#missing()}`)
+      } else {
+        const alive = new Set([this.#facts.serverId])
+        for (const { serverId, role, phase, deadline } of this.#learners.values()) {
+          if (role === 'follower' && phase === 'synced' && this.#tick <= deadline && this.#facts.isVoter(serverId)) alive.add(serverId)
+        }
+        if (!this.#facts.hasQuorum(alive)) return this.#abdicate(`only ${[...alive].join(', ')} of the voters are left: no quorum`)
+      }
+    }
+    for (const learner of this.#learners.values()) {
+      if (this.#tick > learner.deadline) outputs.push(...this.#close(learner.key, `nothing was heard of server ${learner.serverId} for ${syncLimit} ticks`))
+      else if (learner.oldest && now - learner.oldest.at > syncLimit * tickMs)
+        outputs.push(...this.#close(learner.key, `server ${learner.serverId} has not acknowledged ${hex(learner.oldest.zxid)} within ${syncLimit * tickMs} ms`))
+    }
+    const pinged = [...this.#learners.values()].filter((learner) => learner.phase === 'synced' || learner.phase === 'synchronizing').map(({ key }) => key)
+    if (pinged.length > 0 && this.#phase === 'broadcast') outputs.push({ kind: 'send', to: pinged, packet: packetOf(packetType.ping, this.#lastProposed) })
+    return outputs
+  }
+  #missing(): string {
+    const present = this.#phase === 'discovery' ? this.#connecting : this.#phase === 'epochAcknowledgement' ? this.#electing : this.#synced
+    return `${this.#phase}, with servers ${[...present].join(', ')}`
+  }
+}

@@ -1,0 +1,239 @@
+/** Drives a `Leader`: its port, the connections of its learners, its epoch files and its log. */
+import type { Host, ListenerSocket, Timer } from '../../host/host.ts'
+import { MalformedError } from '../../wire/reader.ts'
+import { snapshotSignature, type QuorumPacket } from '../protocol/quorum.ts'
+import type { CommittedTransaction } from './committed-log.ts'
+import { packetOf } from './learner.ts'
+import { Leader, type LeaderFacts, type LeaderInput, type LeaderOutput } from './leader.ts'
+import { encodePacket, QuorumConnection } from './quorum-connection.ts'
+import { packetType } from '../protocol/quorum.ts'
+import type { LeadingDoor, Replica } from './replica.ts'
+
+/** Connections that have not introduced themselves are nobody's; more than these wait outside. */
+const learnersMax = 1000
+
+export interface LeadingOptions {
+  readonly facts: Omit<LeaderFacts, 'committed' | 'lastProcessed' | 'now'>
+  readonly listen: { readonly host: string | undefined; readonly port: number }
+  /** Called when the epoch is established. */
+  readonly onLead: (epoch: number) => void
+}
+
+export class Leading implements LeadingDoor {
+  onRequest: LeadingDoor['onRequest']
+  onRevalidate: LeadingDoor['onRevalidate']
+  onAlive: LeadingDoor['onAlive']
+  readonly #host: Host
+  readonly #replica: Replica
+  readonly #options: LeadingOptions
+  readonly #machine: Leader
+  readonly #connections = new Map<number, QuorumConnection>()
+  #nextKey = 1
+  #listener: ListenerSocket | undefined
+  #ticks: Timer | undefined
+  #outputs: LeaderOutput[] = []
+  #isRunning = false
+  #flushing = false
+  #flushWanted = false
+  #end: (reason: string) => void = () => {}
+  readonly #ended: Promise<string>
+  #isOver = false
+
+  constructor(host: Host, replica: Replica, options: LeadingOptions) {
+    this.#host = host
+    this.#replica = replica
+    this.#options = options
+    this.#machine = new Leader({ ...options.facts, committed: () => replica.committed, lastProcessed: () => replica.lastProcessed, now: host.clock.monotonic() })
+    this.#ended = new Promise((resolve) => (this.#end = resolve))
+  }
+
+  /** Resolves with the reason why it leads no longer. */
+  async run(): Promise<string> {
+    const { listen, facts } = this.#options
+    try {
+      this.#listener = await this.#host.network.listen(listen, (socket) => this.#accept(socket))
+    } catch (cause) {
+      return `cannot listen on ${listen.host ?? '*'}:${listen.port} for learners: ${(cause as Error).message}`
+    }
+    this.#ticks = this.#host.timers.every(facts.tickMs / 2, () => this.#step({ kind: 'ticked', now: this.#host.clock.monotonic() }))
+    this.#do(this.#machine.begin())
+    const reason = await this.#ended
+    this.#isOver = true
+    this.#ticks.cancel()
+    await this.#listener.close()
+    for (const connection of this.#connections.values()) connection.destroy()
+    this.#connections.clear()
+    return reason
+  }
+  stop(reason: string): void {
+    this.#isOver = true
+    this.#end(reason)
+  }
+
+  // ---- door
+
+  propose(transaction: CommittedTransaction): void {
+    if (this.#isOver) return
+    this.#step({ kind: 'propose', transaction, now: this.#host.clock.monotonic() })
+    this.#flushSoon()
+  }
+  sync(learner: number): void {
+    this.#do(this.#machine.sync(learner))
+  }
+  send(learner: number, packet: QuorumPacket): void {
+    this.#do([{ kind: 'send', to: [learner], packet }])
+  }
+  get outstanding(): number {
+    return this.#machine.outstanding
+  }
+  readonly followers = (): { total: number; synced: number; observers: number } => {
+    const all = this.#machine.learners()
+    const followers = all.filter(({ role }) => role === 'follower')
+    return { total: followers.length, synced: followers.filter(({ isSynced }) => isSynced).length, observers: all.length - followers.length }
+  }
+
+  // ---- connections
+
+  #accept(socket: Parameters<Parameters<Host['network']['listen']>[1]>[0]): void {
+    if (this.#isOver || this.#connections.size >= learnersMax) {
+      socket.onClose(() => {})
+      socket.destroy()
+      return
+    }
+    const key = this.#nextKey++
+    const connection = new QuorumConnection(socket, this.#host.timers, {
+      received: () => this.#received(key, connection),
+      closed: (error) => {
+        if (!this.#connections.delete(key)) return
+        this.#host.logger.info('a learner has left', { address: connection.address, ...(error && { cause: error.message }) })
+        this.#step({ kind: 'disconnected', from: key })
+      },
+    })
+    this.#connections.set(key, connection)
+    // Who connects and says nothing is not waited for longer than for a quorum.
+    const { initLimit, tickMs } = this.#options.facts
+    this.#host.timers.set(initLimit * tickMs, () => {
+      if (!this.#introduced.has(key)) connection.destroy()
+      this.#introduced.delete(key)
+    })
+  }
+  readonly #introduced = new Set<number>()
+  #received(key: number, connection: QuorumConnection): void {
+    try {
+      while (!this.#isOver && this.#connections.has(key)) {
+        const packet = connection.input.packet()
+        if (!packet) return
+        this.#introduced.add(key)
+        this.#step({ kind: 'packet', from: key, packet, now: this.#host.clock.monotonic() })
+      }
+    } catch (cause) {
+      if (!(cause instanceof MalformedError || cause instanceof RangeError)) throw cause
+      this.#closeLearner(key, `what it sent cannot be read: ${cause.message}`)
+      this.#step({ kind: 'disconnected', from: key })
+    }
+  }
+  #closeLearner(key: number, reason: string): void {
+    const connection = this.#connections.get(key)
+    if (!connection) return
+    this.#connections.delete(key)
+    this.#host.logger.warn('the connection of a learner is closed', { address: connection.address, reason })
+    connection.destroy()
+  }
+
+  // ---- the machine
+
+  #step(input: LeaderInput): void {
+    if (!this.#isOver) this.#do(this.#machine.step(input))
+  }
+  /** Carries outputs out in order, also those that come up meanwhile. */
+  #do(outputs: readonly LeaderOutput[]): void {
+    this.#outputs.push(...outputs)
+    if (this.#isRunning) return
+    this.#isRunning = true
+    let commits = 0
+    try {
+      for (let at = 0; at < this.#outputs.length && !this.#isOver; at++) {
+        const output = this.#outputs[at]
+        if (output.kind === 'commit') commits++
+        this.#carryOut(output)
+      }
+    } finally {
+      this.#outputs = []
+      this.#isRunning = false
+    }
+    if (commits > 0) this.#replica.committedGroup()
+  }
+  #carryOut(output: LeaderOutput): void {
+    switch (output.kind) {
+      case 'send': {
+        const bytes = encodePacket(output.packet)
+        for (const key of output.to) this.#connections.get(key)?.send(bytes)
+        return
+      }
+      case 'sendSnapshot': {
+        const connection = this.#connections.get(output.to)
+        if (connection) void this.#sendSnapshot(connection, output.zxid)
+        return
+      }
+      case 'persist': return void this.#persist(output.name, output.epoch)
+      case 'lead':
+        this.#host.logger.info('this server leads', { epoch: output.epoch, zxid: `0x${output.zxid.toString(16)}` })
+        this.#options.onLead(output.epoch)
+        this.#replica.serve({ kind: 'leader', epoch: output.epoch, zxid: output.zxid, leading: this })
+        return
+      case 'commit': return this.#replica.commit(output.zxid)
+      case 'request': return this.onRequest?.(output.from, output.packet)
+      case 'revalidate': return this.onRevalidate?.(output.from, output.packet)
+      case 'alive': return this.onAlive?.(output.from, output.sessions)
+      case 'close': return this.#closeLearner(output.learner, output.reason)
+      case 'abdicate': return this.stop(output.reason)
+      default: return output satisfies never
+    }
+  }
+  async #persist(name: 'acceptedEpoch' | 'currentEpoch', epoch: number): Promise<void> {
+    try {
+      await this.#replica.writeEpoch(name, epoch)
+    } catch (cause) {
+      return this.stop(`${name} could not be written: ${(cause as Error).message}`)
+    }
+    this.#step({ kind: 'persisted', name })
+  }
+  async #sendSnapshot(connection: QuorumConnection, zxid: bigint): Promise<void> {
+    const signature = Buffer.alloc(4 + snapshotSignature.length)
+    signature.writeInt32BE(snapshotSignature.length)
+    signature.write(snapshotSignature, 4, 'latin1')
+    const { pieces, close } = this.#replica.beginSnapshot()
+    this.#host.logger.info('a learner is sent a snapshot', { address: connection.address, zxid: `0x${zxid.toString(16)}` })
+    try {
+      await connection.sendSnapshot((function* () {
+        yield encodePacket(packetOf(packetType.snap, zxid))
+        yield* pieces
+        yield signature
+      })())
+    } finally {
+      close()
+    }
+  }
+  /** All proposals of a turn share one flush. */
+  #flushSoon(): void {
+    if (this.#flushing) {
+      this.#flushWanted = true
+      return
+    }
+    this.#flushing = true
+    this.#host.timers.endOfTurn(() => void this.#flush())
+  }
+  async #flush(): Promise<void> {
+    try {
+      do {
+        this.#flushWanted = false
+        const zxid = await this.#replica.flushed()
+        this.#step({ kind: 'logged', zxid })
+      } while (this.#flushWanted && !this.#isOver)
+    } catch (cause) {
+      this.stop(`the transaction log cannot be written: ${(cause as Error).message}`)
+    } finally {
+      this.#flushing = false
+    }
+  }
+}

@@ -1,0 +1,239 @@
+/**
+ * A follower or an observer, from its first packet to its leader until they part (reference §5.2, §5.4, §5.5). A machine: packets and
+ * finished work come in, packets and work go out. What has to be durable before something is said stands in `persist`: `afterwards` is sent
+ * when all of it is on the device, and never before. Outputs are carried out in order; a packet is given only when the work of the one
+ * before it is done.
+ */
+import { LearnerInfo, packetType, type QuorumPacket } from '../protocol/quorum.ts'
+
+export interface LearnerFacts {
+  readonly serverId: number
+  readonly role: 'follower' | 'observer'
+  readonly acceptedEpoch: number
+  readonly currentEpoch: number
+  /** Of the last transaction in the log. */
+  readonly lastZxid: bigint
+  /** Version of the ensemble's configuration that this server knows. */
+  readonly configVersion: bigint
+}
+export type LearnerInput =
+  | { readonly kind: 'connected' }
+  | { readonly kind: 'packet'; readonly packet: QuorumPacket }
+  /** Everything appended up to this zxid is durable. */
+  | { readonly kind: 'logged'; readonly zxid: bigint }
+export type LearnerOutput =
+  | { readonly kind: 'send'; readonly packet: QuorumPacket }
+  /** Make the epoch durable and, where `log` is set, first everything appended; then send. */
+  | { readonly kind: 'persist'; readonly log: boolean; readonly acceptedEpoch?: number; readonly currentEpoch?: number; readonly afterwards: readonly QuorumPacket[] }
+  /** Cut the log behind this transaction, and make the tree what it was then. */
+  | { readonly kind: 'truncate'; readonly zxid: bigint }
+  /** What follows on the connection is a snapshot: replace tree and files by it, durably. */
+  | { readonly kind: 'receiveSnapshot'; readonly zxid: bigint }
+  /** Write a proposal to the log; say so with `logged` when it is durable. */
+  | { readonly kind: 'append'; readonly zxid: bigint; readonly bytes: Buffer }
+  /** Apply the oldest transaction appended and not applied. */
+  | { readonly kind: 'commit'; readonly zxid: bigint }
+  /** The leader's configuration of the ensemble. */
+  | { readonly kind: 'configured'; readonly text: string }
+  /** Clients may be served. */
+  | { readonly kind: 'serve'; readonly epoch: number }
+  /** The oldest sync that was asked for is done. */
+  | { readonly kind: 'synced' }
+  | { readonly kind: 'ping'; readonly packet: QuorumPacket }
+  | { readonly kind: 'revalidated'; readonly sessionId: bigint; readonly isValid: boolean }
+  /** This transaction has changed the ensemble's configuration. */
+  | { readonly kind: 'reconfigured'; readonly zxid: bigint }
+  /** Part from the leader: why. */
+  | { readonly kind: 'abort'; readonly reason: string }
+
+type Phase = 'connecting' | 'discovery' | 'synchronization' | 'proposals' | 'newLeader' | 'broadcast' | 'ended'
+
+export const protocolVersion = 0x10000
+const hex = (zxid: bigint): string => `0x${BigInt.asUintN(64, zxid).toString(16)}`
+export const packetOf = (type: number, zxid: bigint, data: Buffer | null = null): QuorumPacket => ({ type, zxid, data, authinfo: null })
+const nameOf = (type: number): string => Object.entries(packetType).find(([, value]) => value === type)?.[0] ?? String(type)
+
+export class Learner {
+  readonly #facts: LearnerFacts
+  #phase: Phase = 'connecting'
+  #epoch = 0
+  /** Appended and not committed yet, oldest first. */
+  #pending: bigint[] = []
+  #last: bigint
+  /** Durable and not acknowledged: until UPTODATE the leader expects nothing but the acknowledgement of its epoch. */
+  #unacknowledged: bigint[] = []
+  /** Appended and not durable yet. */
+  #toLog: bigint[] = []
+
+  constructor(facts: LearnerFacts) {
+    this.#facts = facts
+    this.#last = facts.lastZxid
+  }
+
+  get phase(): Phase {
+    return this.#phase
+  }
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  step(input: LearnerInput): LearnerOutput[] {
+    if (this.#phase === 'ended') return []
+    switch (input.kind) {
+      case 'connected': return this.#connected()
+      case 'packet': return this.#packet(input.packet)
+      case 'logged': return this.#logged(input.zxid)
+      default: return input satisfies never
+    }
+  }
+
+  #connected(): LearnerOutput[] {
+    const { serverId, role, acceptedEpoch, configVersion } = this.#facts
+    this.#phase = 'discovery'
+    const info = LearnerInfo.encode({ serverid: BigInt(serverId), protocolVersion, configVersion })
+    return [{ kind: 'send', packet: packetOf(role === 'follower' ? packetType.followerInfo : packetType.observerInfo, BigInt(acceptedEpoch) << 32n, info) }]
+  }
+  #abort(reason: string): LearnerOutput[] {
+    this.#phase = 'ended'
+    return [{ kind: 'abort', reason }]
+  }
+
+  #packet(packet: QuorumPacket): LearnerOutput[] {
+    switch (this.#phase) {
+      case 'discovery': return this.#leaderInfo(packet)
+      case 'synchronization': return this.#howToSynchronize(packet)
+      case 'proposals': return this.#synchronizing(packet)
+      case 'newLeader': return this.#beforeUpToDate(packet)
+      case 'broadcast': return this.#broadcast(packet)
+      default: return this.#abort(`a ${nameOf(packet.type)} before anything was asked`)
+    }
+  }
+  #leaderInfo({ type, zxid, data }: QuorumPacket): LearnerOutput[] {
+    if (type !== packetType.leaderInfo) return this.#abort(`the leader began with ${nameOf(type)} instead of LEADERINFO`)
+    if (!data || data.length < 4 || data.readInt32BE(0) < protocolVersion) return this.#abort('the leader speaks a protocol of before ZooKeeper 3.4')
+    const { acceptedEpoch, currentEpoch, lastZxid } = this.#facts
+    const epoch = Number(zxid >> 32n)
+    if (epoch < acceptedEpoch) return this.#abort(`the leader proposes epoch ${epoch}, and this server has promised ${acceptedEpoch} to another one`)
+    this.#epoch = epoch
+    this.#phase = 'synchronization'
+    const answer = Buffer.alloc(4)
+    // Promised already: such an answer counts for no quorum (§8 trap 27).
+    answer.writeInt32BE(epoch === acceptedEpoch ? -1 : currentEpoch)
+    const answerPacket = packetOf(packetType.ackEpoch, lastZxid, answer)
+    return epoch > acceptedEpoch ? [{ kind: 'persist', log: false, acceptedEpoch: epoch, afterwards: [answerPacket] }] : [{ kind: 'send', packet: answerPacket }]
+  }
+  #howToSynchronize({ type, zxid }: QuorumPacket): LearnerOutput[] {
+    switch (type) {
+      case packetType.diff:
+        this.#phase = 'proposals'
+        return []
+      case packetType.trunc:
+        this.#phase = 'proposals'
+        this.#last = zxid
+        return [{ kind: 'truncate', zxid }]
+      case packetType.snap:
+        this.#phase = 'proposals'
+        this.#last = zxid
+        return [{ kind: 'receiveSnapshot', zxid }]
+      default: return this.#abort(`the leader sent ${nameOf(type)} where DIFF, TRUNC or SNAP had to come`)
+    }
+  }
+  #synchronizing(packet: QuorumPacket): LearnerOutput[] {
+    const { type, data } = packet
+    switch (type) {
+      case packetType.proposal: return this.#append(packet)
+      // Here Apache's own learner passes over a commit without its proposal.
+      case packetType.commit: return this.#pending[0] === packet.zxid ? this.#commit(packet.zxid) : []
+      case packetType.commitAndActivate: return this.#pending[0] === packet.zxid ? [...this.#commit(packet.zxid), { kind: 'reconfigured', zxid: packet.zxid }] : []
+      case packetType.inform: return this.#inform(packet)
+      case packetType.newLeader: {
+        this.#phase = 'newLeader'
+        const outputs: LearnerOutput[] = data && data.length > 0 ? [{ kind: 'configured', text: data.toString('utf8') }] : []
+        const acknowledgement = packetOf(packetType.ack, packet.zxid)
+        return [...outputs, { kind: 'persist', log: true, currentEpoch: this.#epoch, afterwards: [acknowledgement] }]
+      }
+      default: return this.#others(packet)
+    }
+  }
+  #beforeUpToDate(packet: QuorumPacket): LearnerOutput[] {
+    switch (packet.type) {
+      case packetType.proposal: return this.#append(packet)
+      case packetType.commit: return this.#commit(packet.zxid)
+      case packetType.commitAndActivate: return [...this.#commit(packet.zxid), { kind: 'reconfigured', zxid: packet.zxid }]
+      case packetType.inform: return this.#inform(packet)
+      case packetType.informAndActivate: return this.#informAndActivate(packet)
+      case packetType.upToDate: {
+        this.#phase = 'broadcast'
+        const held = this.#unacknowledged
+        this.#unacknowledged = []
+        return [
+          { kind: 'send', packet: packetOf(packetType.ack, BigInt(this.#epoch) << 32n) },
+          ...held.map((zxid): LearnerOutput => ({ kind: 'send', packet: packetOf(packetType.ack, zxid) })),
+          { kind: 'serve', epoch: this.#epoch },
+        ]
+      }
+      default: return this.#others(packet)
+    }
+  }
+  #broadcast(packet: QuorumPacket): LearnerOutput[] {
+    switch (packet.type) {
+      case packetType.proposal: return this.#append(packet)
+      case packetType.commit: return this.#commit(packet.zxid)
+      case packetType.commitAndActivate: return [...this.#commit(packet.zxid), { kind: 'reconfigured', zxid: packet.zxid }]
+      case packetType.inform: return this.#inform(packet)
+      case packetType.informAndActivate: return this.#informAndActivate(packet)
+      // A second one is a leader's way to say nothing.
+      case packetType.upToDate: return []
+      default: return this.#others(packet)
+    }
+  }
+  #others(packet: QuorumPacket): LearnerOutput[] {
+    switch (packet.type) {
+      case packetType.ping: return [{ kind: 'ping', packet }]
+      case packetType.sync: return [{ kind: 'synced' }]
+      case packetType.revalidate: {
+        const { data } = packet
+        if (!data || data.length < 9) return this.#abort(`a REVALIDATE of ${data?.length ?? 0} bytes`)
+        return [{ kind: 'revalidated', sessionId: data.readBigInt64BE(0), isValid: data[8] !== 0 }]
+      }
+      default: return this.#abort(`the leader sent ${nameOf(packet.type)} during ${this.#phase}`)
+    }
+  }
+
+  #append({ zxid, data }: QuorumPacket): LearnerOutput[] {
+    if (!data) return this.#abort(`proposal ${hex(zxid)} without a transaction`)
+    const isNext = zxid === this.#last + 1n || (zxid >> 32n > this.#last >> 32n && zxid > this.#last)
+    if (!isNext) return this.#abort(`proposal ${hex(zxid)} follows ${hex(this.#last)}: what stood between them is missing`)
+    this.#last = zxid
+    this.#pending.push(zxid)
+    this.#toLog.push(zxid)
+    return [{ kind: 'append', zxid, bytes: data }]
+  }
+  #commit(zxid: bigint): LearnerOutput[] {
+    if (this.#pending[0] !== zxid)
+      return this.#abort(`the leader committed ${hex(zxid)}, and the oldest proposal here is ${this.#pending.length > 0 ? hex(this.#pending[0]) : 'none'}`)
+    this.#pending.shift()
+    return [{ kind: 'commit', zxid }]
+  }
+  /** An observer hears of a transaction when it is committed. */
+  #inform(packet: QuorumPacket): LearnerOutput[] {
+    const appended = this.#append(packet)
+    return appended[0].kind === 'abort' ? appended : [...appended, ...this.#commit(packet.zxid)]
+  }
+  #informAndActivate(packet: QuorumPacket): LearnerOutput[] {
+    if (!packet.data || packet.data.length < 8) return this.#abort('an INFORMANDACTIVATE that is too short')
+    return [...this.#inform({ ...packet, data: packet.data.subarray(8) }), { kind: 'reconfigured', zxid: packet.zxid }]
+  }
+
+  #logged(zxid: bigint): LearnerOutput[] {
+    // One acknowledgement for each proposal, in order.
+    const outputs: LearnerOutput[] = []
+    while (this.#toLog.length > 0 && this.#toLog[0] <= zxid) {
+      const done = this.#toLog.shift() as bigint
+      if (this.#facts.role === 'observer') continue
+      if (this.#phase === 'broadcast') outputs.push({ kind: 'send', packet: packetOf(packetType.ack, done) })
+      else this.#unacknowledged.push(done)
+    }
+    return outputs
+  }
+}

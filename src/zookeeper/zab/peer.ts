@@ -1,0 +1,132 @@
+/** One member of an ensemble: looks for a leader, leads, follows or observes until that ends, and looks again. */
+import type { Host } from '../../host/host.ts'
+import { Following } from './following.ts'
+import { Leading } from './leading.ts'
+import { hasQuorum, type QuorumConfig } from './quorum-config.ts'
+import type { Replica } from './replica.ts'
+import type { PeerState, ServerId, SettledState, Vote } from './vote.ts'
+
+/** What a peer needs of the election: `ElectionDriver` is one. */
+export interface Elections {
+  /** From the call on this peer is looking. Rejects once the election is shut down. */
+  lookForLeader(history: { zxid: bigint; epoch: number }): Promise<Vote>
+  setState(state: SettledState, vote: Vote): void
+  shutdown(): Promise<void>
+}
+export interface PeerOptions {
+  readonly serverId: ServerId
+  readonly config: QuorumConfig
+  /** Text of the configuration, as NEWLEADER carries it. */
+  readonly configText: string
+  readonly elections: Elections
+  readonly tickMs: number
+  /** In ticks. */
+  readonly initLimit: number
+  readonly syncLimit: number
+  readonly forceSnapshot?: boolean
+  /** Listen on all addresses, not on the one of the server's own line (`quorumListenOnAllIPs`). */
+  readonly listenOnAll?: boolean
+  /** Called once when the peer cannot go on. */
+  readonly onFailure: (error: unknown) => void
+}
+
+/** An observer that lost its leader waits at random up to this long, so that not all come back at once. */
+const observerPauseMs = 200
+
+export class Peer {
+  readonly #host: Host
+  readonly #replica: Replica
+  readonly #options: PeerOptions
+  #state: PeerState = 'looking'
+  #leader: ServerId | undefined
+  #role: Leading | Following | undefined
+  #isStopping = false
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(host: Host, replica: Replica, options: PeerOptions) {
+    this.#host = { ...host, logger: host.logger.named('zookeeper.zab') }
+    this.#replica = replica
+    this.#options = options
+  }
+
+  get state(): PeerState {
+    return this.#state
+  }
+  /** Who leads, as far as this peer knows. */
+  get leader(): ServerId | undefined {
+    return this.#leader
+  }
+  start(): void {
+    this.#running = this.#run().catch((error: unknown) => {
+      if (!this.#isStopping) this.#options.onFailure(error)
+    })
+  }
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    await this.#options.elections.shutdown()
+    this.#role?.stop('this server is stopping')
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    const { elections, serverId, config } = this.#options
+    const { logger } = this.#host
+    while (!this.#isStopping) {
+      this.#state = 'looking'
+      this.#leader = undefined
+      const { acceptedEpoch, currentEpoch } = await this.#replica.epochs()
+      const lastZxid = this.#replica.lastProcessed
+      let vote: Vote
+      try {
+        vote = await elections.lookForLeader({ zxid: lastZxid, epoch: currentEpoch })
+      } catch (error) {
+        if (this.#isStopping) return
+        throw error
+      }
+      if (this.#isStopping) return
+      this.#leader = vote.leader
+      const settle = (state: SettledState) => (epoch: number) => elections.setState(state, { ...vote, peerEpoch: epoch })
+      if (vote.leader === serverId) this.#lead({ acceptedEpoch, currentEpoch, lastZxid }, settle('leading'))
+      else {
+        const state = config.voters.has(serverId) ? 'following' : 'observing'
+        if (!this.#follow(vote.leader, state, { acceptedEpoch, currentEpoch, lastZxid }, settle(state))) {
+          logger.warn('the elected leader is no member of the configuration here', { leader: vote.leader })
+          await this.#host.timers.sleep(this.#options.tickMs)
+          continue
+        }
+      }
+      const role = this.#role as Leading | Following
+      const began = this.#host.clock.monotonic()
+      const reason = await role.run()
+      logger[this.#isStopping ? 'info' : 'warn'](`no longer ${this.state}`, { leader: vote.leader, reason, afterMs: Math.round(this.#host.clock.monotonic() - began) })
+      this.#role = undefined
+      await this.#replica.stopServing()
+      if (this.state === 'observing' && !this.#isStopping) await this.#host.timers.sleep(this.#host.random.below(observerPauseMs))
+    }
+  }
+  #lead(history: { acceptedEpoch: number; currentEpoch: number; lastZxid: bigint }, onLead: (epoch: number) => void): void {
+    const { serverId, config, configText, tickMs, initLimit, syncLimit, forceSnapshot, listenOnAll } = this.#options
+    this.#state = 'leading'
+    const own = config.servers.get(serverId)
+    if (!own) throw new Error(`server ${serverId} is not in the configuration`)
+    this.#role = new Leading(this.#host, this.#replica, {
+      facts: {
+        ...history, serverId, hasQuorum: (servers) => hasQuorum(config, servers), isVoter: (id) => config.voters.has(id),
+        configText, configVersion: config.version, tickMs, initLimit, syncLimit, ...(forceSnapshot && { forceSnapshot }),
+      },
+      listen: { host: listenOnAll ? undefined : own.addresses[0].host, port: own.addresses[0].quorumPort },
+      onLead,
+    })
+  }
+  #follow(leaderId: ServerId, state: 'following' | 'observing', history: { acceptedEpoch: number; currentEpoch: number; lastZxid: bigint }, onServe: (epoch: number) => void): boolean {
+    const { serverId, config, tickMs, initLimit, syncLimit } = this.#options
+    const leader = config.servers.get(leaderId)
+    if (!leader) return false
+    this.#state = state
+    this.#role = new Following(this.#host, this.#replica, {
+      facts: { ...history, serverId, role: state === 'following' ? 'follower' : 'observer', configVersion: config.version },
+      leader: { id: leaderId, addresses: leader.addresses }, tickMs, initLimit, syncLimit, onServe,
+    })
+    return true
+  }
+}
