@@ -139,17 +139,11 @@ export class SimulatedClient {
   }
   async #leave(zk: ZooKeeperClient): Promise<void> {
     const { id } = zk.session
-    if (this.#random.chance(0.5)) {
-      const wasConnected = zk.state === 'connected'
-      this.watches.dropAll()
-      await zk.close(60_000)
-      // Without an answer nobody knows whether the session has ended.
-      if (wasConnected && zk.state === 'closed') this.#facts.laws.sessions.abandoned(this.machine.name)
-    } else {
-      this.watches.dropAll()
-      zk.abandon()
-      this.#facts.laws.sessions.abandoned(this.machine.name)
-    }
+    this.watches.dropAll()
+    if (this.#random.chance(0.5)) await zk.close(60_000)
+    else zk.abandon()
+    // Without an answer nobody knows whether the session has ended; its client is not heard any more.
+    this.#facts.laws.sessions.abandoned(this.machine.name)
     if (this.#zk?.session.id === id) this.#zk = undefined
     this.#ephemerals = []
   }
