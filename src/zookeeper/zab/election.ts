@@ -16,10 +16,13 @@ export interface ElectionSettings {
   /** First and longest wait before proposals are sent again, ms; it doubles in between. */
   readonly minNotificationMs?: number
   readonly maxNotificationMs?: number
-  /** How long a quorum waits for a better vote, ms. It ends at once when every voter has voted. */
+  /** How long a quorum waits for a better vote, ms. */
   readonly finalizeMs?: number
-  /** The same where all who have not voted refuse connections, ms: one of them may just be starting. */
-  readonly finalizeUnreachableMs?: number
+  /**
+   * The same where every voter has voted or refuses connections, ms. Not 0: one that refuses may just be starting, and a vote may be an old
+   * one that a settled server has sent again on a new connection; what it really thinks follows within a round trip.
+   */
+  readonly finalizeAllHeardMs?: number
 }
 
 export type ElectionInput =
@@ -51,7 +54,7 @@ interface Cast {
 
 export class Election {
   readonly serverId: ServerId
-  readonly #settings: Required<Pick<ElectionSettings, 'reconfigEnabled' | 'minNotificationMs' | 'maxNotificationMs' | 'finalizeMs' | 'finalizeUnreachableMs'>>
+  readonly #settings: Required<Pick<ElectionSettings, 'reconfigEnabled' | 'minNotificationMs' | 'maxNotificationMs' | 'finalizeMs' | 'finalizeAllHeardMs'>>
   #configs: readonly QuorumConfig[] = []
   #voters: ReadonlySet<ServerId> = new Set()
   #state: PeerState = 'looking'
@@ -71,9 +74,9 @@ export class Election {
   /** The newest notification of each voter that came before the first round. */
   readonly #early = new Map<ServerId, Notification>()
 
-  constructor({ serverId, config, lastSeen, reconfigEnabled = false, minNotificationMs = 200, maxNotificationMs = 60_000, finalizeMs = 200, finalizeUnreachableMs = 30 }: ElectionSettings) {
+  constructor({ serverId, config, lastSeen, reconfigEnabled = false, minNotificationMs = 200, maxNotificationMs = 60_000, finalizeMs = 200, finalizeAllHeardMs = 30 }: ElectionSettings) {
     this.serverId = serverId
-    this.#settings = { reconfigEnabled, minNotificationMs, maxNotificationMs, finalizeMs, finalizeUnreachableMs }
+    this.#settings = { reconfigEnabled, minNotificationMs, maxNotificationMs, finalizeMs, finalizeAllHeardMs }
     this.#configure(config, lastSeen)
     this.#initial = this.#vote = { leader: noVote, zxid: noZxid, electionEpoch: 0, peerEpoch: noVote }
   }
@@ -215,20 +218,21 @@ export class Election {
       outputs.push(...this.#propose(vote))
     }
     this.#votes.set(from, { vote, state: 'looking', version })
+    this.#settledVotes.delete(from)
     outputs.push(...this.#conclude())
     return outputs
   }
 
-  /** Ends the round where the own proposal has a quorum: at once when nobody is left who could bring a better vote, else after a last look. */
+  /** Ends the round where the own proposal has a quorum, after a last look: a short one when nobody is left who could bring a better vote. */
   #conclude(): ElectionOutput[] {
     if (!this.isQuorum(supporters(this.#votes, { vote: this.#vote, state: 'looking', version: 2 }))) return []
+    if (this.#voters.size === 1) return this.#decide(this.#vote)
     // Those who were heard have voted no better than the own vote, which has been raised to the best.
-    const unheard = [...this.#voters].filter((voter) => !this.#votes.has(voter))
-    if (unheard.length === 0) return this.#decide(this.#vote)
-    const wait = unheard.every((voter) => this.#unreachable.has(voter)) ? 'short' : 'long'
+    const heard = [...this.#voters].every((voter) => this.#votes.has(voter) || this.#unreachable.has(voter))
+    const wait = heard ? 'short' : 'long'
     if (this.#finalizing === wait || this.#finalizing === 'short') return []
     this.#finalizing = wait
-    return [{ kind: 'arm', timer: 'finalize', ms: wait === 'short' ? this.#settings.finalizeUnreachableMs : this.#settings.finalizeMs }]
+    return [{ kind: 'arm', timer: 'finalize', ms: heard ? this.#settings.finalizeAllHeardMs : this.#settings.finalizeMs }]
   }
   #cancelFinalize(): ElectionOutput {
     this.#finalizing = 'no'
@@ -240,7 +244,7 @@ export class Election {
     if (vote.electionEpoch === this.#round) {
       this.#votes.set(from, cast)
       if (this.isQuorum(supporters(this.#votes, cast)) && this.isLeaderCertain(this.#votes, vote.leader, vote.electionEpoch)) return this.#decide(vote)
-    }
+    } else this.#votes.delete(from) // It looks no more: its vote for this round, if any, was an old one.
     this.#settledVotes.set(from, cast)
     if (!this.isQuorum(supporters(this.#settledVotes, cast)) || !this.isLeaderCertain(this.#settledVotes, vote.leader, vote.electionEpoch)) return []
     this.#round = vote.electionEpoch

@@ -90,8 +90,11 @@ export function runElections({ seed, make = (settings) => new Election(settings)
       default: output satisfies never
     }
   }
+  /** What was sent last is sent again on a new connection, whatever has happened since. */
+  const last = new Map<string, Notification>()
   const transmit = (from: ServerId, to: ServerId, notification: Notification): void => {
     const target = peers.get(to) as Peer
+    last.set(`${from}-${to}`, notification)
     if (!target.machine) {
       const { machine } = peers.get(from) as Peer
       // A refused connection is noticed; a cut one is not.
@@ -116,6 +119,10 @@ export function runElections({ seed, make = (settings) => new Election(settings)
     peer.timers = new Map()
     peer.machine = make({ serverId: peer.id, config, minNotificationMs: 200, maxNotificationMs: 1_600 })
     trace.push(`${now} ${peer.id} starts`)
+    for (const other of peers.values()) {
+      const sent = last.get(`${other.id}-${peer.id}`)
+      if (other.machine && sent && random.chance(0.7)) transmit(other.id, peer.id, sent)
+    }
     look(peer)
   }
   const crash = (peer: Peer): void => {

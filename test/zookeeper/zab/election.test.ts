@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { Election, type ElectionOutput } from '../../../src/zookeeper/zab/election.ts'
+import type { Notification } from '../../../src/zookeeper/zab/notification.ts'
 import { hasQuorum, parseQuorumConfig, quorumConfig, type QuorumConfig } from '../../../src/zookeeper/zab/quorum-config.ts'
 import type { PeerState, ServerId } from '../../../src/zookeeper/zab/vote.ts'
 import { ensemble } from './election-world.ts'
@@ -14,6 +15,9 @@ class Play {
   readonly #timers: { at: number; peer: ServerId; machine: Election; timer: 'resend' | 'finalize' }[] = []
   readonly #histories = new Map<ServerId, { epoch: number; zxid: bigint }>()
   readonly #cut = new Set<string>()
+  /** What is on its way, in the order of sending. */
+  readonly #line: { from: ServerId; machine: Election; to: ServerId; notification: Notification }[] = []
+  #delivering = false
   #now = 0
 
   constructor(first: string) {
@@ -56,12 +60,16 @@ class Play {
         const old = this.#timers.findIndex(({ peer, timer }) => peer === id && timer === output.timer)
         if (old >= 0) this.#timers.splice(old, 1)
         if (output.kind === 'arm') this.#timers.push({ at: this.#now + output.ms, peer: id, machine, timer: output.timer })
-      } else if (output.kind === 'send' && !this.#cut.has(`${id}-${output.to}`)) {
-        const to = this.#peers.get(output.to)
-        if (to) this.#perform(output.to, to, to.step({ kind: 'received', from: id, notification: output.notification }))
-        else this.#perform(id, machine, machine.step({ kind: 'unreachable', peer: output.to }))
-      }
+      } else if (output.kind === 'send' && !this.#cut.has(`${id}-${output.to}`)) this.#line.push({ from: id, machine, to: output.to, notification: output.notification })
     }
+    if (this.#delivering) return
+    this.#delivering = true
+    for (let next = this.#line.shift(); next; next = this.#line.shift()) {
+      const to = this.#peers.get(next.to)
+      if (to) this.#perform(next.to, to, to.step({ kind: 'received', from: next.from, notification: next.notification }))
+      else this.#perform(next.from, next.machine, next.machine.step({ kind: 'unreachable', peer: next.to }))
+    }
+    this.#delivering = false
   }
   #wait(ms: number): void {
     const until = this.#now + ms
@@ -82,22 +90,25 @@ function play(text: string): string[] {
   return rest.flatMap((line) => (line === '----' ? [stage.show()] : (stage.act(line), [])))
 }
 
-test('all start at once with nothing: the highest id leads, without waiting', () => {
+test('all start at once with nothing: the highest id leads, after a short last look', () => {
   expect(play(`
     peers 3
     start 1 2 3
+    wait 30
     ----`)).toEqual(['1 following 3 round=1    2 following 3 round=1    3 leading round=1'])
 })
 test('the best history wins, then the higher id', () => {
   expect(play(`
     peers 3 zxids 1:4/5 2:4/5 3:4/4
     start 1 2 3
+    wait 30
     ----`)).toEqual(['1 following 2 round=1    2 leading round=1    3 following 2 round=1'])
 })
 test('a later epoch beats a longer log', () => {
   expect(play(`
     peers 3 zxids 1:5/1 2:4/900 3:4/900
     start 1 2 3
+    wait 30
     ----`)).toEqual(['1 leading round=1    2 following 1 round=1    3 following 1 round=1'])
 })
 test('one of three decides nothing, however long it waits; the second completes the majority', () => {
@@ -147,12 +158,14 @@ test('a vote that comes during the last look and is better changes the outcome',
     wait 0
     heal
     start 3
+    wait 30
     ----`)).toEqual(['1 following 3 round=1    2 following 3 round=1    3 leading round=1'])
 })
 test('when the leader dies the others elect in the next round, and it joins them when it is back', () => {
   expect(play(`
     peers 3
     start 1 2 3
+    wait 30
     established 1
     stop 3
     look 1 2
@@ -187,7 +200,18 @@ test('someone in a later round takes the others along', () => {
     look 3
     look 3
     start 1 2
+    wait 30
     ----`)).toEqual(['1 following 3 round=3    2 following 3 round=3    3 leading round=3'])
+})
+
+test('an old vote, sent again by servers that have settled since, elects nobody: what they say next counts', () => {
+  const election = new Election({ serverId: 1, config: ensemble(3) })
+  const at = (leader: ServerId, peerEpoch: number) => ({ leader, zxid: 0n, electionEpoch: 1, peerEpoch })
+  election.step({ kind: 'started', zxid: 0n, epoch: 0 })
+  election.step({ kind: 'received', from: 2, notification: { state: 'looking', vote: at(2, 0), config: undefined } })
+  expect(election.step({ kind: 'received', from: 3, notification: { state: 'looking', vote: at(3, 0), config: undefined } })).toContainEqual({ kind: 'arm', timer: 'finalize', ms: 30 })
+  expect(election.step({ kind: 'received', from: 2, notification: { state: 'leading', vote: at(2, 1), config: undefined } })).toEqual([])
+  expect(election.step({ kind: 'received', from: 3, notification: { state: 'following', vote: at(2, 1), config: undefined } })).toContainEqual({ kind: 'decided', vote: at(2, 1), state: 'following' })
 })
 
 test('groups: a majority of groups, each by a majority of its weight; who has no weight does not lead', () => {
