@@ -18,9 +18,14 @@ interface Waiting {
 }
 
 const decoders: ReadonlyMap<number, (reader: Reader) => unknown> = new Map<number, (reader: Reader) => unknown>([
-  [op.create, CreateRequest.read], [op.create2, CreateRequest.read], [op.createContainer, CreateRequest.read], [op.createTTL, CreateTTLRequest.read],
-  [op.delete, DeleteRequest.read], [op.setData, SetDataRequest.read], [op.setACL, SetACLRequest.read], [op.check, CheckVersionRequest.read],
-  [op.multi, readMultiRequest], [op.sync, SyncRequest.read],
+  ...[op.create, op.create2, op.createContainer].map((type) => [type, (reader: Reader) => CreateRequest.read(reader)] as const),
+  [op.createTTL, (reader) => CreateTTLRequest.read(reader)],
+  [op.delete, (reader) => DeleteRequest.read(reader)],
+  [op.setData, (reader) => SetDataRequest.read(reader)],
+  [op.setACL, (reader) => SetACLRequest.read(reader)],
+  [op.check, (reader) => CheckVersionRequest.read(reader)],
+  [op.multi, readMultiRequest],
+  [op.sync, (reader) => SyncRequest.read(reader)],
 ])
 
 export class LearnerWrites implements WritePath {

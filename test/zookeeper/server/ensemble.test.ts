@@ -1,0 +1,127 @@
+import { afterEach, expect, test } from 'vitest'
+import { op } from '../../../src/zookeeper/protocol/op-codes.ts'
+import { GetDataRequest, SyncRequest } from '../../../src/zookeeper/protocol/records.ts'
+import { TestEnsemble, until } from './ensemble.ts'
+import { WireClient } from './wire-client.ts'
+
+const ensembles: TestEnsemble[] = []
+const clients: WireClient[] = []
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.close()
+  for (const ensemble of ensembles.splice(0)) await ensemble.remove()
+})
+async function create(options: Parameters<typeof TestEnsemble.create>[0] = {}): Promise<TestEnsemble> {
+  const ensemble = await TestEnsemble.create(options)
+  ensembles.push(ensemble)
+  return ensemble
+}
+async function clientOf(ensemble: TestEnsemble, id: number, request = {}): Promise<WireClient> {
+  const client = await WireClient.session(ensemble.clientPorts.get(id) as number, request)
+  clients.push(client)
+  return client
+}
+const followersOf = (ensemble: TestEnsemble): number[] => [...ensemble.servers].filter(([, { mode }]) => mode === 'follower').map(([id]) => id)
+const leaderOf = (ensemble: TestEnsemble): number => [...ensemble.servers].find(([, { mode }]) => mode === 'leader')?.[0] as number
+
+test('three servers form an ensemble, and a write through any of them is read everywhere', async () => {
+  const ensemble = await create()
+  await ensemble.start()
+  const leader = await ensemble.settled()
+  expect(followersOf(ensemble)).toHaveLength(2)
+  for (const id of [1, 2, 3]) {
+    const client = await clientOf(ensemble, id)
+    expect((await client.create(`/from${id}`, 0)).err).toBe(0)
+    expect(client.sessionId >> 56n).toBe(BigInt(id))
+  }
+  const reader = await clientOf(ensemble, followersOf(ensemble)[0])
+  await reader.ask(op.sync, SyncRequest.encode({ path: '/' }))
+  for (const id of [1, 2, 3]) expect((await reader.ask(op.getData, GetDataRequest.encode({ path: `/from${id}`, watch: false }))).err).toBe(0)
+  await ensemble.agreed()
+  expect(leader.tree.sessions.size).toBe(4)
+})
+
+test('a follower that comes back lacks nothing, whether by DIFF or by SNAP', async () => {
+  const ensemble = await create()
+  await ensemble.start()
+  await ensemble.settled()
+  const [first, second] = followersOf(ensemble)
+  await ensemble.stop(first)
+  const client = await clientOf(ensemble, second)
+  for (let count = 0; count < 20; count++) await client.create(`/a${count}`, 0)
+  await ensemble.start(first)
+  await ensemble.settled()
+  await ensemble.agreed()
+  await ensemble.stop(first)
+  // More than the leader keeps in memory.
+  const sent = Array.from({ length: 1100 }, (_, count) => client.create(`/b${count}`, 0))
+  await Promise.all(sent)
+  await ensemble.start(first)
+  await ensemble.settled()
+  await ensemble.agreed()
+  await ensemble.stop(first)
+  await ensemble.start(first)
+  await ensemble.settled()
+  await ensemble.agreed()
+  expect(ensemble.servers.get(first)?.tree.nodeCount).toBe(20 + 1100 + 5)
+})
+
+test('a leader is lost and another goes on with all that was acknowledged; sessions and their ephemerals outlive it', async () => {
+  const ensemble = await create()
+  await ensemble.start()
+  await ensemble.settled()
+  const [first] = followersOf(ensemble)
+  const client = await clientOf(ensemble, first)
+  expect((await client.create('/mine', 1)).err).toBe(0)
+  const lost = leaderOf(ensemble)
+  await ensemble.stop(lost)
+  await ensemble.settled()
+  const again = await clientOf(ensemble, followersOf(ensemble)[0], { sessionId: client.sessionId, passwd: client.session?.passwd })
+  expect(again.sessionId).toBe(client.sessionId)
+  expect((await again.ask(op.getData, GetDataRequest.encode({ path: '/mine', watch: false }))).err).toBe(0)
+  expect((await again.create('/after', 0)).err).toBe(0)
+  await ensemble.start(lost)
+  await ensemble.settled()
+  await ensemble.agreed()
+  again.send(op.closeSession)
+  await again.closed
+  await until('the ephemeral is gone everywhere', () => [...ensemble.servers.values()].every(({ tree }) => !tree.get('/mine')))
+})
+
+test('a session moves between servers, and the old connection is told nothing any more', async () => {
+  const ensemble = await create()
+  await ensemble.start()
+  await ensemble.settled()
+  const [first, second] = followersOf(ensemble)
+  const old = await clientOf(ensemble, first)
+  const moved = await clientOf(ensemble, second, { sessionId: old.sessionId, passwd: old.session?.passwd })
+  expect(moved.sessionId).toBe(old.sessionId)
+  expect((await moved.create('/moved', 1)).err).toBe(0)
+  await old.create('/late', 0).catch(() => undefined)
+  await old.closed
+  expect([...ensemble.servers.values()].some(({ tree }) => tree.get('/late'))).toBe(false)
+})
+
+test('a session that falls silent expires at the leader, once, and its connection ends everywhere', async () => {
+  const ensemble = await create()
+  await ensemble.start()
+  const leader = await ensemble.settled()
+  const silent = await clientOf(ensemble, followersOf(ensemble)[0], { timeOut: 200 })
+  expect((await silent.create('/gone', 1)).err).toBe(0)
+  await silent.closed
+  await until('the ephemeral is gone', () => !leader.tree.get('/gone'))
+  await ensemble.agreed()
+})
+
+test('an observer serves clients and does not vote', async () => {
+  const ensemble = await create({ voters: 3, observers: 1 })
+  await ensemble.start()
+  await ensemble.settled()
+  expect(ensemble.servers.get(4)?.mode).toBe('observer')
+  const client = await clientOf(ensemble, 4)
+  expect((await client.create('/x', 0)).err).toBe(0)
+  await ensemble.agreed()
+  await ensemble.stop(1)
+  expect((await client.create('/y', 0)).err).toBe(0)
+  await ensemble.stop(...followersOf(ensemble).slice(0, 1))
+  await until('a minority serves nobody', () => [...ensemble.servers.values()].every(({ isServing }) => !isServing))
+})
