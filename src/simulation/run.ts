@@ -6,6 +6,8 @@ export interface RunOptions {
   readonly onTrace?: ((line: string) => void) | undefined
   /** Virtual ms during which faults are injected. */
   readonly faultyMs?: number
+  /** What goes wrong, the likelier the oftener it is named; default: everything the run knows. */
+  readonly kinds?: readonly FaultKind[]
 }
 export interface RunReport {
   readonly seed: number

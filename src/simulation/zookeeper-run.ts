@@ -12,11 +12,11 @@ import { SimulatedZooKeeper, zooKeeperPort } from './zookeeper-server.ts'
 import type { RunOptions, RunReport } from './run.ts'
 import { World } from './world.ts'
 
-const kinds: readonly FaultKind[] = ['kill', 'kill', 'powerCut', 'powerCut', 'killAndPowerCut', 'killAndPowerCut', 'pause', 'block', 'partition', 'slowLink', 'reset', 'slowDisk', 'fullDisk', 'brokenDisk', 'clockStep']
+const allKinds: readonly FaultKind[] = ['kill', 'kill', 'powerCut', 'powerCut', 'killAndPowerCut', 'killAndPowerCut', 'pause', 'block', 'partition', 'slowLink', 'reset', 'slowDisk', 'fullDisk', 'brokenDisk', 'clockStep']
 const tickTime = 500
 const registerCount = 4
 
-export async function runZooKeeper({ seed, onTrace, faultyMs = 40_000 }: RunOptions): Promise<RunReport> {
+export async function runZooKeeper({ seed, onTrace, faultyMs = 40_000, kinds = allKinds }: RunOptions): Promise<RunReport> {
   const world = new World({ seed, onTrace })
   const network = new SimulatedNetwork(world)
   const laws: Laws = { registers: new Registers(), sequences: new Sequences(), sessions: new SessionLaws() }

@@ -1,0 +1,88 @@
+/** One run of a broker and the ZooKeeper server it hangs on, both as shipped, under load and faults, and what must hold at its end. */
+import { CreateTopics } from '../kafka/protocol/create-topics.ts'
+import { LogLaws } from './checkers/logs.ts'
+import { Violation } from './checkers/violation.ts'
+import { Faults, type FaultKind } from './faults.ts'
+import { Committer, Consumer, IdempotentProducer, PlainProducer, topic, type KafkaClientFacts } from './kafka-clients.ts'
+import { kafkaPort, SimulatedBroker } from './kafka-broker.ts'
+import { Machine, type LogLine } from './machine.ts'
+import { SimulatedNetwork } from './network.ts'
+import type { RunOptions, RunReport } from './run.ts'
+import { World } from './world.ts'
+import { SimulatedZooKeeper, zooKeeperPort } from './zookeeper-server.ts'
+
+const allKinds: readonly FaultKind[] = ['kill', 'kill', 'powerCut', 'powerCut', 'killAndPowerCut', 'pause', 'block', 'partition', 'partition', 'slowLink', 'reset', 'slowDisk', 'clockStep']
+const partitionCount = 2
+
+export async function runKafka({ seed, onTrace, faultyMs = 30_000, kinds = allKinds }: RunOptions): Promise<RunReport> {
+  const world = new World({ seed, onTrace })
+  const network = new SimulatedNetwork(world)
+  const laws = new LogLaws()
+  let fail!: (violation: unknown) => void
+  const failed = new Promise<never>((_, reject) => (fail = reject))
+  failed.catch(() => {})
+  const heard = ({ event, facts, level, machine }: LogLine): void => {
+    if (level === 'error' && /\bbug\b|digest/.test(event)) fail(new Violation('a server meets no bug of its own', `${machine}: ${event} ${String((facts?.['cause'] as Error | undefined)?.stack ?? '')}`))
+  }
+  const machineOf = (name: string, address: string): Machine => new Machine(world, network, { name, address, onLog: heard })
+
+  const zookeeper = new SimulatedZooKeeper(world, machineOf('zookeeper', '10.0.0.1'), { settings: { tickTime: 500, snapCount: 200, maxClientCnxns: 0 }, violated: fail })
+  const broker = new SimulatedBroker(world, machineOf('broker', '10.0.0.2'), {
+    settings: {
+      'zookeeper.connect': `zookeeper:${zooKeeperPort}/kafka`, 'zookeeper.session.timeout.ms': String(2_000 + world.random.below(4_000)), 'zookeeper.connection.timeout.ms': '4000',
+      'offsets.topic.num.partitions': '2', 'log.flush.interval.messages': '1', 'log.segment.bytes': String(2_000 + world.random.below(20_000)), 'log.index.size.max.bytes': '400',
+      'log.index.interval.bytes': '200', 'offsets.topic.segment.bytes': '4000', 'log.flush.offset.checkpoint.interval.ms': '3000', 'group.initial.rebalance.delay.ms': '0', 'log.cleaner.dedupe.buffer.size': '2000000',
+    },
+    violated: fail,
+  })
+  const factsOf = (index: number, name: string): KafkaClientFacts => ({ world, laws, partitionCount, bootstrapServers: `broker:${kafkaPort}`, violated: fail, machine: machineOf(`${name}-${index}`, `10.0.1.${index}`) })
+  const consumer = new Consumer(factsOf(1, 'consumer'))
+  const actors = [
+    consumer, new Consumer(factsOf(2, 'consumer')), new IdempotentProducer(factsOf(3, 'idempotent')), new IdempotentProducer(factsOf(4, 'idempotent')),
+    new PlainProducer(factsOf(5, 'plain')), new Committer(factsOf(6, 'committer')),
+  ]
+  const faults = new Faults(world, network, {
+    plan: { kinds, pauseMs: [50, 5_000], lastsMs: [200, 10_000] },
+    servers: [
+      { machine: broker.machine, restart: () => broker.start() }, { machine: broker.machine, restart: () => broker.start() },
+      { machine: zookeeper.machine, restart: () => zookeeper.start() },
+    ],
+    others: actors.map(({ facts }) => facts.machine),
+  })
+
+  async function story(): Promise<void> {
+    zookeeper.start()
+    broker.start()
+    await consumer.client.call({ kind: 'controller' }, CreateTopics, { topics: [{ name: topic, numPartitions: partitionCount, replicationFactor: 1, assignments: [], configs: [] }] }, {
+      errorsIn: ({ topics }) => topics, callTimeoutMs: 60_000,
+    })
+    const running = actors.map((actor) => actor.run())
+    const nemesis = faults.run()
+    await world.sleep(faultyMs)
+    faults.stop()
+    await nemesis
+    // Sessions expire, registrations are made again, the controller takes over, partitions are led again.
+    await world.sleep(30_000)
+    for (const actor of actors) actor.stop()
+    await Promise.all(running)
+    for (let partition = 0; partition < partitionCount; partition++) {
+      const records = await consumer.client.retrying('the whole partition', () => consumer.whole(partition), 30_000)
+      laws.whole(partition, records)
+    }
+    const before = laws.records
+    const late = new IdempotentProducer(factsOf(9, 'late'))
+    const last = late.run()
+    await world.sleep(5_000)
+    late.stop()
+    await last
+    for (const path of ['/kafka/brokers/ids/0', '/kafka/controller'])
+      if (!zookeeper.server?.tree.get(path)) throw new Violation('a broker is registered as long as it lives', `${path} is missing, 35 s after the last fault`)
+    if (laws.records === before) throw new Violation('a broker serves again when nothing fails any more', 'a new producer got nothing acknowledged within 5 s')
+  }
+  await world.runUntil(Promise.race([story(), failed]), faultyMs + 600_000)
+  return {
+    seed, virtualMs: world.now, events: world.events, traceSum: world.traceSum, faults: faults.counts,
+    operations: actors.reduce((sum, { operations }) => sum + operations, 0),
+    facts: { unknown: actors.reduce((sum, { unknown }) => sum + unknown, 0), starts: broker.starts, refusedStarts: broker.refused, zookeeperStarts: zookeeper.starts, records: laws.records },
+  }
+}

@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest'
+import { runKafka } from '../../src/simulation/kafka-run.ts'
+
+test('a broker and its ZooKeeper keep their promises through crashes, power cuts, partitions and slow disks', async () => {
+  for (let seed = 1; seed <= 5; seed++) {
+    const report = await runKafka({ seed, faultyMs: 15_000 }).catch((error: Error) => {
+      throw new Error(`npm run simulate -- kafka --seed ${seed}: ${error.message}`, { cause: error })
+    })
+    expect(report.operations).toBeGreaterThan(500)
+  }
+})
+
+test('one seed is one run', async () => {
+  const options = { seed: 5, faultyMs: 3_000 }
+  expect(await runKafka(options)).toEqual(await runKafka(options))
+})
