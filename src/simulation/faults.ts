@@ -3,11 +3,13 @@ import type { Machine } from './machine.ts'
 import type { SimulatedNetwork } from './network.ts'
 import type { World } from './world.ts'
 
-export type FaultKind = 'kill' | 'powerCut' | 'killAndPowerCut' | 'pause' | 'block' | 'partition' | 'slowLink' | 'reset' | 'slowDisk' | 'fullDisk' | 'brokenDisk' | 'clockStep'
+export type FaultKind = 'stop' | 'kill' | 'powerCut' | 'killAndPowerCut' | 'pause' | 'block' | 'partition' | 'slowLink' | 'reset' | 'slowDisk' | 'fullDisk' | 'brokenDisk' | 'clockStep'
 export interface Process {
   readonly machine: Machine
   /** Called after the machine has lost its process: to start it again when it may. */
   readonly restart: () => void
+  /** A clean stop, as on SIGTERM. */
+  readonly stop: () => Promise<void>
 }
 export interface FaultPlan {
   readonly kinds: readonly FaultKind[]
@@ -63,12 +65,21 @@ export class Faults {
     }
   }
 
-  async #inject(kind: FaultKind, { machine, restart }: Process, lastsMs: number): Promise<void> {
+  async #inject(kind: FaultKind, { machine, restart, stop }: Process, lastsMs: number): Promise<void> {
     const world = this.#world
     const network = this.#network
     const all = [...this.#victims.map((victim) => victim.machine), ...this.#others].filter((other) => other !== machine)
     const other = all[world.random.below(all.length)]
     switch (kind) {
+      case 'stop': {
+        // Whoever waits for a clean stop kills in the end, and sometimes the power goes in the middle of it.
+        const stopped = stop().catch(() => {})
+        await Promise.race([stopped, world.sleep(world.random.chance(0.3) ? world.between(1, 300) : 20_000)])
+        if (world.random.chance(0.3)) machine.cutPower()
+        else machine.kill()
+        await world.sleep(world.between(1, 300))
+        return restart()
+      }
       case 'kill':
       case 'powerCut': {
         if (kind === 'kill') machine.kill()

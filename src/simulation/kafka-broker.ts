@@ -53,4 +53,7 @@ export class SimulatedBroker {
       },
     )
   }
+  async stop(): Promise<void> {
+    await this.broker?.stop()
+  }
 }

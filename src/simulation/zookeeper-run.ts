@@ -12,7 +12,7 @@ import { SimulatedZooKeeper, zooKeeperPort } from './zookeeper-server.ts'
 import type { RunOptions, RunReport } from './run.ts'
 import { World } from './world.ts'
 
-const allKinds: readonly FaultKind[] = ['kill', 'kill', 'powerCut', 'powerCut', 'killAndPowerCut', 'killAndPowerCut', 'pause', 'block', 'partition', 'slowLink', 'reset', 'slowDisk', 'fullDisk', 'brokenDisk', 'clockStep']
+const allKinds: readonly FaultKind[] = ['stop', 'stop', 'kill', 'kill', 'powerCut', 'powerCut', 'killAndPowerCut', 'killAndPowerCut', 'pause', 'block', 'partition', 'slowLink', 'reset', 'slowDisk', 'fullDisk', 'brokenDisk', 'clockStep']
 const tickTime = 500
 const registerCount = 4
 
@@ -48,7 +48,7 @@ export async function runZooKeeper({ seed, onTrace, faultyMs = 40_000, kinds = a
   }))
   const faults = new Faults(world, network, {
     plan: { kinds, pauseMs: [50, 4_000], lastsMs: [200, 12_000] },
-    servers: [{ machine, restart: () => zookeeper.start() }], others: clients.map((client) => client.machine),
+    servers: [{ machine, restart: () => zookeeper.start(), stop: () => zookeeper.stop() }], others: clients.map((client) => client.machine),
   })
 
   async function story(): Promise<void> {

@@ -45,6 +45,9 @@ export class SimulatedZooKeeper {
       },
     )
   }
+  async stop(): Promise<void> {
+    await this.server?.stop()
+  }
   /** It cannot write any more: somebody starts it again a second later. */
   #gaveUp(life: number): void {
     if (life !== this.starts || this.#failed) return
