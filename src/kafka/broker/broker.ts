@@ -22,6 +22,7 @@ import { ProducerIds } from './producer-ids.ts'
 import type { BrokerServices } from './services.ts'
 import { TopicAdmin } from './topic-admin.ts'
 import { TopicOverrides } from './topic-overrides.ts'
+import { TransactionRooms } from './transaction-rooms.ts'
 
 /** Requests in progress may take this long when the broker stops. */
 const stopGraceMs = 2_000
@@ -181,6 +182,16 @@ async function startRooms(
     settings,
     interBrokerListener: endpoints.interBroker,
   })
+  const transactions = new TransactionRooms(host, {
+    brokerId,
+    settings,
+    metadata,
+    replicas,
+    groups,
+    interBrokerListener: endpoints.interBroker,
+    topicExists: async (topic) => (await zookeeper.topic(topic)) !== undefined,
+    producerIds: new ProducerIds(() => controller.allocateProducerIds(brokerId, registrar!.epoch)),
+  })
   await registrar.start()
   undo.push(() => registrar.stop())
   await controller.start()
@@ -188,6 +199,8 @@ async function startRooms(
   await knowsTopics(host, { zookeeper, controller, metadata })
   groups.start()
   undo.push(() => groups.stop())
+  transactions.start()
+  undo.push(() => transactions.stop())
 
   const changes = new ConfigChanges(host, zookeeper, ({ type, entity }, stored) => {
     if (type === 'topics') overrides.set(entity, stored)
@@ -213,7 +226,9 @@ async function startRooms(
     controller,
     topics: new TopicAdmin(host, { zookeeper, metadata, settings, controller, brokerId }),
     fetchSessions: new FetchSessions({ slots: values['max.incremental.fetch.session.cache.slots'], freshId: () => 1 + host.random.below(0x7fff_fffe) }),
-    producerIds: new ProducerIds(() => controller.allocateProducerIds(brokerId, registrar.epoch)),
+    transactions: transactions.coordinator,
+    transactionMarkers: transactions.markers,
+    transactionVerifier: transactions.verifier,
     get fetchMaxBytes() {
       return settings.values['fetch.max.bytes']
     },
@@ -227,6 +242,7 @@ async function startRooms(
     stopSteps: [
       () => listeners.stop(stopGraceMs),
       () => changes.stop(),
+      () => transactions.stop(),
       () => groups.stop(),
       () => replicas.stop(),
       () => logs.close({ brokerEpoch: registrar.epoch }),

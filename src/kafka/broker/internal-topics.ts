@@ -1,2 +1,3 @@
 /** Topics that the brokers keep for themselves. */
-export const internalTopics: ReadonlySet<string> = new Set(['__consumer_offsets', '__transaction_state'])
+export const transactionsTopic = '__transaction_state'
+export const internalTopics: ReadonlySet<string> = new Set(['__consumer_offsets', transactionsTopic])

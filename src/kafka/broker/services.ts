@@ -8,9 +8,11 @@ import type { KafkaZooKeeper } from '../metadata/kafka-zookeeper.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import type { Api } from '../protocol/api.ts'
 import type { ReplicaManager } from '../replication/replica-manager.ts'
+import type { TransactionCoordinator } from '../transactions/transaction-coordinator.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
-import type { ProducerIds } from './producer-ids.ts'
 import type { TopicAdmin } from './topic-admin.ts'
+import type { TransactionMarkers } from './transaction-markers.ts'
+import type { TransactionVerifier } from './transaction-verifier.ts'
 
 export interface BrokerServices {
   readonly host: Host
@@ -28,7 +30,9 @@ export interface BrokerServices {
   readonly replicas: ReplicaManager
   readonly groups: GroupCoordinator
   readonly fetchSessions: FetchSessions
-  readonly producerIds: ProducerIds
+  readonly transactions: TransactionCoordinator
+  readonly transactionMarkers: TransactionMarkers
+  readonly transactionVerifier: TransactionVerifier
   readonly topics: TopicAdmin
   /** `fetch.max.bytes` */
   readonly fetchMaxBytes: number

@@ -9,7 +9,7 @@ import { assignmentFault, assignReplicas, type AssignableBroker } from '../metad
 import { clusterMetadataTopic, collides, topicNameFault } from '../metadata/topic-names.ts'
 import { assigned, isReassigning, type TopicAssignment } from '../metadata/topic-znode.ts'
 import { errors, type KafkaError } from '../protocol/errors.ts'
-import { internalTopics } from './internal-topics.ts'
+import { internalTopics, transactionsTopic } from './internal-topics.ts'
 import { offsetsTopic } from './offsets-storage.ts'
 
 export interface Refusal {
@@ -56,6 +56,32 @@ const complaintsMax = 1_000
 const refuse = (error: KafkaError, message: string): Refusal => ({ errorCode: error.code, message })
 export const isRefusal = (outcome: object): outcome is Refusal => 'errorCode' in outcome
 
+/** The coordinators' topics, as Apache makes them. */
+function internalTopic(name: string, values: BrokerSettings['values']): NewTopic {
+  const config = (entries: Record<string, string | number>) => Object.entries(entries).map(([key, value]) => ({ name: key, value: String(value) }))
+  if (name === transactionsTopic)
+    return {
+      name,
+      partitions: values['transaction.state.log.num.partitions'],
+      replicationFactor: values['transaction.state.log.replication.factor'],
+      assignments: [],
+      configs: config({
+        'unclean.leader.election.enable': 'false',
+        'compression.type': 'uncompressed',
+        'cleanup.policy': 'compact',
+        'min.insync.replicas': values['transaction.state.log.min.isr'],
+        'segment.bytes': values['transaction.state.log.segment.bytes'],
+      }),
+    }
+  return {
+    name,
+    partitions: values['offsets.topic.num.partitions'],
+    replicationFactor: values['offsets.topic.replication.factor'],
+    assignments: [],
+    configs: config({ 'compression.type': 'producer', 'cleanup.policy': 'compact', 'segment.bytes': values['offsets.topic.segment.bytes'] }),
+  }
+}
+
 export class TopicAdmin {
   readonly #host: Host
   readonly #rooms: TopicAdminRooms
@@ -90,22 +116,8 @@ export class TopicAdmin {
     const { values } = this.#rooms.settings
     if (topicNameFault(name) !== undefined) return errors.invalidTopicException.code
     const internal = internalTopics.has(name)
-    // The transactions' topic comes with the transactions.
-    if (internal ? name !== offsetsTopic : !allowed || !values['auto.create.topics.enable']) return errors.unknownTopicOrPartition.code
-    const none = { assignments: [], configs: [] }
-    const wish: NewTopic = internal
-      ? {
-          name,
-          partitions: values['offsets.topic.num.partitions'],
-          replicationFactor: values['offsets.topic.replication.factor'],
-          assignments: [],
-          configs: [
-            { name: 'compression.type', value: 'producer' },
-            { name: 'cleanup.policy', value: 'compact' },
-            { name: 'segment.bytes', value: String(values['offsets.topic.segment.bytes']) },
-          ],
-        }
-      : { name, partitions: values['num.partitions'], replicationFactor: values['default.replication.factor'], ...none }
+    if (!internal && (!allowed || !values['auto.create.topics.enable'])) return errors.unknownTopicOrPartition.code
+    const wish = internal ? internalTopic(name, values) : { name, partitions: values['num.partitions'], replicationFactor: values['default.replication.factor'], assignments: [], configs: [] }
     const outcome = await this.create(wish, { validateOnly: false })
     if (!isRefusal(outcome) || outcome.errorCode === errors.topicAlreadyExists.code) return errors.leaderNotAvailable.code
     this.#complain(name, outcome)
@@ -118,7 +130,7 @@ export class TopicAdmin {
     if (now - (this.#complaints.get(name) ?? -Infinity) < complaintMs) return
     if (this.#complaints.size >= complaintsMax) this.#complaints.clear()
     this.#complaints.set(name, now)
-    const key = internalTopics.has(name) ? 'offsets.topic.replication.factor' : 'default.replication.factor'
+    const key = name === offsetsTopic ? 'offsets.topic.replication.factor' : name === transactionsTopic ? 'transaction.state.log.replication.factor' : 'default.replication.factor'
     const advice = errorCode === errors.invalidReplicationFactor.code ? `start more brokers or set ${key} to what there are` : undefined
     this.#host.logger.named('kafka.broker').warn('a topic could not be created on demand', { topic: name, because: message, advice })
   }

@@ -10,7 +10,7 @@ export interface TopicPartition {
 }
 /** Partitions by topic, in the order in which they were added. */
 export type Partitions = ReadonlyMap<string, ReadonlySet<number>>
-export const noPartitions: Partitions = new Map()
+export const noPartitions = (): Partitions => new Map()
 
 export interface TransactionValue {
   readonly producerId: number

@@ -117,7 +117,7 @@ export class Transaction {
     return this.#answer(ticket, errors.producerFenced.code)
   }
   #grant(ticket: number, producer: ProducerClaim, previous: Previous, { timeoutMs, now }: { timeoutMs: number; now: number }): void {
-    const value: TransactionValue = { producerId: producer.id, producerEpoch: producer.epoch, timeoutMs, state: 'Empty', partitions: noPartitions, lastUpdateMs: now, startMs: -1 }
+    const value: TransactionValue = { producerId: producer.id, producerEpoch: producer.epoch, timeoutMs, state: 'Empty', partitions: noPartitions(), lastUpdateMs: now, startMs: -1 }
     this.#persist({ value, previous, ticket, errorCode: 0, producer })
   }
 
@@ -236,7 +236,7 @@ export class Transaction {
   #complete(now: number): void {
     const value = this.#value!
     const state = value.state === 'PrepareCommit' ? 'CompleteCommit' : 'CompleteAbort'
-    this.#persist({ value: { ...value, state, partitions: noPartitions, lastUpdateMs: now }, previous: this.#previous, ticket: undefined, errorCode: 0, producer: undefined })
+    this.#persist({ value: { ...value, state, partitions: noPartitions(), lastUpdateMs: now }, previous: this.#previous, ticket: undefined, errorCode: 0, producer: undefined })
   }
 
   #unload(errorCode: number): void {

@@ -1,12 +1,13 @@
 /**
- * FindCoordinator: the leader of the partition of `__consumer_offsets` a group belongs to; the topic is made when somebody first
- * asks. Key type 1 (transactions) and 2 (share groups) have no coordinator here. Behaviour by version: v4 asks for several keys.
+ * FindCoordinator: the leader of the partition of `__consumer_offsets` a group belongs to, or of `__transaction_state` a transactional id;
+ * the topic is made when somebody first asks. Key type 2 (share groups) has no coordinator here. Behaviour by version: v4 asks for several keys.
  */
 import { offsetsPartitionOf } from '../../groups/offsets-partition-of.ts'
 import { errors, type KafkaError } from '../../protocol/errors.ts'
 import { FindCoordinator } from '../../protocol/find-coordinator.ts'
 import { nodeFor } from '../endpoints.ts'
 import { handler, type RequestContext } from '../handler.ts'
+import { transactionsTopic } from '../internal-topics.ts'
 import { offsetsTopic } from '../offsets-storage.ts'
 
 /** How long the first to ask waits for the topic's leaders, before it is told to ask again. */
@@ -40,15 +41,15 @@ export const findCoordinator = handler({
 async function finderFor(keyType: number, keys: readonly string[], context: RequestContext): Promise<(key: string) => Found> {
   const { broker, version } = context
   if (keyType === keyTypes.share) return () => nobody(version >= 6 ? errors.coordinatorNotAvailable : errors.invalidRequest)
-  // Not COORDINATOR_NOT_AVAILABLE: that would be asked again for ever.
-  if (keyType === keyTypes.transaction) return () => nobody({ code: errors.invalidRequest.code, message: 'this broker does not serve transactions; use a producer without transactional.id' })
-  if (keyType !== keyTypes.group) return () => nobody({ code: errors.invalidRequest.code, message: `coordinators of type ${keyType} do not exist; known are 0 (group) and 1 (transaction)` })
+  if (keyType !== keyTypes.group && keyType !== keyTypes.transaction)
+    return () => nobody({ code: errors.invalidRequest.code, message: `coordinators of type ${keyType} do not exist; known are 0 (group) and 1 (transaction)` })
+  const name = keyType === keyTypes.group ? offsetsTopic : transactionsTopic
   const leaderOf = (key: string): number => {
-    const topic = broker.metadata.topic(offsetsTopic)
+    const topic = broker.metadata.topic(name)
     return topic?.partitions[offsetsPartitionOf(key, topic.partitions.length)]?.leader ?? -1
   }
-  if (!broker.metadata.topic(offsetsTopic)) {
-    await broker.topics.autoCreate([offsetsTopic], { allowed: true })
+  if (!broker.metadata.topic(name)) {
+    await broker.topics.autoCreate([name], { allowed: true })
     await broker.metadata.until(() => keys.every((key) => leaderOf(key) >= 0), creationWaitMs, broker.host.timers)
   }
   return (key) => {

@@ -1,4 +1,7 @@
-/** InitProducerId: an id for an idempotent producer. A transactional id is refused by name: this broker has no transaction coordinator. */
+/**
+ * InitProducerId: an id for an idempotent producer; id and epoch for a transactional one, which fences those before it. Behaviour by
+ * version: v3 says who the producer believes to be (KIP-360); below v4 a fenced producer is told INVALID_PRODUCER_EPOCH.
+ */
 import { errors } from '../../protocol/errors.ts'
 import { InitProducerId } from '../../protocol/init-producer-id.ts'
 import { handler } from '../handler.ts'
@@ -6,14 +9,12 @@ import { handler } from '../handler.ts'
 export const initProducerId = handler({
   api: InitProducerId,
   refuse: (errorCode) => ({ throttleTimeMs: 0, errorCode, producerEpoch: -1 }),
-  async answer({ transactionalId }, { broker, clientId }) {
-    if (transactionalId !== null) {
-      const { code } = transactionalId === '' ? errors.invalidRequest : errors.transactionalIdAuthorizationFailed
-      broker.host.logger.named('kafka.broker').warn('transactional producer refused: this broker does not serve transactions', { transactionalId, client: clientId ?? undefined })
-      return { throttleTimeMs: 0, errorCode: code, producerEpoch: -1 }
-    }
-    const producerId = await broker.producerIds.take()
-    if (producerId === undefined) return { throttleTimeMs: 0, errorCode: errors.coordinatorLoadInProgress.code, producerEpoch: -1 }
-    return { throttleTimeMs: 0, errorCode: 0, producerId, producerEpoch: 0 }
+  async answer({ transactionalId, transactionTimeoutMs, producerId, producerEpoch }, { broker, version }) {
+    // Both or none: one without the other says nothing.
+    if (producerId >= 0 !== producerEpoch >= 0) return { throttleTimeMs: 0, errorCode: errors.invalidRequest.code, producerEpoch: -1 }
+    const expected = producerId >= 0 ? { id: producerId, epoch: producerEpoch } : undefined
+    const { errorCode, producer } = await broker.transactions.initProducerId(transactionalId, transactionTimeoutMs, expected)
+    const told = version < 4 && errorCode === errors.producerFenced.code ? errors.invalidProducerEpoch.code : errorCode
+    return { throttleTimeMs: 0, errorCode: told, producerId: producer.id, producerEpoch: producer.epoch }
   },
 })

@@ -1,12 +1,12 @@
 /**
  * Produce: appends to partitions this broker leads. Behaviour by version: v0–2 carry message sets, v7 allows zstd (the log
- * judges both); v10 names the new leader after NOT_LEADER_OR_FOLLOWER.
+ * judges both); v10 names the new leader after NOT_LEADER_OR_FOLLOWER; clients know TRANSACTION_ABORTABLE from v11 on.
  */
 import { Batch } from '../../records/batch.ts'
-import { errors } from '../../protocol/errors.ts'
+import { errorByCode, errors } from '../../protocol/errors.ts'
 import { Produce } from '../../protocol/produce.ts'
-import type { ResponseTo } from '../../protocol/api.ts'
-import type { Produced } from '../../replication/partition.ts'
+import type { RequestOf, ResponseTo } from '../../protocol/api.ts'
+import type { Partition, Produced } from '../../replication/partition.ts'
 import { closeConnection, handler, noAnswer, type RequestContext } from '../handler.ts'
 import { internalTopics } from '../internal-topics.ts'
 import { leaderHint, nodesOf } from '../endpoints.ts'
@@ -34,6 +34,7 @@ export const produce = handler({
       if (acks === 0) return failed ? closeConnection : noAnswer
       return { responses: results, nodeEndpoints: context.version >= 10 && failed ? nodesOf(context, results.flatMap((topic) => topic.partitionResponses)) : [] }
     }
+    const refusedWhole = refusalForAll(request)
     for (const { name, partitionData } of request.topicData) {
       const partitionResponses: PartitionAnswer[] = []
       results.push({ name, partitionResponses })
@@ -47,12 +48,18 @@ export const produce = handler({
         }
         waiting++
         const pieces = records ?? Buffer.alloc(0)
-        const refused = refusalFor(request, name, index, pieces, context)
-        if (refused) finished(refused)
-        else
-          context.broker.replicas
-            .find(name, index)!
-            .append(pieces, pieces.length, { requiredAcks: acks, timeoutMs: request.timeoutMs, origin: 'client', produceVersion: context.version }, finished)
+        const refused = refusedWhole ?? refusalFor(name, index, context)
+        if (refused) {
+          finished(refused)
+          continue
+        }
+        const partition = context.broker.replicas.find(name, index)!
+        const append = () =>
+          partition.append(pieces, pieces.length, { requiredAcks: acks, timeoutMs: request.timeoutMs, origin: 'client', produceVersion: context.version }, finished)
+        const verified = request.transactionalId !== null && isTransactional(pieces) ? verify(request.transactionalId, pieces, partition, context) : 0
+        if (verified === 0) append()
+        else if (typeof verified === 'number') finished(unverified(verified, partition))
+        else void verified.then((errorCode) => (errorCode === 0 ? append() : finished(unverified(errorCode, partition))))
       }
     }
     if (--waiting === 0) return finish()
@@ -60,24 +67,40 @@ export const produce = handler({
   },
 })
 
+/** What is refused whatever the partition (reference §4.3). */
+function refusalForAll({ acks, transactionalId, topicData }: RequestOf<typeof Produce>): Produced | undefined {
+  if (acks !== 0 && acks !== 1 && acks !== -1) return refusedAs(errors.invalidRequiredAcks.code, `acks=${acks}; it has to be -1, 0 or 1`)
+  let producerId: number | undefined
+  for (const { partitionData } of topicData)
+    for (const { records } of partitionData) {
+      if (!records || !isTransactional(records)) continue
+      if (transactionalId === null) return refusedAs(errors.transactionalIdAuthorizationFailed.code, 'a transactional batch in a request without a transactional id')
+      const id = new Batch(records).producerId
+      if (producerId !== undefined && id !== producerId)
+        return refusedAs(errors.invalidProducerIdMapping.code, `transactional batches of producers ${producerId} and ${id} in one request; a transactional id has one`)
+      producerId = id
+    }
+  return undefined
+}
 /** What is refused before the log is asked (reference §4.3). */
-function refusalFor(
-  request: { acks: number; transactionalId: string | null },
-  topic: string,
-  index: number,
-  records: Buffer,
-  context: RequestContext,
-): Produced | undefined {
-  if (request.acks !== 0 && request.acks !== 1 && request.acks !== -1)
-    return refusedAs(errors.invalidRequiredAcks.code, `acks=${request.acks}; it has to be -1, 0 or 1`)
-  if (request.transactionalId !== null || isTransactional(records))
-    return refusedAs(errors.transactionalIdAuthorizationFailed.code, 'this broker does not serve transactions; use a producer without transactional.id')
+function refusalFor(topic: string, index: number, context: RequestContext): Produced | undefined {
   if (internalTopics.has(topic) && context.clientId !== '__admin_client')
     return refusedAs(errors.invalidTopicException.code, `${topic} is an internal topic; clients do not write to it`)
   if (context.broker.replicas.find(topic, index)) return undefined
   return context.broker.metadata.partition(topic, index)
     ? refusedAs(errors.notLeaderOrFollower.code, `this broker holds no replica of ${topic}-${index}`)
     : refusedAs(errors.unknownTopicOrPartition.code, `there is no partition ${topic}-${index}`)
+}
+/** Whether the partition is part of the producer's transaction. Where this broker does not lead it, `append` refuses. */
+function verify(transactionalId: string, records: Buffer, partition: Partition, { broker, version }: RequestContext): number | Promise<number> {
+  if (!partition.leading) return 0
+  const { producerId, producerEpoch, baseSequence } = new Batch(records)
+  return broker.transactionVerifier.verify({
+    transactionalId, producer: { id: producerId, epoch: producerEpoch }, partition: { topic: partition.topic, partition: partition.index }, baseSequence, abortableKnown: version >= 11,
+  }, partition.log)
+}
+function unverified(errorCode: number, { topic, index }: Partition): Produced {
+  return refusedAs(errorCode, `the transaction coordinator does not know of a write to ${topic}-${index} in this transaction (${errorByCode(errorCode).name})`)
 }
 const isTransactional = (records: Buffer): boolean => records.length >= 61 && records[16] === 2 && new Batch(records).isTransactional
 

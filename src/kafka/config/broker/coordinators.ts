@@ -2,7 +2,6 @@
 import { bool, int, list, long, short, text } from '../definition.ts'
 
 const kraft = 'belongs to the group protocols of KRaft'
-const transactions = 'transactions do not work yet, and are refused'
 
 export const coordinatorConfigs = {
   'group.min.session.timeout.ms': int(6000, 'Shortest session a group member may ask for.'),
@@ -49,14 +48,14 @@ export const coordinatorConfigs = {
   'offsets.load.buffer.size': int(5242880, 'Bytes read at a time while groups are loaded.', { from: 1 }),
   'offsets.commit.timeout.ms': int(5000, 'How long a commit may take to be written.', { from: 1 }),
   'offsets.commit.required.acks': short(-1, 'Acknowledgements a commit waits for; deprecated.', { ignored: 'a commit always waits for all in-sync replicas' }),
-  'transactional.id.expiration.ms': int(604800000, 'How long an unused transactional id is kept.', { from: 1, ignored: transactions }),
-  'transaction.max.timeout.ms': int(900000, 'Longest timeout a transaction may ask for.', { from: 1, ignored: transactions }),
-  'transaction.abort.timed.out.transaction.cleanup.interval.ms': int(10000, 'How often transactions out of time are looked for.', { from: 1, ignored: transactions }),
-  'transaction.remove.expired.transaction.cleanup.interval.ms': int(3600000, 'How often expired transactional ids are looked for.', { from: 1, ignored: transactions }),
-  'transaction.partition.verification.enable': bool(true, 'Whether a write is checked to belong to an open transaction.', { update: 'cluster-wide', ignored: transactions }),
-  'transaction.state.log.num.partitions': int(50, 'Partitions of __transaction_state.', { from: 1, ignored: transactions }),
-  'transaction.state.log.replication.factor': short(3, 'Replicas of __transaction_state.', { from: 1, ignored: transactions }),
-  'transaction.state.log.min.isr': int(2, 'In-sync replicas __transaction_state needs.', { from: 1, ignored: transactions }),
-  'transaction.state.log.segment.bytes': int(104857600, 'Size of the segments of __transaction_state.', { from: 1, ignored: transactions }),
-  'transaction.state.log.load.buffer.size': int(5242880, 'Bytes read at a time while transactions are loaded.', { from: 1, ignored: transactions }),
+  'transactional.id.expiration.ms': int(604800000, 'How long an unused transactional id is kept.', { from: 1 }),
+  'transaction.max.timeout.ms': int(900000, 'Longest timeout a transaction may ask for.', { from: 1 }),
+  'transaction.abort.timed.out.transaction.cleanup.interval.ms': int(10000, 'How often transactions out of time are looked for.', { from: 1 }),
+  'transaction.remove.expired.transaction.cleanup.interval.ms': int(3600000, 'How often expired transactional ids are looked for.', { from: 1 }),
+  'transaction.partition.verification.enable': bool(true, 'Whether a write is checked to belong to an open transaction.', { update: 'cluster-wide' }),
+  'transaction.state.log.num.partitions': int(50, 'Partitions of __transaction_state.', { from: 1 }),
+  'transaction.state.log.replication.factor': short(3, 'Replicas of __transaction_state.', { from: 1 }),
+  'transaction.state.log.min.isr': int(2, 'In-sync replicas __transaction_state needs.', { from: 1 }),
+  'transaction.state.log.segment.bytes': int(104857600, 'Size of the segments of __transaction_state.', { from: 1 }),
+  'transaction.state.log.load.buffer.size': int(5242880, 'Bytes read at a time while transactions are loaded.', { from: 1 }),
 }

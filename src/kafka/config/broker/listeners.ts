@@ -17,7 +17,7 @@ export const listenerConfigs = {
   'background.threads': int(10, 'Threads for background tasks.', { from: 1, update: 'cluster-wide', ignored: loop }),
   'queued.max.requests': int(500, 'Requests that may wait for a handler before sockets are no longer read.', { from: 1, ignored: 'requests wait per connection, each with a bound of its own' }),
   'queued.max.request.bytes': long(-1, 'Bytes of waiting requests before sockets are no longer read; −1: no bound.', { refused: 'a bound on the bytes of waiting requests does not work yet' }),
-  'request.timeout.ms': int(30000, 'How long the broker waits for the answer of another broker.', { ignored: 'there is no other broker yet' }),
+  'request.timeout.ms': int(30000, 'How long the broker waits for the answer of another broker.'),
   'socket.send.buffer.bytes': int(102400, 'SO_SNDBUF of client sockets; −1: the system default.', { ignored: kernel }),
   'socket.receive.buffer.bytes': int(102400, 'SO_RCVBUF of client sockets; −1: the system default.', { ignored: kernel }),
   'socket.request.max.bytes': int(104857600, 'Largest request taken; a larger one ends its connection.', { from: 1 }),
