@@ -52,21 +52,40 @@ export const configKeys = {
   'DigestAuthenticationProvider.superDigest': text('', '`user:base64(sha1(user:password))` of who may do everything'),
   'enforce.auth.enabled': bool(false, 'refuse requests of connections that have not authenticated'),
   'enforce.auth.schemes': text('', 'schemes that count for enforce.auth.enabled, separated by commas'),
-  reconfigEnabled: bool(false, 'dynamic reconfiguration; a standalone server has nothing to reconfigure'),
+  reconfigEnabled: bool(false, 'dynamic reconfiguration; a server that is alone has nothing to reconfigure, and an ensemble refuses it for now'),
   '4lw.commands.whitelist': text('srvr', 'four-letter words that are answered, separated by commas; * for all'),
+  standaloneEnabled: bool(true, 'a single server line makes no ensemble; false: an ensemble of one'),
+  initLimit: int(0, [1, intMax], 'how long a member may take to find and copy its leader; required in an ensemble', 'ticks'),
+  syncLimit: int(0, [1, intMax], 'how long a member may be silent; required in an ensemble', 'ticks'),
+  electionAlg: int(3, [3, 3], 'the way of electing; 3, fast leader election, is the only one'),
+  peerType: text('participant', 'participant or observer; what the own server line says counts'),
+  dynamicConfigFile: text('', 'file with the server, group and weight lines, in place of this one'),
+  quorumListenOnAllIPs: bool(false, 'quorum and election ports listen on all addresses'),
+  cnxTimeout: int(5000, [1, intMax], 'how long a connection to an election port may take', 'ms'),
+  quorumCnxnTimeoutMs: int(-1, [-1, intMax], 'how long a caller at the election port may take to say who it is; −1: syncLimit ticks', 'ms'),
+  electionPortBindRetry: int(3, [0, intMax], 'attempts to listen at the election port, a second apart; 0: for ever'),
+  'fastleader.minNotificationInterval': int(200, [1, intMax], 'first pause before a vote is sent again; it doubles', 'ms'),
+  'fastleader.maxNotificationInterval': int(60_000, [1, intMax], 'longest such pause', 'ms'),
+  commitLogCount: int(500, [1, 1_000_000], 'transactions in memory for members that were away for a moment'),
+  forceSnapshotSync: bool(false, 'the leader sends whole snapshots, never differences'),
   'admin.enableServer': bool(true, 'commands over HTTP'),
   'admin.serverAddress': text('0.0.0.0', 'address of the HTTP server'),
   'admin.serverPort': int(8080, port, 'port of the HTTP server; 0 takes any free one'),
   'admin.commandURL': text('/commands', 'where its commands begin'),
 } as const satisfies Readonly<Record<string, ConfigKey>>
 export type ConfigName = keyof typeof configKeys
+/** Those of them that mean something to members of an ensemble alone. */
+export const ensembleKeys: ReadonlySet<string> = new Set([
+  'initLimit', 'syncLimit', 'electionAlg', 'peerType', 'quorumListenOnAllIPs', 'cnxTimeout', 'quorumCnxnTimeoutMs', 'electionPortBindRetry',
+  'fastleader.minNotificationInterval', 'fastleader.maxNotificationInterval', 'commitLogCount', 'forceSnapshotSync',
+] satisfies ConfigName[])
 
-/** Keys that mean nothing to a standalone Ottla: accepted, with one quiet line. */
+/** Keys that mean nothing to Ottla: accepted, with one quiet line. */
 export const quietKeys: readonly RegExp[] = [
-  /^(initLimit|syncLimit|connectToLearnerMasterLimit|electionAlg|peerType|standaloneEnabled|quorumListenOnAllIPs|syncEnabled|observerMasterPort)$/,
+  /^(connectToLearnerMasterLimit|syncEnabled|observerMasterPort)$/,
   /^localSessions(Upgrading)?Enabled$/,
-  /^(quorum\.cnxn\.threads\.size|multiAddress\..*|cnxTimeout|quorumCnxnTimeoutMs|electionPortBindRetry|fastleader\..*|leader\..*|observer\..*|leaderServes|leaderConnectDelayDuringRetryMs|forceSnapshotSync)$/,
-  /^(commitLogCount|snapshotSizeFactor|flushDelay|maxWriteQueuePollTime|maxBatchSize|serializeLastProcessedZxid\.enabled|commitProcessor\..*)$/,
+  /^(quorum\.cnxn\.threads\.size|multiAddress\..*|leader\..*|observer\..*|leaderServes|leaderConnectDelayDuringRetryMs)$/,
+  /^(snapshotSizeFactor|flushDelay|maxWriteQueuePollTime|maxBatchSize|serializeLastProcessedZxid\.enabled|commitProcessor\..*)$/,
   /^(maxResponseCacheSize|maxGetChildrenResponseCacheSize|watchManagerName|serverCnxnFactory|nio\..*|netty\..*|tcpKeepAlive|clientTcpKeepAlive|jute\.maxbuffer\.extrasize)$/,
   /^(metricsProvider\..*|jvm\..*|jmx\..*|log4j\..*|readonlymode\.enabled|admin\.(idleTimeout|rateLimiterIntervalInMS|snapshot\.enabled|restore\.enabled))$/,
   /^(request_throttle_.*|throttled_op_wait_time|connection_throttle_.*|connection_.*|largeRequestThreshold|enableEagerACLCheck|allowSaslFailedClients|fips-mode)$/,
@@ -85,12 +104,25 @@ const refusals: readonly { readonly key: RegExp; readonly why: string; readonly 
   { key: /^DigestAuthenticationProvider\.(digestAlg|enabled)$/, why: 'digests are always SHA-1, as Apache\'s default', harmless: new Set(['', 'SHA1', 'true']) },
   { key: /^audit\.enable$/, why: 'audit logs are not available yet', harmless: off },
   { key: /^snapshot\.compression\.method$/, why: 'snapshots are written without compression', harmless: new Set(['']) },
-  { key: /^(dynamicConfigFile|oraclePath|group\.\d+|weight\.\d+)$/, why: 'ensembles are not available yet; this server runs alone' },
+  { key: /^oraclePath$/, why: 'an oracle for two servers is not available yet' },
+]
+/** What a server that is alone may have said in vain, and an ensemble would miss. */
+const ensembleRefusals: typeof refusals = [
+  { key: /^localSessions(Upgrading)?Enabled$/, why: 'local sessions are not available yet', harmless: off },
+  { key: /^reconfigEnabled$/, why: 'dynamic reconfiguration of an ensemble is not available yet', harmless: off },
+  { key: /^observerMasterPort$/, why: 'observers connect to the leader; observer masters are not available yet', harmless: new Set([...off, '0']) },
+  { key: /^leaderServes$/, why: 'a leader serves clients here', harmless: new Set(['', 'yes', 'true']) },
+  { key: /^multiAddress\.enabled$/, why: 'several addresses of one server are not available yet', harmless: off },
 ]
 /** Why this key with this value is refused; undefined where it is not. */
 export function refusalOf(key: string, value: string): string | undefined {
   const found = refusals.find((refusal) => refusal.key.test(key))
   return found && !found.harmless?.has(value) ? found.why : undefined
+}
+/** The same for a member of an ensemble. */
+export function ensembleRefusalOf(key: string, value: string): string | undefined {
+  const found = ensembleRefusals.find((refusal) => refusal.key.test(key))
+  return found && !found.harmless?.has(value.toLowerCase()) ? found.why : undefined
 }
 export function isRefusedKey(key: string): boolean {
   return refusals.some((refusal) => refusal.key.test(key))

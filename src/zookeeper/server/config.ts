@@ -1,14 +1,19 @@
 /** zoo.cfg: read against the table of keys; what is wrong is refused with key, value, range, file and line. */
 import type { StoreConfig } from '../storage/store.ts'
-import { configKeys, isRefusedKey, quietKeys, refusalOf, type ConfigKey, type ConfigName } from './config-table.ts'
+import { isQuorumKey, type QuorumConfig, type QuorumLine } from '../zab/quorum-config.ts'
+import { ConfigError } from './config-error.ts'
+import { readMembership, type EnsembleConfig } from './config-ensemble.ts'
+import { configKeys, ensembleKeys, ensembleRefusalOf, isRefusedKey, quietKeys, refusalOf, type ConfigKey, type ConfigName } from './config-table.ts'
 import { parseProperties } from './properties.ts'
 
-export class ConfigError extends Error {}
+export { ConfigError, type EnsembleConfig }
 
 /** What a server is started with. Times in ms, sizes in bytes. */
 export interface ZooKeeperConfig {
   readonly store: Partial<StoreConfig> & { readonly dataDir: string }
-  /** 0 takes any free port. */
+  /** What the server lines say; undefined: this server is alone. */
+  readonly ensemble: EnsembleConfig | undefined
+  /** 0 takes any free port; also where the own server line of an ensemble says the port. */
   readonly clientPort: number
   /** undefined: all addresses. */
   readonly clientPortAddress: string | undefined
@@ -48,37 +53,74 @@ export interface ParsedConfig {
   /** One quiet line for each key that means nothing here. */
   readonly notices: readonly string[]
 }
-/** Throws ConfigError. `file` is for messages. */
-export function parseZooCfg(text: string, file: string): ParsedConfig {
+/** Throws ConfigError. `file` is for messages; `read` answers the text of another file that this one names (dynamicConfigFile). */
+export function parseZooCfg(text: string, file: string, read?: (path: string) => string): ParsedConfig {
   const values = new Map<string, Value>()
   const notices: string[] = []
-  let voters = 0
+  const lines: QuorumLine[] = []
+  const misfits: string[] = []
+  const idle: string[] = []
   for (const { key, value, line } of parseProperties(text)) {
     const where = `${file} line ${line}`
     // A property for the JVM may be written with its prefix.
     const name = key.startsWith('zookeeper.') ? key.slice('zookeeper.'.length) : key
     const refusal = refusalOf(name, value)
     if (refusal !== undefined) throw new ConfigError(`${where}: ${key}=${value} is refused: ${refusal}. Remove the line to start without it`)
-    if (name in configKeys) values.set(name, { text: value, where })
-    else if (/^server\.\d+$/.test(name)) {
-      if (!/:observer(;|$)/.test(value) && ++voters > 1) throw new ConfigError(`${where}: ${key}=${value} makes this an ensemble, which is not available yet. Leave one server line or none to run standalone`)
+    const misfit = ensembleRefusalOf(name, value)
+    if (misfit !== undefined) misfits.push(`${where}: ${key}=${value} is refused in an ensemble: ${misfit}. Remove the line to start without it`)
+    if (isQuorumKey(name)) lines.push({ key: name, value, where })
+    else if (name in configKeys) {
+      values.set(name, { text: value, where })
+      if (ensembleKeys.has(name) && name !== 'initLimit' && name !== 'syncLimit') idle.push(`${where}: ${key} has no effect here`)
     } else if (!isRefusedKey(name) && !quietKeys.some((quiet) => quiet.test(name))) notices.push(`${where}: ${key} is unknown and has no effect`)
     else notices.push(`${where}: ${key} has no effect here`)
   }
   if (!values.get('dataDir')?.text) throw new ConfigError(`${file}: dataDir is missing. Add a line dataDir=FOLDER: snapshots and logs are kept there`)
-  if (!values.has('clientPort')) throw new ConfigError(`${file}: clientPort is missing. Add a line clientPort=2181`)
-  return { config: build(values), notices }
+  const { bool, text: textOf } = settingsOf(values)
+  const membership = readMembership({ lines, file, dynamicFile: textOf('dynamicConfigFile'), standaloneEnabled: bool('standaloneEnabled'), peerType: textOf('peerType'), ...(read && { read }) })
+  if (!membership) {
+    if (!values.has('clientPort')) throw new ConfigError(`${file}: clientPort is missing. Add a line clientPort=2181`)
+    return { config: build(values), notices: [...notices, ...idle] }
+  }
+  if (misfits.length > 0) throw new ConfigError(misfits[0])
+  for (const name of ['initLimit', 'syncLimit'] as const)
+    if (settingsOf(values).int(name) === 0) throw new ConfigError(`${file}: ${name} is missing, and the server lines make this an ensemble. Add a line ${name}=${name === 'initLimit' ? 10 : 5} (in ticks: ${configKeys[name].about})`)
+  if (!values.has('clientPort') && ![...membership.quorum.servers.values()].some(({ client }) => client))
+    throw new ConfigError(`${file}: clientPort is missing. Add a line clientPort=2181, or a client port to the server lines (server.1=HOST:2888:3888;2181)`)
+  return { config: { ...build(values), ensemble: ensembleOf(values, membership.quorum) }, notices: [...notices, ...membership.notices] }
+}
+function ensembleOf(values: ReadonlyMap<string, Value>, quorum: QuorumConfig): EnsembleConfig {
+  const { int, bool } = settingsOf(values)
+  int('electionAlg')
+  const handshake = int('quorumCnxnTimeoutMs')
+  return {
+    quorum,
+    initLimit: int('initLimit'),
+    syncLimit: int('syncLimit'),
+    listenOnAll: bool('quorumListenOnAllIPs'),
+    connectTimeoutMs: int('cnxTimeout'),
+    handshakeTimeoutMs: handshake === -1 ? int('tickTime') * int('syncLimit') : handshake,
+    bindRetries: int('electionPortBindRetry'),
+    minNotificationMs: int('fastleader.minNotificationInterval'),
+    maxNotificationMs: int('fastleader.maxNotificationInterval'),
+    commitLogCount: int('commitLogCount'),
+    forceSnapshot: bool('forceSnapshotSync'),
+  }
 }
 
 interface Value {
   readonly text: string
   readonly where: string
 }
-function build(values: ReadonlyMap<string, Value>): ZooKeeperConfig {
+function settingsOf(values: ReadonlyMap<string, Value>) {
   const int = (name: ConfigName): number => (values.has(name) ? parseInteger(name, values.get(name) as Value) : (configKeys[name].default as number))
   const bool = (name: ConfigName): boolean => (values.has(name) ? parseBoolean(name, values.get(name) as Value) : (configKeys[name].default as boolean))
   const text = (name: ConfigName): string => values.get(name)?.text ?? (configKeys[name].default as string)
   const yes = (name: ConfigName): boolean => parseYes(name, values.get(name) ?? { text: text(name), where: '' })
+  return { int, bool, text, yes }
+}
+function build(values: ReadonlyMap<string, Value>): ZooKeeperConfig {
+  const { int, bool, text, yes } = settingsOf(values)
   const tickTime = int('tickTime')
   const minSessionTimeout = int('minSessionTimeout') === -1 ? tickTime * 2 : int('minSessionTimeout')
   const maxSessionTimeout = int('maxSessionTimeout') === -1 ? tickTime * 20 : int('maxSessionTimeout')
@@ -110,6 +152,7 @@ function build(values: ReadonlyMap<string, Value>): ZooKeeperConfig {
       dbAutocreate: bool('db.autocreate'),
       digestEnabled: bool('digest.enabled'),
     },
+    ensemble: undefined,
     clientPort: Math.max(0, int('clientPort')),
     clientPortAddress: text('clientPortAddress') || undefined,
     clientPortListenBacklog: int('clientPortListenBacklog'),

@@ -9,6 +9,8 @@ export interface Word {
   readonly about: string
   /** Answered whatever the whitelist says. */
   readonly always?: boolean
+  /** Answered also while there is no leader. */
+  readonly idle?: boolean
   readonly answer: (server: ServerFacts) => string | Promise<string>
 }
 
@@ -91,7 +93,7 @@ function wchs({ tree }: ServerFacts): string {
 }
 
 export const words: ReadonlyMap<string, Word> = new Map<string, Word>([
-  ['ruok', { about: 'whether the server runs', answer: () => 'imok' }],
+  ['ruok', { about: 'whether the server runs', idle: true, answer: () => 'imok' }],
   ['srvr', { about: 'version, counts and mode', always: true, answer: (server) => lines([`Zookeeper version: ${server.version}`, ...serverLines(server)]) }],
   ['stat', {
     about: 'the same with the clients',
@@ -101,8 +103,8 @@ export const words: ReadonlyMap<string, Word> = new Map<string, Word>([
   ['conf', { about: 'configuration', answer: conf }],
   ['cons', { about: 'connections', answer: (server) => lines([...[...server.connections()].map((connection) => connectionLine(connection, true)), '']) }],
   ['dump', { about: 'sessions and what they own', answer: dump }],
-  ['envi', { about: 'environment', answer: (server) => lines(['Environment:', ...[...server.environment()].map(([key, value]) => `${key}=${value}`)]) }],
-  ['isro', { about: 'whether the server takes writes', answer: () => 'rw' }],
+  ['envi', { about: 'environment', idle: true, answer: (server) => lines(['Environment:', ...[...server.environment()].map(([key, value]) => `${key}=${value}`)]) }],
+  ['isro', { about: 'whether the server takes writes', idle: true, answer: ({ mode }) => (mode === 'looking' ? 'null' : 'rw') }],
   ['wchs', { about: 'how many watches', answer: wchs }],
   ['wchc', { about: 'watches by session', answer: wchc }],
   ['wchp', { about: 'watches by path', answer: wchp }],
@@ -131,11 +133,12 @@ export const words: ReadonlyMap<string, Word> = new Map<string, Word>([
 ])
 
 /** What to say to these four bytes; undefined where they are no word but the size of a frame. */
-export function answerWord(word: string, server: ServerFacts): Promise<string> | undefined {
+export function answerWord(word: string, server: ServerFacts, isServing = true): Promise<string> | undefined {
   const known = words.get(word)
   if (!known) return undefined
   const { fourLetterWords } = server.config
   if (!known.always && !fourLetterWords.has('*') && !fourLetterWords.has(word))
     return Promise.resolve(`${word} is not executed because it is not in the whitelist.\n`)
+  if (!isServing && !known.idle) return Promise.resolve('This ZooKeeper instance is not currently serving requests\n')
   return Promise.resolve(known.answer(server))
 }

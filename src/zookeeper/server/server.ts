@@ -17,6 +17,7 @@ import { AdminServer } from './admin.ts'
 import type { ZooKeeperConfig } from './config.ts'
 import { ClientConnection, hex, type ConnectionOwner } from './connection.ts'
 import { EnsembleReplica } from './ensemble-replica.ts'
+import { memberOf } from './membership.ts'
 import { environmentOf } from './environment.ts'
 import type { ServerFacts } from './facts.ts'
 import { answerWord } from './four-letter-words.ts'
@@ -37,6 +38,7 @@ export interface EnsembleOptions extends Pick<PeerOptions, 'serverId' | 'config'
   readonly commitLogCount?: number
 }
 export interface ServerOptions {
+  /** Default: what the configuration and `myid` say. */
   readonly ensemble?: EnsembleOptions
   /** Default: files in the configured folders. */
   readonly openStore?: (tree: ZnodeTree) => Promise<TransactionStore | ReplicaStore>
@@ -77,6 +79,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
   #serving: Serving | undefined
   #replica: EnsembleReplica | undefined
   #peer: Peer | undefined
+  #configText = ''
   readonly #connections = new Set<ClientConnection>()
   readonly #bySession = new Map<bigint, ClientConnection>()
   readonly #byAddress = new Map<string, number>()
@@ -95,10 +98,13 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
   #isStopping = false
 
   /** Opens the folders, restores what they hold and listens. Rejects with a message that says what to do. */
-  static async start(host: Host, config: ZooKeeperConfig, options: ServerOptions = {}): Promise<ZooKeeperServer> {
+  static async start(host: Host, asked: ZooKeeperConfig, given: ServerOptions = {}): Promise<ZooKeeperServer> {
+    const member = given.ensemble === undefined && asked.ensemble ? await memberOf(host, asked, asked.ensemble) : undefined
+    const config = member?.config ?? asked
+    const options = member ? { ...given, ensemble: member.ensemble } : given
+    const { ensemble } = options
     const tree = new ZnodeTree({ extendedTypes: config.extendedTypes, emulate353: config.emulate353 })
     const logging: Host = { ...host, logger: host.logger.named('zookeeper') }
-    const { ensemble } = options
     const inEnsemble = ensemble && { recentMax: ensemble.commitLogCount ?? commitLogCountDefault, snapshotAtStart: false }
     const store = await (options.openStore?.(tree) ?? openStore(logging, { ...config.store, ...inEnsemble }, tree))
     const server = new ZooKeeperServer(logging, config, tree, store, options)
@@ -251,11 +257,14 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     this.#peer = new Peer(this.#host, this.#replica, {
       ...ensemble, elections: await ensemble.elections(this.#host), tickMs: this.config.tickTime, onFailure: (error) => this.#failed(error),
     })
+    this.#configText = ensemble.configText
     this.#peer.start()
   }
   #serve(role: ServingRole): void {
     const { sessions, clock } = this
     const replica = this.#replica as EnsembleReplica
+    // A leader's snapshot brings its own.
+    this.tree.configure(Buffer.from(this.#configText))
     sessions.clear({ reports: role.kind !== 'leader' })
     if (role.kind === 'leader') {
       const preparation = this.#newPreparation()
@@ -374,7 +383,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     this.#ending.delete(socket)
   }
   fourLetterWord(word: string): Promise<string> | undefined {
-    return answerWord(word, this)
+    return answerWord(word, this, this.isServing)
   }
   /** Those who connected and never said a word. */
   #closeSilent(): void {

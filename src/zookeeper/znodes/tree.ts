@@ -165,6 +165,12 @@ export class ZnodeTree {
     return applied
   }
 
+  /** Writes the ensemble's members into /zookeeper/config: every server for itself, by no transaction. */
+  configure(text: Buffer): void {
+    const node = this.#nodes.get(reserved.config)
+    if (node) this.#replaceData(node, reserved.config, text)
+  }
+
   #applyMulti(operations: readonly SimpleBody[], header: TxnHeader): Applied {
     const failing = operations.findIndex((operation) => operation.type === op.error)
     const results = operations.map((operation, at): Applied => {

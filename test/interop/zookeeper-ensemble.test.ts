@@ -1,0 +1,91 @@
+/** Ensembles of both makers' servers, in every composition of three: writes through each, each killed in turn, joins by DIFF and by SNAP. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { nodeHost } from '../../src/host/node.ts'
+import { silentLogger } from '../../src/host/logger.ts'
+import { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
+import { until } from './process.ts'
+import { describeWith } from './programs.ts'
+import { fourLetterWord, freePort, zookeeperServer, type Maker, type Server } from './target.ts'
+
+const host = nodeHost({ logger: silentLogger })
+
+describeWith(['apache'], 'a mixed ensemble', () => {
+  const servers: Server[] = []
+  const clients: ZooKeeperClient[] = []
+  afterEach(async () => {
+    for (const client of clients.splice(0)) client.abandon()
+    for (const server of servers.splice(0)) await server.dispose()
+  })
+  async function ensemble(makers: readonly Maker[]): Promise<Server[]> {
+    const lines: Record<string, string> = {}
+    for (const at of makers.keys()) lines[`server.${at + 1}`] = `127.0.0.1:${await freePort()}:${await freePort()}`
+    for (const [at, maker] of makers.entries()) {
+      const server = await zookeeperServer({ maker, config: { initLimit: 20, syncLimit: 10, preAllocSize: 64, extendedTypesEnabled: false, ...lines } })
+      writeFileSync(join(server.dataDirectory, 'myid'), `${at + 1}\n`)
+      servers.push(server)
+    }
+    await Promise.all(servers.map((server) => server.start()))
+    return servers
+  }
+  async function connect(...to: Server[]): Promise<ZooKeeperClient> {
+    const client = await ZooKeeperClient.connect(host, { connect: to.map(({ address }) => address).join(','), sessionTimeoutMs: 10_000 })
+    clients.push(client)
+    return client
+  }
+  const modeOf = async (server: Server): Promise<string> => /Mode: (\w+)/.exec(await fourLetterWord(server, 'srvr'))?.[1] ?? 'none'
+  async function agreed(): Promise<void> {
+    const dumps = await Promise.all(servers.map(async (server) => {
+      const client = await connect(server)
+      await client.sync('/')
+      const dump = await contents(client)
+      await client.close()
+      return dump
+    }))
+    for (const dump of dumps.slice(1)) expect(dump).toEqual(dumps[0])
+  }
+  async function contents(client: ZooKeeperClient, path = '/'): Promise<string[]> {
+    const found: string[] = []
+    for (const name of (await client.getChildren(path)).children.toSorted()) {
+      if (path === '/' && name === 'zookeeper') continue
+      const child = path === '/' ? `/${name}` : `${path}/${name}`
+      const { data, stat } = await client.getData(child)
+      found.push(`${child} ${data?.toString()} ${stat.mzxid} ${stat.mtime} ${stat.version} ${stat.cversion} ${stat.ephemeralOwner}`, ...(await contents(client, child)))
+    }
+    return found
+  }
+
+  for (const makers of [
+    ['apache', 'apache', 'ottla'], ['ottla', 'apache', 'apache'], ['ottla', 'ottla', 'apache'], ['apache', 'ottla', 'ottla'],
+  ] satisfies Maker[][]) {
+    test(`${makers.join(', ')}`, async () => {
+      await ensemble(makers)
+      for (const [at, server] of servers.entries()) {
+        const client = await connect(server)
+        await client.create(`/server${at + 1}`, 'x')
+        for (let count = 0; count < 5; count++) await client.create(`/server${at + 1}/n-`, `${count}`, { mode: 'persistentSequential' })
+        await client.create(`/server${at + 1}/ephemeral`, '', { mode: 'ephemeral' })
+        await client.setData(`/server${at + 1}`, 'y')
+        await expect(client.create(`/server${at + 1}`, 'x')).rejects.toThrow()
+        if (at > 0) await client.close()
+      }
+      await agreed()
+      // Each is killed in turn, the leader among them; the others go on, and it comes back to what they did.
+      for (const [at, server] of servers.entries()) {
+        const mode = await modeOf(server)
+        await server.kill()
+        const others = servers.filter((other) => other !== server)
+        await until('the others serve', async () => (await Promise.all(others.map(modeOf))).every((found) => found !== 'none'))
+        const client = await connect(...others)
+        await client.create(`/without${at + 1}`, mode)
+        // The last to be away lacks more than a leader keeps in memory.
+        const count = at === servers.length - 1 ? 1200 : 20
+        await Promise.all(Array.from({ length: count }, (_, index) => client.create(`/without${at + 1}/${index}`, 'data')))
+        await client.close()
+        await server.start()
+        await agreed()
+      }
+    })
+  }
+})
