@@ -1,5 +1,6 @@
 /** Reads zoo.cfg for a server, and the little of it that scripts need to find a server. */
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { ConfigError, parseZooCfg, type ParsedConfig } from '../zookeeper/server/config.ts'
 import { parseProperties } from '../zookeeper/server/properties.ts'
 import { propertiesOfFlags } from './jvm-flags.ts'
@@ -29,7 +30,7 @@ export function readServerConfig(file: string, environment: Readonly<Record<stri
       return flag ? `${flag.variable}:` : found
     })
   try {
-    const { config, notices } = parseZooCfg(whole, file)
+    const { config, notices } = parseZooCfg(whole, file, readText)
     return { config, notices: notices.map(named) }
   } catch (error) {
     if (error instanceof ConfigError) throw new UsageError(named(error.message), { cause: error })
@@ -51,7 +52,8 @@ export function readServerPlace(file: string): ServerPlace {
   // A server line may carry the client's part behind a semicolon: `server.1=host:2888:3888;[host:]2181`.
   const lines = [...values, ...(dynamic ? parseProperties(readText(dynamic)).map(({ key, value }) => [key, value] as const) : [])]
   const servers = lines.filter(([key]) => /^server\.\d+$/.test(key))
-  const client = servers.length === 1 ? /;(?:(.*):)?(\d+)$/.exec(servers[0][1]) : null
+  const own = servers.length === 1 ? servers[0] : servers.find(([key]) => key === `server.${ownNumber(values.get('dataDir'))}`)
+  const client = own ? /;(?:(.*):)?(\d+)$/.exec(own[1]) : null
   if (clientPort === undefined && client) {
     clientPort = Number(client[2])
     clientAddress ??= client[1]
@@ -59,3 +61,11 @@ export function readServerPlace(file: string): ServerPlace {
   return { dataDir: values.get('dataDir'), clientPort, clientAddress: !clientAddress || clientAddress === '0.0.0.0' || clientAddress === '::' ? 'localhost' : clientAddress }
 }
 const numberOf = (text: string | undefined): number | undefined => (text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined)
+/** What `myid` says, if it is there. */
+function ownNumber(dataDir: string | undefined): string | undefined {
+  try {
+    return dataDir === undefined ? undefined : readFileSync(join(dataDir, 'myid'), 'latin1').trim()
+  } catch {
+    return undefined
+  }
+}

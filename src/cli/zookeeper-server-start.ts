@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { InUseError } from '../host/host.ts'
 import { consoleLogger } from '../host/logger.ts'
 import { nodeHost } from '../host/node.ts'
+import { ConfigError } from '../zookeeper/server/config-error.ts'
 import { ZooKeeperServer } from '../zookeeper/server/server.ts'
 import { versionText } from '../zookeeper/server/version.ts'
 import { StorageError } from '../zookeeper/storage/storage-error.ts'
@@ -45,7 +46,7 @@ async function main(args: readonly string[]): Promise<void> {
   const { config, notices } = readServerConfig(file, process.env)
   for (const notice of notices) log.info(notice)
   const server = await ZooKeeperServer.start(nodeHost({ logger }), config, { onFailure: failed }).catch((error: unknown) => {
-    const reason = error instanceof StorageError || error instanceof InUseError ? new UsageError(error.message, { cause: error }) : error
+    const reason = error instanceof StorageError || error instanceof InUseError || error instanceof ConfigError ? new UsageError(error.message, { cause: error }) : error
     log.error('the server did not start', { because: reason instanceof UsageError ? reason.message : reason })
     throw reason
   })

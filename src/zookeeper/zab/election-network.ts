@@ -2,7 +2,7 @@
  * The connections between election ports (reference §4.1), one for each pair of servers. The larger id dials: a smaller one introduces
  * itself, hangs up and is called back. A message for a peer replaces one that still waits; what was sent last is sent again on a new connection.
  */
-import type { Connection, Host, ListenerSocket, Timer } from '../../host/host.ts'
+import { InUseError, type Connection, type Host, type ListenerSocket, type Timer } from '../../host/host.ts'
 import { anonymousObserver, encodeInitial, frameOf, isWildcard, NotificationFrames, readInitial, type HostAndPort, type Initial } from './election-handshake.ts'
 import { hostPort, type QuorumConfig } from './quorum-config.ts'
 import type { ServerId } from './vote.ts'
@@ -85,7 +85,7 @@ export class ElectionNetwork {
           if (this.#closed) return
           if (this.#settings.bindRetries > 0 && attempt >= this.#settings.bindRetries) {
             await this.close()
-            throw new Error(`election port ${hostPort(host, port)} of server.${this.#settings.serverId} cannot be bound: ${(cause as Error).message}. Stop what uses it, or correct the server line`, { cause })
+            throw new InUseError(`election port ${hostPort(host, port)} of server.${this.#settings.serverId} cannot be bound: ${(cause as Error).message}. Stop what uses it, or correct the server line`, { cause })
           }
           this.#host.logger.warn('election port is taken, trying again', { address: hostPort(host, port), attempt, error: (cause as Error).message })
           await this.#host.timers.sleep(bindPauseMs)
