@@ -1,0 +1,92 @@
+/** Three servers under load while each is killed and comes back: nothing acknowledged is lost, and a counter counts every success once. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+import { nodeHost } from '../../src/host/node.ts'
+import { silentLogger } from '../../src/host/logger.ts'
+import { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
+import type { ZooKeeperError } from '../../src/zookeeper/client/errors.ts'
+import { until } from './process.ts'
+import { describeWith } from './programs.ts'
+import { fourLetterWord, freePort, zookeeperServer, type Maker, type Server } from './target.ts'
+
+const host = nodeHost({ logger: silentLogger })
+const servers: Server[] = []
+const clients: ZooKeeperClient[] = []
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.abandon()
+  for (const server of servers.splice(0)) await server.dispose()
+})
+async function ensemble(makers: readonly Maker[]): Promise<void> {
+  const lines: Record<string, string> = {}
+  for (const at of makers.keys()) lines[`server.${at + 1}`] = `127.0.0.1:${await freePort()}:${await freePort()}`
+  for (const [at, maker] of makers.entries()) {
+    const server = await zookeeperServer({ maker, config: { initLimit: 20, syncLimit: 10, preAllocSize: 64, snapCount: 2000, extendedTypesEnabled: false, ...lines } })
+    writeFileSync(join(server.dataDirectory, 'myid'), `${at + 1}\n`)
+    servers.push(server)
+  }
+  await Promise.all(servers.map((server) => server.start()))
+}
+const serves = async (server: Server): Promise<boolean> => /Mode: (leader|follower)/.test(await fourLetterWord(server, 'srvr'))
+
+describe('three Ottla servers', () => killed(['ottla', 'ottla', 'ottla']))
+describeWith(['apache'], 'two Ottla servers and one of Apache', () => killed(['ottla', 'apache', 'ottla']))
+
+function killed(makers: readonly Maker[]): void {
+  test('kills and restarts under load lose nothing', async () => {
+    await ensemble(makers)
+    const all = servers.map(({ address }) => address)
+    const acknowledged: string[] = []
+    let increments = 0
+    let unknown = 0
+    let isOver = false
+    const first = await ZooKeeperClient.connect(host, { connect: all.join(','), sessionTimeoutMs: 10_000 })
+    clients.push(first)
+    await first.create('/set', '')
+    await first.create('/counter', '0')
+    const writer = async (at: number): Promise<void> => {
+      const client = await ZooKeeperClient.connect(host, { connect: [...all.slice(at % 3), ...all.slice(0, at % 3)].join(','), sessionTimeoutMs: 10_000 })
+      clients.push(client)
+      for (let count = 0; !isOver; count++) {
+        await Promise.all(Array.from({ length: 8 }, async (_, index) => {
+          const path = `/set/${at}-${count}-${index}`
+          await client.create(path, 'x').then(() => acknowledged.push(path), () => undefined)
+        }))
+        const read = await client.getData('/counter').catch(() => undefined)
+        if (!read) continue
+        await client.setData('/counter', String(Number(read.data?.toString()) + 1), read.stat.version).then(
+          () => increments++,
+          (error: unknown) => { if ((error as ZooKeeperError).codeName !== 'BadVersion') unknown++ },
+        )
+      }
+    }
+    const writers = [0, 1, 2, 3].map(writer)
+    for (let round = 0; round < 2; round++) {
+      for (const server of servers) {
+        const before = acknowledged.length
+        await until('writes go on', () => acknowledged.length > before + 200)
+        await server.kill()
+        const killed = acknowledged.length
+        await until('writes go on without it', () => acknowledged.length > killed + 200)
+        await server.start()
+        await until('all serve', async () => (await Promise.all(servers.map(serves))).every(Boolean))
+      }
+    }
+    isOver = true
+    await Promise.all(writers)
+    let digests: Set<string> | undefined
+    for (const server of servers) {
+      const client = await ZooKeeperClient.connect(host, { connect: server.address, sessionTimeoutMs: 10_000 })
+      clients.push(client)
+      await client.sync('/')
+      const found = new Set((await client.getChildren('/set')).children.map((name) => `/set/${name}`))
+      expect(acknowledged.filter((path) => !found.has(path))).toEqual([])
+      digests ??= found
+      expect(found.size).toBe(digests.size)
+      const count = Number((await client.getData('/counter')).data?.toString())
+      expect(count).toBeGreaterThanOrEqual(increments)
+      expect(count).toBeLessThanOrEqual(increments + unknown)
+    }
+    expect(acknowledged.length).toBeGreaterThan(2400)
+  })
+}
