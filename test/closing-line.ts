@@ -2,8 +2,9 @@ import type { Reporter, TestModule } from 'vitest/node'
 
 /** Ends a run with one line that any machine can read: "N passed, N failed, N skipped". */
 export default class ClosingLine implements Reporter {
-  onTestRunEnd(modules: readonly TestModule[]): void {
-    const count = { passed: 0, failed: 0, skipped: 0 }
+  onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
+    // An error that no test caught fails the run, whatever its tests say.
+    const count = { passed: 0, failed: unhandledErrors.length, skipped: 0 }
     for (const module of modules) {
       let ran = 0
       for (const test of module.children.allTests()) {

@@ -24,13 +24,15 @@ interface Stream extends AsyncIterable<Message> {
   close(): Promise<void>
 }
 interface Closable {
-  close(force?: boolean): Promise<void>
+  close(): Promise<void>
 }
 interface Producer extends Closable {
   send(options: { messages: Message[]; acks?: number; compression?: string; idempotent?: boolean }): Promise<{ offsets?: { partition: number; offset: bigint }[] }>
 }
 interface Consumer extends Closable {
   assignments: { topic: string; partitions: number[] }[] | null
+  /** By force: with its streams. */
+  close(force?: boolean): Promise<void>
   consume(options: object): Promise<Stream>
 }
 interface Admin extends Closable {
@@ -50,11 +52,11 @@ const hasZstd = 'zstdCompressSync' in zlib
 
 describeWith(['npm'], '@platformatic/kafka', () => {
   const cluster = useCluster()
-  const open: Closable[] = []
+  const open: (() => Promise<void>)[] = []
   const load = async () => (await import(pathToFileURL(createRequire(join(where('npm'), 'package.json')).resolve('@platformatic/kafka')).href)) as Platformatic
   const common = () => ({ clientId: 'interop', bootstrapBrokers: [cluster.kafka.address], timeout: 20_000 })
   const opened = <T extends Closable>(client: T): T => {
-    open.push(client)
+    open.push(() => client.close())
     return client
   }
   const producer = async () => {
@@ -63,7 +65,9 @@ describeWith(['npm'], '@platformatic/kafka', () => {
   }
   const consumer = async (groupId: string, options: object = {}) => {
     const { Consumer, stringDeserializers } = await load()
-    return opened(new Consumer({ ...common(), groupId, deserializers: stringDeserializers, maxWaitTime: 200, sessionTimeout: 6_000, heartbeatInterval: 300, rebalanceTimeout: 10_000, ...options }))
+    const client = new Consumer({ ...common(), groupId, deserializers: stringDeserializers, maxWaitTime: 200, sessionTimeout: 6_000, heartbeatInterval: 300, rebalanceTimeout: 10_000, ...options })
+    open.push(() => client.close(true))
+    return client
   }
   const admin = async () => opened(new (await load()).Admin(common()))
   const created = async (partitions = 1) => {
@@ -72,7 +76,7 @@ describeWith(['npm'], '@platformatic/kafka', () => {
     return topic
   }
   afterEach(async () => {
-    for (const client of open.splice(0).reverse()) await client.close(true)
+    for (const close of open.splice(0).reverse()) await close()
   })
 
   test.for(
