@@ -60,9 +60,10 @@ export async function runKafka({ seed, onTrace, faultyMs = 30_000, kinds = allKi
     faults.stop()
     await nemesis
     // Sessions expire, registrations are made again, the controller takes over, partitions are led again.
-    await world.sleep(30_000)
+    await world.sleep(6_000)
     for (const actor of actors) actor.stop()
     await Promise.all(running)
+    await world.sleep(14_000)
     for (let partition = 0; partition < partitionCount; partition++) {
       const records = await consumer.client.retrying('the whole partition', () => consumer.whole(partition), 30_000)
       laws.whole(partition, records)
@@ -74,7 +75,7 @@ export async function runKafka({ seed, onTrace, faultyMs = 30_000, kinds = allKi
     late.stop()
     await last
     for (const path of ['/kafka/brokers/ids/0', '/kafka/controller'])
-      if (!zookeeper.server?.tree.get(path)) throw new Violation('a broker is registered as long as it lives', `${path} is missing, 35 s after the last fault`)
+      if (!zookeeper.server?.tree.get(path)) throw new Violation('a broker is registered as long as it lives', `${path} is missing, 25 s after the last fault`)
     if (laws.records === before) throw new Violation('a broker serves again when nothing fails any more', 'a new producer got nothing acknowledged within 5 s')
   }
   await world.runUntil(Promise.race([story(), failed]), faultyMs + 600_000)

@@ -23,6 +23,8 @@ type Packet = { kind: 'data'; bytes: Buffer; at: number } | { kind: 'fin' | 'res
 const kernelSize = 256 * 1024
 const highWater = 64 * 1024
 const synRetryMs = 1_000
+/** Bytes that one read gets at most. */
+const readSize = 64 * 1024
 
 const fault = (code: string, text: string): Error => Object.assign(new Error(`${code}: ${text}`), { code })
 
@@ -37,7 +39,7 @@ export class SimulatedNetwork {
   readonly #waiting = new Set<Pipe>()
   readonly #open = new Set<Endpoint>()
   #ports = 30_000
-  /** Bytes handed to a process, by `from>to`: when, for those who ask who could know what. */
+  /** When bytes last arrived at a machine whose process lives, by `from>to`: for those who ask who could know what. */
   readonly heardAt = new Map<string, number>()
 
   constructor(world: World) {
@@ -341,11 +343,8 @@ class Endpoint implements Connection {
       return
     }
     if (packet.kind === 'reset') return this.#close(fault('ECONNRESET', 'read ECONNRESET'))
-    const { world } = this.#network
-    if (packet.kind === 'data' && packet.bytes.length > 1 && world.random.chance(0.1)) {
-      const at = 1 + world.random.below(packet.bytes.length - 1)
-      this.#inbox.push({ ...packet, bytes: packet.bytes.subarray(0, at) }, { ...packet, bytes: packet.bytes.subarray(at) })
-    } else this.#inbox.push(packet)
+    if (packet.kind === 'data') this.#network.heardAt.set(`${this.there.name}>${this.here.name}`, this.#network.world.now)
+    this.#inbox.push(packet)
     this.#readSoon()
   }
   #readSoon(): void {
@@ -358,22 +357,35 @@ class Endpoint implements Connection {
   }
   #read(): void {
     if (this.#closed || this.#isPaused) return
-    const packet = this.#inbox.shift()
-    if (!packet) return
-    if (packet.kind === 'data') {
-      const network = this.#network
-      const way = `${this.there.name}>${this.here.name}`
-      network.world.trace(`${way} :${this.localPort} ${packet.bytes.length} ${crc32(packet.bytes).toString(16)}`)
-      network.heardAt.set(way, network.world.now)
-      this.#in.unread -= packet.bytes.length
+    const bytes = this.#take()
+    if (bytes) {
+      this.#network.world.trace(`${this.there.name}>${this.here.name} :${this.localPort} ${bytes.length} ${crc32(bytes).toString(16)}`)
+      this.#in.unread -= bytes.length
       this.peer.#taken()
-      this.#onData?.(packet.bytes)
-      this.#readSoon()
-      return
+      this.#onData?.(bytes)
+      return this.#readSoon()
     }
+    if (this.#inbox.length === 0) return
     // The other side has said all it will; Node then ends this side too.
     if (!this.#hasEnded) this.end()
     this.#close(undefined)
+  }
+  /** All that the kernel has, as one read gets it; of a lone piece sometimes the beginning only. */
+  #take(): Buffer | undefined {
+    const pieces: Buffer[] = []
+    let size = 0
+    for (let head = this.#inbox[0]; head?.kind === 'data' && (size === 0 || size + head.bytes.length <= readSize); head = this.#inbox[0]) {
+      pieces.push(head.bytes)
+      size += head.bytes.length
+      this.#inbox.shift()
+    }
+    if (size === 0) return undefined
+    const { world } = this.#network
+    const bytes = pieces.length === 1 ? pieces[0] : Buffer.concat(pieces)
+    if (pieces.length > 1 || size === 1 || !world.random.chance(0.1)) return bytes
+    const at = 1 + world.random.below(size - 1)
+    this.#inbox.unshift({ kind: 'data', bytes: bytes.subarray(at), at: world.now })
+    return bytes.subarray(0, at)
   }
   #taken(): void {
     if (!this.#wantsDrain || this.bufferedSize > 0 || this.#closed) return

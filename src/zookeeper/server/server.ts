@@ -435,13 +435,22 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
   #armTick(): void {
     const { tickTime } = this.config
     const now = this.clock.monotonic()
-    this.#tick = this.#host.timers.set(tickTime - (now % tickTime), () => {
-      for (const { id, timeoutMs } of this.#decides ? this.sessions.expire(this.clock.monotonic()) : []) {
-        this.logger.info('session expired', { session: hex(id), timeoutMs })
-        this.#endSession(id)
-      }
+    const due = now + tickTime - (now % tickTime)
+    this.#tick = this.#host.timers.set(due - now, () => {
+      // When the whole process stood still, what clients have sent meanwhile lies unread, and who wanted to reconnect could not: that
+      // is heard first, and nobody is given up before the next tick.
+      const lateMs = this.clock.monotonic() - due
+      if (lateMs <= tickTime / 2) this.#host.timers.endOfTurn(() => this.#expireSessions())
+      else this.logger.warn('this process stood still; sessions get another tick before they may expire', { lateMs: Math.round(lateMs) })
       if (!this.#isStopping) this.#armTick()
     })
+  }
+  #expireSessions(): void {
+    if (this.#isStopping || !this.#decides) return
+    for (const { id, timeoutMs } of this.sessions.expire(this.clock.monotonic())) {
+      this.logger.info('session expired', { session: hex(id), timeoutMs })
+      this.#endSession(id)
+    }
   }
   #endSession(id: bigint): void {
     this.writes.submit({ sessionId: id, cxid: 0, type: op.closeSession, body: noIds, ids: [] }, () => {
