@@ -1,5 +1,6 @@
 /** Runs the election of one peer: the machine, its timers, the election port. Later rooms only see this door. */
 import type { Host, Timer } from '../../host/host.ts'
+import { MalformedError } from '../../wire/reader.ts'
 import { Election, type ElectionOutput, type ElectionSettings, type ElectionTimer } from './election.ts'
 import { ElectionNetwork, type ElectionNetworkSettings, type PeerContact } from './election-network.ts'
 import { decodeNotification, encodeNotification } from './notification.ts'
@@ -95,13 +96,15 @@ export class ElectionDriver {
 
   #receive(from: ServerId, message: Buffer): void {
     if (this.#stopped) return
+    let decoded: ReturnType<typeof decodeNotification>
     try {
-      const { notification, problem } = decodeNotification(message)
-      if (problem !== undefined) this.#host.logger.warn('a peer sent a configuration that cannot be read', { peer: from, problem })
-      this.#perform(this.#machine.step({ kind: 'received', from, notification }))
+      decoded = decodeNotification(message)
     } catch (error) {
-      this.#host.logger.warn('a notification cannot be read', { peer: from, size: message.length, error: (error as Error).message })
+      if (!(error instanceof MalformedError)) throw error
+      return this.#host.logger.warn('a notification cannot be read', { peer: from, size: message.length, error: error.message })
     }
+    if (decoded.problem !== undefined) this.#host.logger.warn('a peer sent a configuration that cannot be read', { peer: from, problem: decoded.problem })
+    this.#perform(this.#machine.step({ kind: 'received', from, notification: decoded.notification }))
   }
   #perform(outputs: readonly ElectionOutput[]): void {
     if (this.#stopped) return

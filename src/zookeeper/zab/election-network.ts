@@ -2,6 +2,7 @@
  * The connections between election ports (reference §4.1), one for each pair of servers. The larger id dials: a smaller one introduces
  * itself, hangs up and is called back. A message for a peer replaces one that still waits; what was sent last is sent again on a new connection.
  */
+import { MalformedError } from '../../wire/reader.ts'
 import { InUseError, type Connection, type Host, type ListenerSocket, type Timer } from '../../host/host.ts'
 import { anonymousObserver, encodeInitial, frameOf, isWildcard, NotificationFrames, readInitial, type HostAndPort, type Initial } from './election-handshake.ts'
 import { hostPort, type QuorumConfig } from './quorum-config.ts'
@@ -221,7 +222,8 @@ export class ElectionNetwork {
         introduced()
         this.#welcome(connection, initial, rest, link)
       } catch (error) {
-        this.#host.logger.warn('a stranger at the election port', { remote: hostPort(connection.remoteAddress, connection.remotePort), error: (error as Error).message })
+        if (!(error instanceof MalformedError)) throw error
+        this.#host.logger.warn('a stranger at the election port', { remote: hostPort(connection.remoteAddress, connection.remotePort), error: error.message })
         connection.destroy()
       }
     })
@@ -287,7 +289,8 @@ export class ElectionNetwork {
       try {
         frames.push(chunk, (message) => this.#events.message(peer.id, message))
       } catch (error) {
-        this.#host.logger.warn('a peer does not speak the language of elections', { peer: peer.id, remote: hostPort(connection.remoteAddress, connection.remotePort), error: (error as Error).message })
+        if (!(error instanceof MalformedError)) throw error
+        this.#host.logger.warn('a peer does not speak the language of elections', { peer: peer.id, remote: hostPort(connection.remoteAddress, connection.remotePort), error: error.message })
         connection.destroy()
       }
     }

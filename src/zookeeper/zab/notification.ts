@@ -8,7 +8,7 @@
 import { Reader, MalformedError } from '../../wire/reader.ts'
 import { Writer } from '../../wire/writer.ts'
 import { formatQuorumConfig, parseQuorumConfig, type QuorumConfig } from './quorum-config.ts'
-import type { PeerState, Vote } from './vote.ts'
+import { noVote, type PeerState, type Vote } from './vote.ts'
 
 export interface Notification {
   readonly state: PeerState
@@ -63,10 +63,10 @@ export function decodeNotification(bytes: Uint8Array): { notification: Notificat
   }
 }
 
-/** An int64 that a double holds exactly; Long.MIN_VALUE, the mark of those without a vote, is one. */
+/** An int64 within 2^53, or Long.MIN_VALUE, the mark of those without a vote: a double holds it exactly. */
 function wholeNumber(reader: Reader, what: string): number {
   const value = reader.bigint64()
   const number = Number(value)
-  if (BigInt(number) !== value) throw reader.malformed(`${what} of ${value}`)
+  if (!Number.isSafeInteger(number) && number !== noVote) throw reader.malformed(`${what} of ${value}`)
   return number
 }

@@ -19,6 +19,8 @@ export function ensemble(voters: number, observers = 0): QuorumConfig {
   })
 }
 
+const threeGroups = [{ id: 1, members: [1, 2] }, { id: 2, members: [3, 4] }, { id: 3, members: [5] }]
+
 interface Peer {
   readonly id: ServerId
   incarnation: number
@@ -49,7 +51,8 @@ const tickMs = 100
 /** One run from its seed to the end; throws Violation. Answers how many events it had and what happened, in a line each. */
 export function runElections({ seed, make = (settings) => new Election(settings) }: WorldSettings): { events: number; trace: string[] } {
   const random: SeededRandom = seededRandom(seed)
-  const config = ensemble(random.below(3) === 0 ? 5 : 3, random.below(2))
+  const plain = ensemble(random.below(3) === 0 ? 5 : 3, random.below(2))
+  const config = plain.voters.size === 5 && random.chance(0.3) ? { ...plain, groups: threeGroups, weights: new Map(random.chance(0.5) ? [[4, 0]] : []) } : plain
   const loss = random.chance(0.7) ? random.next() * 0.3 : 0
   const duplication = random.chance(0.5) ? 0.05 : 0
   const heap: Event[] = []
