@@ -15,6 +15,8 @@ export interface EnsembleConfig {
   readonly maxNotificationMs: number
   readonly commitLogCount: number
   readonly forceSnapshot: boolean
+  /** Whether there is a line clientPort; otherwise the own server line has to say where clients are served. */
+  readonly isClientPortSaid: boolean
 }
 
 /** Members by the lines of this file or of the dynamic one; undefined where they make no ensemble. Throws ConfigError. */

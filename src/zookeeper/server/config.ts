@@ -105,6 +105,7 @@ function ensembleOf(values: ReadonlyMap<string, Value>, quorum: QuorumConfig): E
     maxNotificationMs: int('fastleader.maxNotificationInterval'),
     commitLogCount: int('commitLogCount'),
     forceSnapshot: bool('forceSnapshotSync'),
+    isClientPortSaid: values.has('clientPort'),
   }
 }
 

@@ -28,7 +28,7 @@ export async function memberOf(host: Host, config: ZooKeeperConfig, ensemble: En
   const settings = { serverId, config: quorum, listenOnAllIPs: listenOnAll, connectTimeoutMs, handshakeTimeoutMs, bindRetries, minNotificationMs, maxNotificationMs }
   const { initLimit, syncLimit, commitLogCount, forceSnapshot } = ensemble
   return {
-    config: withClientPart(config, quorum, serverId),
+    config: withClientPart(config, ensemble, serverId),
     ensemble: {
       serverId, config: quorum, configText: formatQuorumConfig(quorum), initLimit, syncLimit, commitLogCount, forceSnapshot, listenOnAll,
       elections: (of) => ElectionDriver.start(of, settings),
@@ -36,12 +36,13 @@ export async function memberOf(host: Host, config: ZooKeeperConfig, ensemble: En
   }
 }
 /** The own server line may say where clients are served, and must not contradict clientPort. */
-function withClientPart(config: ZooKeeperConfig, quorum: QuorumConfig, id: number): ZooKeeperConfig {
+function withClientPart(config: ZooKeeperConfig, { quorum, isClientPortSaid }: EnsembleConfig, id: number): ZooKeeperConfig {
   const client = quorum.servers.get(id)?.client
+  if (!client && !isClientPortSaid) throw new ConfigError(`neither clientPort nor the line server.${id} (this server) says where clients are served. Add a line clientPort=2181`)
   if (!client) return config
   const wildcard = client.host === '0.0.0.0' || client.host === '::'
   const there = hostPort(client.host, client.port)
-  if (config.clientPort !== 0 && config.clientPort !== client.port)
+  if (isClientPortSaid && config.clientPort !== client.port)
     throw new ConfigError(`clientPort=${config.clientPort}, but server.${id} (this server) serves clients at ${there}. Remove one or let them agree`)
   if (config.clientPortAddress !== undefined && !wildcard && config.clientPortAddress !== client.host)
     throw new ConfigError(`clientPortAddress=${config.clientPortAddress}, but server.${id} (this server) serves clients at ${there}. Remove one or let them agree`)
