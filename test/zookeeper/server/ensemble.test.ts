@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'vitest'
+import type { Logger } from '../../../src/host/host.ts'
 import { op } from '../../../src/zookeeper/protocol/op-codes.ts'
 import { GetDataRequest, SyncRequest } from '../../../src/zookeeper/protocol/records.ts'
 import { TestEnsemble, until } from './ensemble.ts'
@@ -124,4 +125,42 @@ test('an observer serves clients and does not vote', async () => {
   expect((await client.create('/y', 0)).err).toBe(0)
   await ensemble.stop(...followersOf(ensemble).slice(0, 1))
   await until('a minority serves nobody', () => [...ensemble.servers.values()].every(({ isServing }) => !isServing))
+})
+
+test('what a leader logged alone is cut when it comes back', async () => {
+  const events: string[] = []
+  const note = (event: string): void => void events.push(event)
+  const logger: Logger = { debug: note, info: note, warn: note, error: note, named: () => logger }
+  const ensemble = await create({ logger })
+  await ensemble.start()
+  await ensemble.settled()
+  const lost = leaderOf(ensemble)
+  const client = await clientOf(ensemble, lost)
+  expect((await client.create('/before', 0)).err).toBe(0)
+  await ensemble.agreed()
+  // The others go at once: what is written now reaches nobody, and is in the leader's log.
+  const others = followersOf(ensemble)
+  const stopping = ensemble.stop(...others)
+  void client.create('/lost', 0).catch(() => undefined)
+  await stopping
+  await until('the leader gives up', () => ensemble.servers.get(lost)?.isServing === false)
+  const { lastProcessedZxid } = (ensemble.servers.get(lost) as NonNullable<ReturnType<typeof ensemble.servers.get>>).tree
+  await ensemble.stop(lost)
+  await ensemble.start(...others)
+  await ensemble.settled()
+  const again = await clientOf(ensemble, others[0])
+  expect((await again.create('/after', 0)).err).toBe(0)
+  await ensemble.start(lost)
+  await ensemble.settled()
+  await ensemble.agreed()
+  for (const { tree } of ensemble.servers.values()) {
+    expect(tree.get('/before') && tree.get('/after')).toBeDefined()
+    expect(tree.lastProcessedZxid).toBeGreaterThan(lastProcessedZxid)
+  }
+  expect(events).toContain('a log is cut')
+  // And once more from disk: the cut was durable.
+  await ensemble.stop(lost)
+  await ensemble.start(lost)
+  await ensemble.settled()
+  await ensemble.agreed()
 })
