@@ -46,6 +46,12 @@ async function serverStats(server: ServerFacts): Promise<Record<string, unknown>
   }
 }
 
+/** A server that is alone leads itself. */
+function leaderFacts({ mode, leaderId, membership }: ServerFacts): Record<string, unknown> {
+  const leader = leaderId === undefined ? undefined : membership?.config.servers.get(leaderId)
+  return { is_leader: mode === 'leader' || mode === 'standalone', leader_id: leaderId ?? 0, leader_ip: leader?.addresses[0].host ?? '' }
+}
+
 const table: readonly AdminCommand[] = [
   {
     names: ['configuration', 'conf', 'config'],
@@ -83,7 +89,7 @@ const table: readonly AdminCommand[] = [
     run: ({ tree }) => ({ digests: tree.digestLog.map(({ zxid, digest }) => ({ zxid, digest, digest_version: digestVersion })) }),
   },
   { names: ['is_read_only', 'isro'], run: () => ({ read_only: false }) },
-  { names: ['leader', 'lead'], run: () => ({ is_leader: true, leader_id: 0, leader_ip: '' }) },
+  { names: ['leader', 'lead'], run: leaderFacts },
   { names: ['monitor', 'mntr'], run: async (server) => Object.fromEntries(await server.metrics()) },
   { names: ['ruok'], run: () => ({}) },
   { names: ['server_stats', 'srvr'], run: serverStats },

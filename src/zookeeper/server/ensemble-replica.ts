@@ -68,20 +68,21 @@ export class EnsembleReplica implements Replica {
   async epochs(): Promise<{ acceptedEpoch: number; currentEpoch: number }> {
     const { disk } = this.#host
     const epochOfLog = Number(this.#tree.lastProcessedZxid >> 32n)
-    let currentEpoch = await readEpoch(disk, this.#folder, 'currentEpoch')
-    if (currentEpoch === undefined) {
-      currentEpoch = epochOfLog
-      await writeEpoch(disk, this.#folder, 'currentEpoch', currentEpoch)
-    } else if (epochOfLog > currentEpoch) {
-      throw new StorageError(`${this.#folder}/currentEpoch`, undefined, `says ${currentEpoch}, and the log holds a transaction of epoch ${epochOfLog}: one of them comes from another server or another time. Restore both from one copy, or move this folder's content away and let the leader send everything`)
-    }
+    const found = await readEpoch(disk, this.#folder, 'currentEpoch')
+    let currentEpoch = found ?? epochOfLog
     let acceptedEpoch = await readEpoch(disk, this.#folder, 'acceptedEpoch')
-    if (acceptedEpoch === undefined) {
-      acceptedEpoch = currentEpoch
-      await writeEpoch(disk, this.#folder, 'acceptedEpoch', acceptedEpoch)
-    } else if (acceptedEpoch < currentEpoch) {
-      throw new StorageError(`${this.#folder}/acceptedEpoch`, undefined, `says ${acceptedEpoch}, and currentEpoch ${currentEpoch}: no server serves in an epoch that it has not accepted. Restore both files from one copy`)
+    if (epochOfLog > currentEpoch) {
+      // A synchronization that was cut off: transactions of an epoch follow everything that its leader began with, so the log holds all of that.
+      if (acceptedEpoch === undefined || acceptedEpoch < epochOfLog)
+        throw new StorageError(`${this.#folder}/currentEpoch`, undefined, `says ${currentEpoch}, and the log holds a transaction of epoch ${epochOfLog}, which this server has never accepted: one of them comes from another server or another time. Restore both from one copy, or move this folder's content away and let the leader send everything`)
+      currentEpoch = epochOfLog
     }
+    const isNew = acceptedEpoch === undefined
+    acceptedEpoch ??= currentEpoch
+    if (acceptedEpoch < currentEpoch)
+      throw new StorageError(`${this.#folder}/acceptedEpoch`, undefined, `says ${acceptedEpoch}, and currentEpoch ${currentEpoch}: no server serves in an epoch that it has not accepted. Restore both files from one copy`)
+    if (isNew) await writeEpoch(disk, this.#folder, 'acceptedEpoch', acceptedEpoch)
+    if (currentEpoch !== found) await writeEpoch(disk, this.#folder, 'currentEpoch', currentEpoch)
     return { acceptedEpoch, currentEpoch }
   }
   writeEpoch(name: 'acceptedEpoch' | 'currentEpoch', epoch: number): Promise<void> {

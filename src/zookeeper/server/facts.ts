@@ -1,4 +1,5 @@
 /** What a running server shows of itself to four-letter words and the AdminServer. */
+import type { QuorumConfig } from '../zab/quorum-config.ts'
 import type { Sessions } from '../znodes/sessions.ts'
 import type { TransactionStore } from '../znodes/store.ts'
 import type { ZnodeTree } from '../znodes/tree.ts'
@@ -11,7 +12,14 @@ export interface ServerFacts {
   readonly config: ZooKeeperConfig
   readonly port: number
   readonly serverId: number
+  /** `standalone`, `leader`, `follower`, `observer`; `looking` while there is no leader. */
   readonly mode: string
+  /** Who leads the ensemble; undefined: unknown, or there is none. */
+  readonly leaderId: number | undefined
+  /** A leader's learners. */
+  readonly learners: { readonly total: number; readonly synced: number; readonly observers: number } | undefined
+  /** What a member of an ensemble knows of it. */
+  readonly membership: { readonly serverId: number; readonly config: QuorumConfig; readonly configText: string; readonly initLimit: number; readonly syncLimit: number } | undefined
   readonly tree: ZnodeTree
   readonly sessions: Sessions
   readonly store: TransactionStore

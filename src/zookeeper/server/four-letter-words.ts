@@ -44,11 +44,16 @@ function serverLines(server: ServerFacts): string[] {
 }
 async function conf(server: ServerFacts): Promise<string> {
   const { config } = server
+  const own = server.membership?.config.servers.get(server.serverId)
+  const quorum = server.membership && own ? [
+    `initLimit=${server.membership.initLimit}`, `syncLimit=${server.membership.syncLimit}`, 'electionAlg=3', `electionPort=${own.addresses[0].electionPort}`, `quorumPort=${own.addresses[0].quorumPort}`,
+    `peerType=${own.role === 'participant' ? 0 : 1}`, 'membership: ', server.membership.configText,
+  ] : []
   const { dataDir, dataLogDir } = await server.store.sizes()
   return lines([
     `clientPort=${server.port}`, 'secureClientPort=-1', `dataDir=${server.folders.dataDir}`, `dataDirSize=${dataDir}`, `dataLogDir=${server.folders.dataLogDir}`,
     `dataLogSize=${dataLogDir}`, `tickTime=${config.tickTime}`, `maxClientCnxns=${config.maxClientCnxns}`, `minSessionTimeout=${config.minSessionTimeout}`,
-    `maxSessionTimeout=${config.maxSessionTimeout}`, `clientPortListenBacklog=${config.clientPortListenBacklog}`, `serverId=${server.serverId}`,
+    `maxSessionTimeout=${config.maxSessionTimeout}`, `clientPortListenBacklog=${config.clientPortListenBacklog}`, `serverId=${server.serverId}`, ...quorum,
   ])
 }
 function dump(server: ServerFacts): string {

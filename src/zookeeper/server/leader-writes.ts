@@ -60,7 +60,7 @@ export class LeaderWrites implements WritePath {
     this.#propose(isMoved ? { ...request, refusal: errorCode.sessionMoved } : request, whenApplied)
   }
   #propose(request: WriteRequest, whenApplied?: WhenApplied): void {
-    if (this.#isOver) return
+    if (this.#isOver || !this.#leading.isLeading) return
     const transaction = this.#preparation.prepare(request, this.#clock.now())
     const bytes = encodeTransaction(transaction)
     this.#append(transaction, bytes, whenApplied)

@@ -44,6 +44,18 @@ export async function metricsOf(server: ServerFacts, disk: Disk, uptimeMs: numbe
     ['node_changed_watch_count', statistics.watchEvents.changed],
     ['node_children_watch_count', statistics.watchEvents.children],
   ])
+  const { learners } = server
+  if (learners) {
+    // Followers and observers together are the learners; Apache counts the synchronized ones apart.
+    metrics.set('learners', learners.total + learners.observers)
+    metrics.set('synced_followers', learners.synced)
+    metrics.set('synced_non_voting_followers', 0)
+    metrics.set('synced_observers', learners.observers)
+  }
+  if (server.membership) {
+    metrics.set('quorum_size', server.membership.config.voters.size)
+    metrics.set('peer_state', server.mode === 'leader' ? 'leading - broadcast' : server.mode === 'looking' ? 'looking' : `${server.mode === 'follower' ? 'following' : 'observing'} - broadcast`)
+  }
   const descriptors = await fileDescriptors(disk)
   if (descriptors !== undefined) for (const [name, count] of Object.entries(descriptors)) metrics.set(`${name}_file_descriptor_count`, count)
   summary(metrics, 'readlatency', statistics.readLatency)

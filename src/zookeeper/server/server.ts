@@ -163,6 +163,9 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
   get leaderId(): number | undefined {
     return this.#peer?.leader
   }
+  get membership(): EnsembleOptions | undefined {
+    return this.#options.ensemble
+  }
   /** A leader's learners. */
   get learners(): { total: number; synced: number; observers: number } | undefined {
     return this.#serving?.mode === 'leader' ? this.#serving.role.leading.followers() : undefined

@@ -60,9 +60,9 @@ export class Leading implements LeadingDoor {
     const reason = await this.#ended
     this.#isOver = true
     this.#ticks.cancel()
-    await this.#listener.close()
     for (const connection of this.#connections.values()) connection.destroy()
     this.#connections.clear()
+    await this.#listener.close()
     return reason
   }
   stop(reason: string): void {
@@ -72,6 +72,9 @@ export class Leading implements LeadingDoor {
 
   // ---- door
 
+  get isLeading(): boolean {
+    return !this.#isOver && this.#machine.isEstablished
+  }
   propose(transaction: CommittedTransaction): void {
     if (this.#isOver) return
     this.#step({ kind: 'propose', transaction, now: this.#host.clock.monotonic() })

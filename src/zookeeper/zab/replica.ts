@@ -37,8 +37,10 @@ export type ServingRole =
   | { readonly kind: 'leader'; readonly epoch: number; readonly zxid: bigint; readonly leading: LeadingDoor }
   | { readonly kind: 'follower' | 'observer'; readonly epoch: number; readonly following: FollowingDoor }
 
-/** What a serving leader may ask of ZAB, and is asked: `handle` is set by the replica. */
+/** What a serving leader may ask of ZAB; the replica sets what it wants to be asked. */
 export interface LeadingDoor {
+  /** False once this server has stopped leading: nothing may be numbered in its epoch any more. */
+  readonly isLeading: boolean
   propose(transaction: CommittedTransaction): void
   /** Sends SYNC to the learner once all that is proposed so far is committed. */
   sync(learner: number): void
