@@ -3,6 +3,7 @@ import { MalformedError, Reader } from '../../wire/reader.ts'
 import { Writer } from '../../wire/writer.ts'
 import type { Decoded, Encodable, Fields } from '../../wire/schema.ts'
 import { errors } from '../protocol/errors.ts'
+import { readRequestRest, requestHeaderVersion } from '../protocol/headers.ts'
 import type { ConnectionFacts } from './connection.ts'
 import { closeConnection, noAnswer, type Answer, type Handler, type RequestContext } from './handler.ts'
 import type { BrokerServices } from './services.ts'
@@ -40,8 +41,9 @@ export class Dispatcher {
     if (!supported && key !== apiVersionsKey)
       throw new MalformedError(`${api.name} version ${version} is not served by this broker, which has ${api.versions[0]} to ${api.versions[1]}`, 2)
     const correlationId = reader.int32()
-    const clientIdSize = reader.int16()
-    const clientId = clientIdSize < 0 ? null : reader.utf8(clientIdSize)
+    const headerVersion = requestHeaderVersion(api, version)
+    // Tags are read further down: an unknown version of ApiVersions is answered whatever follows.
+    const clientId = readRequestRest(reader, headerVersion === 2 ? 1 : headerVersion)
     const context: RequestContext = { ...connection, broker: this.#broker, version: supported ? version : 0, correlationId, clientId }
     // KIP-511: a client that is newer than the broker learns the versions from an answer in version 0.
     if (!supported) return { answer: this.#encode(handler, context, handler.refuse(errors.unsupportedVersion.code, {} as never, context)), inPlace: true, releasesFrame: () => false }

@@ -13,6 +13,8 @@ export interface BrokerChannels {
    * time out): the request is then repeated.
    */
   send(brokerId: number, api: Api, request: unknown): Promise<unknown>
+  /** The broker is gone, or this one no longer controller: what is under way to it may be given up. */
+  forget?(brokerId: number): void
 }
 
 export type BrokerAnswer =
@@ -45,8 +47,10 @@ export class BrokerQueues {
   /** What waits for the broker is dropped: whoever comes back is told everything anew. */
   remove(brokerId: number): void {
     this.#queues.delete(brokerId)
+    this.#channels.forget?.(brokerId)
   }
   clear(): void {
+    for (const id of this.#queues.keys()) this.#channels.forget?.(id)
     this.#queues.clear()
   }
   push(requests: readonly BrokerRequest[]): void {

@@ -1,9 +1,10 @@
 /** One partition on this broker: its log, its role, and who waits for it. */
-import type { Timers } from '../../host/host.ts'
+import type { Clock, Timers } from '../../host/host.ts'
 import { isRefused, type Pieces, type RecordError } from '../log/append.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { errors } from '../protocol/errors.ts'
-import { PartitionLeader } from './partition-leader.ts'
+import { PartitionFollower } from './partition-follower.ts'
+import { PartitionLeader, type Output } from './partition-leader.ts'
 import { Watermark } from './watermark.ts'
 
 /** How an append ended, in the terms of a Produce answer. */
@@ -35,8 +36,26 @@ export interface DataWaiter {
 
 type Role =
   | { kind: 'none' }
-  | { kind: 'leading'; leader: PartitionLeader; leaderEpochStartOffset: number }
-  | { kind: 'following'; leaderId: number; leaderEpoch: number; partitionEpoch: number }
+  | { kind: 'leading'; leader: PartitionLeader }
+  | { kind: 'following'; follower: PartitionFollower }
+
+/** An ISR that this leader asks the controller for. */
+export type IsrProposal = Extract<Output, { kind: 'proposeIsr' }>
+export interface PartitionFacts {
+  topic: string
+  index: number
+  log: PartitionLog
+  brokerId: number
+  clock: Clock
+  timers: Timers
+  minInsyncReplicas: () => number
+  /** `replica.lag.time.max.ms` */
+  lagMsMax: number
+  /** `replica.fetch.backoff.ms` */
+  backoffMs: number
+  isAlive: (brokerId: number) => boolean
+  propose: (partition: Partition, proposal: IsrProposal) => void
+}
 
 export interface PartitionState {
   leader: number
@@ -50,24 +69,25 @@ export class Partition {
   readonly topic: string
   readonly index: number
   readonly log: PartitionLog
-  readonly #brokerId: number
+  readonly #facts: PartitionFacts
   readonly #timers: Timers
-  readonly #minInsyncReplicas: () => number
   readonly #committed: Watermark
   readonly #dataWaiters = new Set<DataWaiter>()
+  /** Followers: they wait for what is written, not for what is committed. */
+  readonly #replicaWaiters = new Set<DataWaiter>()
   /** Appends with acks −1 that wait for the ISR. */
   readonly #awaitingIsr = new Set<(errorCode: number) => void>()
   #role: Role = { kind: 'none' }
   #bytesSinceAdvance = 0
+  #bytesSinceReplicated = 0
   #failure: Error | undefined
 
-  constructor(facts: { topic: string; index: number; log: PartitionLog; brokerId: number; timers: Timers; minInsyncReplicas: () => number }) {
+  constructor(facts: PartitionFacts) {
     this.topic = facts.topic
     this.index = facts.index
     this.log = facts.log
-    this.#brokerId = facts.brokerId
+    this.#facts = facts
     this.#timers = facts.timers
-    this.#minInsyncReplicas = facts.minInsyncReplicas
     this.#committed = new Watermark(this.log.highWatermark)
     this.log.onAppend(() => this.#written())
   }
@@ -76,13 +96,21 @@ export class Partition {
     return this.log.topicId
   }
   get leaderEpoch(): number {
-    return this.#role.kind === 'leading' ? this.#role.leader.leaderEpoch : this.#role.kind === 'following' ? this.#role.leaderEpoch : -1
+    return this.#role.kind === 'leading' ? this.#role.leader.leaderEpoch : this.#role.kind === 'following' ? this.#role.follower.leaderEpoch : -1
   }
   get partitionEpoch(): number {
-    return this.#role.kind === 'leading' ? this.#role.leader.partitionEpoch : this.#role.kind === 'following' ? this.#role.partitionEpoch : -1
+    return this.#role.kind === 'leading' ? this.#role.leader.partitionEpoch : this.#role.kind === 'following' ? this.#role.follower.partitionEpoch : -1
   }
   get leading(): boolean {
     return this.#role.kind === 'leading'
+  }
+  /** The machine that leads here; undefined when another broker does. */
+  get leader(): PartitionLeader | undefined {
+    return this.#role.kind === 'leading' ? this.#role.leader : undefined
+  }
+  /** The machine that follows here; another one after each change of leadership. */
+  get follower(): PartitionFollower | undefined {
+    return this.#role.kind === 'following' ? this.#role.follower : undefined
   }
   get highWatermark(): number {
     return this.#committed.value
@@ -96,7 +124,7 @@ export class Partition {
   }
   /** A new leader knows what is committed only when its high watermark has reached the start of its epoch (KIP-207). */
   get committedEndKnown(): boolean {
-    return this.#role.kind === 'leading' && this.highWatermark >= this.#role.leaderEpochStartOffset
+    return this.#role.kind === 'leading' && this.highWatermark >= this.#role.leader.epochStartOffset
   }
 
   /** The checks every request for a partition passes (reference §3.4): the error code, or 0. `epoch` −1: not given. */
@@ -108,26 +136,33 @@ export class Partition {
     return 0
   }
 
-  /** Begins to lead; the leader epoch is on disk afterwards. */
+  /** Begins to lead, or goes on in a later epoch; the leader epoch is on disk afterwards. */
   async becomeLeader(state: PartitionState): Promise<void> {
-    this.#leaveRole()
-    if (state.leaderEpoch > this.log.latestEpoch) await this.log.assignLeaderEpoch(state.leaderEpoch)
-    const leader = new PartitionLeader({
-      brokerId: this.#brokerId,
-      leaderEpoch: state.leaderEpoch,
-      partitionEpoch: state.partitionEpoch,
-      replicas: state.replicas,
-      isr: state.isr,
-      logEndOffset: this.log.logEndOffset,
-      highWatermark: this.log.highWatermark,
-    })
+    const role = this.#role
+    if (role.kind !== 'leading') this.#leaveRole()
+    const epochStartOffset = this.log.nextOffset
+    // Assigned at once, on disk later: what is appended meanwhile belongs to the new epoch.
+    const saved = state.leaderEpoch > this.log.latestEpoch ? this.log.assignLeaderEpoch(state.leaderEpoch) : undefined
+    const { leaderEpoch, partitionEpoch, replicas, isr } = state
+    const election = { leaderEpoch, partitionEpoch, replicas, isr, epochStartOffset, logEndOffset: this.log.logEndOffset, now: this.#facts.clock.monotonic() }
+    if (role.kind === 'leading') {
+      this.#done(role.leader.reelect(election))
+      // Followers of the old epoch are to hear of the new one now.
+      wakeAll(this.#replicaWaiters)
+      return saved
+    }
+    await saved
+    const { brokerId, lagMsMax, minInsyncReplicas, isAlive } = this.#facts
+    const leader = new PartitionLeader({ ...election, brokerId, highWatermark: this.log.highWatermark, lagMsMax, minInsyncReplicas, isEligible: isAlive })
     this.#committed.reset(this.log.highWatermark)
-    this.#role = { kind: 'leading', leader, leaderEpochStartOffset: this.log.logEndOffset }
-    this.#advanced(leader.step({ kind: 'appended', logEndOffset: this.log.logEndOffset }))
+    this.#role = { kind: 'leading', leader }
+    this.#done(leader.step({ kind: 'appended', logEndOffset: this.log.logEndOffset }))
   }
   becomeFollower(state: PartitionState): void {
     this.#leaveRole()
-    this.#role = { kind: 'following', leaderId: state.leader, leaderEpoch: state.leaderEpoch, partitionEpoch: state.partitionEpoch }
+    const follower = new PartitionFollower({ leaderId: state.leader, leaderEpoch: state.leaderEpoch, partitionEpoch: state.partitionEpoch, log: this.log, backoffMs: this.#facts.backoffMs })
+    this.#committed.reset(this.log.highWatermark)
+    this.#role = { kind: 'following', follower }
   }
   /** Neither leads nor follows any more: stopped, deleted, or its directory has failed. */
   stop(failure?: Error): void {
@@ -145,11 +180,11 @@ export class Partition {
     if (this.#failure) return finished(refused(errors.kafkaStorageError.code, `the log directory of ${this.topic}-${this.index} is offline: ${this.#failure.message}`))
     if (role.kind !== 'leading') return finished(refused(errors.notLeaderOrFollower.code, `this broker does not lead ${this.topic}-${this.index}`))
     const { leader } = role
-    if (wish.requiredAcks === -1 && !leader.hasEnoughReplicas(this.#minInsyncReplicas()))
+    if (wish.requiredAcks === -1 && !leader.hasEnoughReplicas)
       return finished(
         refused(
           errors.notEnoughReplicas.code,
-          `${this.topic}-${this.index} has ${leader.isr.size} in-sync replicas, min.insync.replicas asks for ${leader.minIsr(this.#minInsyncReplicas())}`,
+          `${this.topic}-${this.index} has ${leader.isr.length} in-sync replicas, min.insync.replicas asks for ${leader.minIsr}`,
         ),
       )
     const outcome = this.log.append(pieces, { leaderEpoch: leader.leaderEpoch, origin: wish.origin, produceVersion: wish.produceVersion }, (failure) => {
@@ -167,7 +202,10 @@ export class Partition {
       else this.#awaitCommit(leader, outcome.lastOffset + 1, wish.timeoutMs, (errorCode) => finished(errorCode === 0 ? produced : refused(errorCode, null)))
     })
     if (isRefused(outcome)) finished(refused(outcome.errorCode, outcome.message, outcome.recordErrors))
-    else if (!outcome.duplicate) this.#bytesSinceAdvance += size
+    else if (!outcome.duplicate) {
+      this.#bytesSinceAdvance += size
+      this.#bytesSinceReplicated += size
+    }
   }
 
   #awaitCommit(leader: PartitionLeader, offset: number, timeoutMs: number, finished: (errorCode: number) => void): void {
@@ -181,45 +219,90 @@ export class Partition {
     const timer = this.#timers.set(timeoutMs, () => finish(errors.requestTimedOut.code))
     let forget = (): void => {}
     forget = this.#committed.whenReached(offset, () =>
-      finish(leader.hasEnoughReplicas(this.#minInsyncReplicas()) ? 0 : errors.notEnoughReplicasAfterAppend.code),
+      finish(leader.hadEnoughReplicas ? 0 : errors.notEnoughReplicasAfterAppend.code),
     )
   }
 
   /** A follower has everything below `fetchOffset`. */
   followerFetched(replica: number, fetchOffset: number): void {
-    if (this.#role.kind === 'leading') this.#advanced(this.#role.leader.step({ kind: 'fetched', replica, fetchOffset }))
+    if (this.#role.kind === 'leading') this.#done(this.#role.leader.step({ kind: 'fetched', replica, fetchOffset, now: this.#facts.clock.monotonic() }))
+  }
+  /** Looks whether a follower has fallen behind. To be called every half of `replica.lag.time.max.ms`. */
+  tick(now: number): void {
+    if (this.#role.kind === 'leading') this.#done(this.#role.leader.step({ kind: 'ticked', now }))
+  }
+  /** The controller's answer to a proposal made in `leaderEpoch`; one of an earlier leadership is no news. */
+  isrAnswered(leaderEpoch: number, answer: { isr: readonly number[]; partitionEpoch: number } | { refused: 'revert' | 'wait' }): void {
+    if (this.#role.kind !== 'leading' || this.#role.leader.leaderEpoch !== leaderEpoch) return
+    const { leader } = this.#role
+    this.#done(leader.step('refused' in answer ? { kind: 'isrRefused', reaction: answer.refused } : { kind: 'isrChanged', ...answer }))
   }
 
-  addWaiter(waiter: DataWaiter): void {
-    this.#dataWaiters.add(waiter)
+  /** The leader's bytes, as they are; resolves when they are written. Rejects when they are damaged or cannot be written. */
+  appendReplicated(records: Pieces): Promise<void> {
+    return new Promise((done, fail) => {
+      const outcome = this.log.append(records, { leaderEpoch: this.leaderEpoch, origin: 'replication' }, (failure) => (failure ? fail(failure) : done()))
+      if (isRefused(outcome)) fail(new Error(outcome.message))
+    })
+  }
+  /** What the leader said with its records. The follower's high watermark, too, never retreats but by a truncation. */
+  followerKnows({ highWatermark, logStartOffset }: { highWatermark: number; logStartOffset: number }): void {
+    if (this.#role.kind !== 'following') return
+    const known = Math.min(highWatermark, this.log.logEndOffset)
+    if (known > this.log.highWatermark) this.log.setHighWatermark(known)
+    if (logStartOffset > this.log.logStartOffset) void this.log.deleteRecords(Math.min(logStartOffset, this.log.highWatermark))
+    this.#committed.reset(this.log.highWatermark)
+  }
+
+  /** A follower's request (`asReplica`) waits for what is written, a consumer's for what is committed. */
+  addWaiter(waiter: DataWaiter, asReplica: boolean): void {
+    ;(asReplica ? this.#replicaWaiters : this.#dataWaiters).add(waiter)
   }
   removeWaiter(waiter: DataWaiter): void {
-    this.#dataWaiters.delete(waiter)
+    if (!this.#dataWaiters.delete(waiter)) this.#replicaWaiters.delete(waiter)
   }
 
   #written(): void {
     if (this.#role.kind !== 'leading') return
-    this.#advanced(this.#role.leader.step({ kind: 'appended', logEndOffset: this.log.logEndOffset }))
-  }
-  #advanced(outputs: { kind: 'highWatermarkAdvanced'; to: number }[]): void {
-    for (const { to } of outputs) {
-      this.log.setHighWatermark(to)
-      this.#committed.advance(to)
-      const bytes = this.#bytesSinceAdvance
-      this.#bytesSinceAdvance = 0
-      for (const waiter of this.#dataWaiters) {
+    const { leader } = this.#role
+    this.#done(leader.step({ kind: 'appended', logEndOffset: this.log.logEndOffset }))
+    if (this.#replicaWaiters.size > 0) {
+      const bytes = Math.max(1, this.#bytesSinceReplicated)
+      for (const waiter of this.#replicaWaiters) {
         waiter.missing -= bytes
         if (waiter.missing <= 0) waiter.wake()
       }
+    }
+    this.#bytesSinceReplicated = 0
+  }
+  #done(outputs: readonly Output[]): void {
+    for (const output of outputs) {
+      if (output.kind === 'proposeIsr') this.#facts.propose(this, output)
+      else this.#advanced(output.to)
+    }
+  }
+  #advanced(to: number): void {
+    this.log.setHighWatermark(to)
+    this.#committed.advance(to)
+    // Bytes placed after the write that is told of now were counted before.
+    const bytes = Math.max(1, this.#bytesSinceAdvance)
+    this.#bytesSinceAdvance = 0
+    for (const waiter of this.#dataWaiters) {
+      waiter.missing -= bytes
+      if (waiter.missing <= 0) waiter.wake()
     }
   }
   #leaveRole(): void {
     for (const finish of this.#awaitingIsr) finish(errors.notLeaderOrFollower.code)
     this.#committed.forgetAll()
-    for (const waiter of this.#dataWaiters) waiter.wake()
+    wakeAll(this.#dataWaiters)
+    wakeAll(this.#replicaWaiters)
   }
 }
 
+function wakeAll(waiters: ReadonlySet<DataWaiter>): void {
+  for (const waiter of waiters) waiter.wake()
+}
 function refused(errorCode: number, message: string | null, recordErrors: RecordError[] = []): Produced {
   return { errorCode, message, baseOffset: -1, logAppendTimeMs: -1n, logStartOffset: -1, recordErrors }
 }

@@ -1,12 +1,15 @@
 /** The partitions of this broker; applies LeaderAndIsr and StopReplica (reference §2.12). */
-import type { Host } from '../../host/host.ts'
+import type { Host, Timer } from '../../host/host.ts'
 import { uuidZero } from '../../wire/schema.ts'
 import type { LogManager } from '../log/log-manager.ts'
 import { errors } from '../protocol/errors.ts'
 import type { LeaderAndIsr } from '../protocol/leader-and-isr.ts'
 import type { RequestOf, RequestTo, ResponseTo } from '../protocol/api.ts'
 import type { StopReplica } from '../protocol/stop-replica.ts'
+import { IsrChanges, type IsrChangesOptions } from './isr-changes.ts'
 import { Partition, type PartitionState } from './partition.ts'
+import type { FetcherSettings } from './replica-fetcher.ts'
+import { ReplicaFetchers } from './replica-fetchers.ts'
 
 /** What coordinators want to know of the partitions of their topics. */
 export type LeadershipChange =
@@ -25,22 +28,40 @@ export interface ReplicaManagerOptions {
   minInsyncReplicas: (topic: string) => number
   /** Awaited before the first log of a topic is made here: its configuration has to be known. */
   prepareTopic: (topic: string) => Promise<void>
+  settings: FetcherSettings & { readonly 'replica.lag.time.max.ms': number }
+  /** `num.replica.fetchers`; a change counts for partitions that get another leader. */
+  fetcherCount: () => number
+  /** Where a live broker listens for others; undefined for one that is not alive. */
+  endpointOf: (brokerId: number) => { host: string; port: number } | undefined
+  isAlive: (brokerId: number) => boolean
+  alterPartition: IsrChangesOptions['alterPartition']
 }
 
 export class ReplicaManager {
   readonly #options: ReplicaManagerOptions
   readonly #topics = new Map<string, (Partition | undefined)[]>()
   readonly #leadershipHandlers: ((change: LeadershipChange) => void)[] = []
+  readonly #fetchers: ReplicaFetchers
+  readonly #isrChanges: IsrChanges
+  readonly #lagCheck: Timer
   #controllerEpoch = 0
   /** State changes run one after the other. */
   #changes: Promise<unknown> = Promise.resolve()
 
   constructor(options: ReplicaManagerOptions) {
     this.#options = options
+    const { host, brokerId, brokerEpoch, settings, endpointOf, alterPartition } = options
+    this.#fetchers = new ReplicaFetchers(host, { brokerId, brokerEpoch, settings, endpointOf, count: options.fetcherCount })
+    this.#isrChanges = new IsrChanges(host, { brokerId, brokerEpoch, alterPartition })
+    this.#lagCheck = host.timers.every(settings['replica.lag.time.max.ms'] / 2, () => {
+      const now = host.clock.monotonic()
+      for (const partition of this.all()) partition.tick(now)
+    })
     options.logs.onDirectoryFailure((directory, failure) => {
       for (const partition of this.all())
         if (partition.log.directory.startsWith(`${directory}/`)) {
           const leaderEpoch = partition.leaderEpoch
+          void this.#fetchers.unfollow(partition)
           partition.stop(failure)
           this.#announce({ kind: 'resigned', topic: partition.topic, index: partition.index, leaderEpoch })
         }
@@ -59,7 +80,10 @@ export class ReplicaManager {
 
   /** Nothing is led or followed afterwards; who waits is answered NOT_LEADER_OR_FOLLOWER. */
   async stop(): Promise<void> {
+    this.#lagCheck.cancel()
+    this.#isrChanges.stop()
     await this.#changes
+    await this.#fetchers.stop()
     for (const partition of this.all()) partition.stop()
   }
 
@@ -78,8 +102,8 @@ export class ReplicaManager {
   #announce(change: LeadershipChange): void {
     for (const handler of this.#leadershipHandlers) handler(change)
   }
-  /** STALE_BROKER_EPOCH and STALE_CONTROLLER_EPOCH, or 0. */
-  #refusalOf(request: { controllerEpoch: number; brokerEpoch?: bigint }): number {
+  /** STALE_BROKER_EPOCH and STALE_CONTROLLER_EPOCH, or 0: then the controller's epoch is noted. Asked once for each of its requests. */
+  refusalOf(request: { controllerEpoch: number; brokerEpoch?: bigint }): number {
     const brokerEpoch = request.brokerEpoch ?? -1n
     if (brokerEpoch >= 0n && brokerEpoch < this.#options.brokerEpoch()) return errors.staleBrokerEpoch.code
     if (request.controllerEpoch < this.#controllerEpoch) return errors.staleControllerEpoch.code
@@ -88,7 +112,7 @@ export class ReplicaManager {
   }
 
   async #applyLeaderAndIsr(request: LeaderAndIsrRequest): Promise<ResponseTo<typeof LeaderAndIsr>> {
-    const errorCode = this.#refusalOf(request)
+    const errorCode = this.refusalOf(request)
     if (errorCode !== 0) return { errorCode, partitionErrors: [], topics: [] }
     const topics = []
     for (const { topicName, topicId, partitionStates } of request.topicStates) {
@@ -97,6 +121,7 @@ export class ReplicaManager {
         partitionErrors.push({ topicName, partitionIndex: state.partitionIndex, errorCode: await this.#applyState(topicName, topicId, state) })
       topics.push({ topicId, partitionErrors })
     }
+    await this.#fetchers.dropIdle()
     return { errorCode: 0, partitionErrors: topics.flatMap((topic) => topic.partitionErrors), topics }
   }
 
@@ -107,7 +132,12 @@ export class ReplicaManager {
     const id = topicId === uuidZero ? undefined : topicId
     if (known?.topicId && id && known.topicId !== id) return errors.inconsistentTopicId.code
     if (known && state.leaderEpoch < known.leaderEpoch) return errors.staleControllerEpoch.code
-    if (known && state.leaderEpoch === known.leaderEpoch) return errors.staleControllerEpoch.code
+    if (known && state.leaderEpoch === known.leaderEpoch) {
+      if (known.topicId || !id) return errors.staleControllerEpoch.code
+      // The cluster has learnt topic ids while this replica was at work.
+      await known.log.setTopicId(id)
+      return 0
+    }
     if (!state.replicas.includes(brokerId)) return errors.unknownTopicOrPartition.code
     let partition: Partition
     try {
@@ -122,19 +152,34 @@ export class ReplicaManager {
     else this.#announce({ kind: 'resigned', topic, index: state.partitionIndex, leaderEpoch: state.leaderEpoch })
     return 0
   }
+  /** The fetcher lets go of the log before the role changes, and takes it up after. */
   async #applyRole(partition: Partition, { leader, leaderEpoch, partitionEpoch, isr, replicas }: LeaderAndIsrState): Promise<void> {
     const state: PartitionState = { leader, leaderEpoch, partitionEpoch, isr, replicas }
-    if (leader === this.#options.brokerId) await partition.becomeLeader(state)
-    else partition.becomeFollower(state)
+    await this.#fetchers.unfollow(partition)
+    if (leader === this.#options.brokerId) return partition.becomeLeader(state)
+    partition.becomeFollower(state)
+    this.#fetchers.follow(partition)
   }
   async #open(topic: string, index: number, topicId: string | undefined): Promise<Partition> {
-    const { logs, brokerId, host, minInsyncReplicas, prepareTopic } = this.#options
+    const { logs, brokerId, host, minInsyncReplicas, prepareTopic, settings, isAlive } = this.#options
     let log = logs.get(topic, index)
     if (!log) {
       if (!this.#topics.has(topic)) await prepareTopic(topic)
       log = await logs.create(topic, index, { topicId })
     }
-    const partition = new Partition({ topic, index, log, brokerId, timers: host.timers, minInsyncReplicas: () => minInsyncReplicas(topic) })
+    const partition = new Partition({
+      topic,
+      index,
+      log,
+      brokerId,
+      clock: host.clock,
+      timers: host.timers,
+      minInsyncReplicas: () => minInsyncReplicas(topic),
+      lagMsMax: settings['replica.lag.time.max.ms'],
+      backoffMs: settings['replica.fetch.backoff.ms'],
+      isAlive,
+      propose: (from, proposal) => this.#isrChanges.propose(from, proposal),
+    })
     let partitions = this.#topics.get(topic)
     if (!partitions) this.#topics.set(topic, (partitions = []))
     partitions[index] = partition
@@ -142,7 +187,7 @@ export class ReplicaManager {
   }
 
   async #applyStopReplica(request: RequestOf<typeof StopReplica>): Promise<ResponseTo<typeof StopReplica>> {
-    const errorCode = this.#refusalOf(request)
+    const errorCode = this.refusalOf(request)
     if (errorCode !== 0) return { errorCode, partitionErrors: [] }
     const partitionErrors = []
     for (const { topicName, partitionStates } of request.topicStates)
@@ -156,6 +201,7 @@ export class ReplicaManager {
     // −2: the topic is being deleted, −1: the controller does not know; both are obeyed.
     if (partition && leaderEpoch >= 0 && leaderEpoch < partition.leaderEpoch) return errors.fencedLeaderEpoch.code
     if (partition) {
+      await this.#fetchers.unfollow(partition)
       partition.stop()
       this.#announce({ kind: 'resigned', topic, index, leaderEpoch: leaderEpoch >= 0 ? leaderEpoch : undefined })
     }

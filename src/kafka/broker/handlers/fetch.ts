@@ -72,6 +72,7 @@ class Reading {
   readonly #replicaId: number
   readonly #session: FetchContext
   readonly #context: RequestContext
+  #waited = false
 
   constructor(request: FetchRequest, replicaId: number, session: FetchContext, context: RequestContext) {
     this.#request = request
@@ -85,6 +86,7 @@ class Reading {
     let results = await this.#readAll()
     if (maxWaitMs > 0 && this.#shouldWait(results, minBytes)) {
       await this.#wait(results, minBytes, maxWaitMs)
+      this.#waited = true
       results = await this.#readAll()
     }
     return this.#shape(results)
@@ -157,7 +159,8 @@ class Reading {
     if (target.fetchOffset < log.logStartOffset || target.fetchOffset > log.logEndOffset) return failed(errors.offsetOutOfRange.code)
     // Zstandard came with v10; older clients cannot read it (KIP-110).
     if (version < 10 && log.config.compressionType === 'zstd') return failed(errors.unsupportedCompressionType.code)
-    if (asReplica) partition.followerFetched(this.#replicaId, target.fetchOffset)
+    // Once: what the follower has it said when it asked, not when it is answered.
+    if (asReplica && !this.#waited) partition.followerFetched(this.#replicaId, target.fetchOffset)
     if (target.fetchOffset >= readableTo) return result
     const reading = log.read({ offset: target.fetchOffset, maxBytes, minOneBatch, upTo: readableTo })
     const outcome = reading instanceof Promise ? await reading : reading
@@ -202,7 +205,7 @@ class Reading {
       // Something may have come while the disk was being read.
       const news = results.some(({ partition, readableTo }) => partition !== undefined && this.#readableTo(partition) !== readableTo)
       if (news) finish()
-      else for (const { partition } of results) partition?.addWaiter(waiter)
+      else for (const { partition } of results) partition?.addWaiter(waiter, this.#replicaId >= 0)
     })
   }
   #readableTo(partition: Partition): number {

@@ -1,7 +1,6 @@
 /** Keys of topics, of the controller's work on them, and of replication. */
 import { bool, className, int, long, text } from '../definition.ts'
 
-const oneBroker = 'partitions have one replica so far'
 const plugIn = 'plug-in classes of the JVM cannot work here'
 
 export const topicAndReplicaConfigs = {
@@ -15,22 +14,22 @@ export const topicAndReplicaConfigs = {
   'auto.leader.rebalance.enable': bool(true, 'Whether the controller moves leaderships back to the preferred replicas.'),
   'leader.imbalance.check.interval.seconds': long(300, 'How often the controller looks for leaderships to move back.', { from: 1 }),
   'leader.imbalance.per.broker.percentage': int(10, 'Share of misplaced leaderships from which they are moved back.'),
-  'replica.lag.time.max.ms': long(30000, 'A follower that has not caught up for this long leaves the ISR.', { ignored: oneBroker }),
-  'replica.fetch.max.bytes': int(1048576, 'Bytes of one partition that a follower asks for.', { from: 0, ignored: oneBroker }),
-  'replica.fetch.response.max.bytes': int(10485760, 'Bytes of one answer that a follower asks for.', { from: 0, ignored: oneBroker }),
-  'replica.fetch.wait.max.ms': int(500, 'How long the leader may keep a follower waiting for records.', { ignored: oneBroker }),
-  'replica.fetch.min.bytes': int(1, 'Bytes the leader waits for before it answers a follower.', { ignored: oneBroker }),
-  'replica.fetch.backoff.ms': int(1000, 'How long a follower waits after a failed fetch.', { from: 0, ignored: oneBroker }),
-  'replica.socket.timeout.ms': int(30000, 'How long a follower waits for an answer.', { ignored: oneBroker }),
-  'replica.socket.receive.buffer.bytes': int(65536, 'SO_RCVBUF of a follower.', { ignored: oneBroker }),
+  'replica.lag.time.max.ms': long(30000, 'A follower that has not caught up for this long leaves the ISR.'),
+  'replica.fetch.max.bytes': int(1048576, 'Bytes of one partition that a follower asks for.', { from: 0 }),
+  'replica.fetch.response.max.bytes': int(10485760, 'Bytes of one answer that a follower asks for.', { from: 0 }),
+  'replica.fetch.wait.max.ms': int(500, 'How long the leader may keep a follower waiting for records.'),
+  'replica.fetch.min.bytes': int(1, 'Bytes the leader waits for before it answers a follower.'),
+  'replica.fetch.backoff.ms': int(1000, 'How long a follower waits after a failed fetch.', { from: 0 }),
+  'replica.socket.timeout.ms': int(30000, 'How long a follower waits for an answer.'),
+  'replica.socket.receive.buffer.bytes': int(65536, 'SO_RCVBUF of a follower.', { ignored: 'the kernel sizes it' }),
   'replica.high.watermark.checkpoint.interval.ms': long(5000, 'How often the high watermarks are written.'),
   'replica.selector.class': text(null, 'Class that sends consumers to a replica near them.', { refused: plugIn }),
-  'num.replica.fetchers': int(1, 'Fetchers per source broker.', { update: 'cluster-wide', ignored: oneBroker }),
+  'num.replica.fetchers': int(1, 'Fetchers per source broker.', { update: 'cluster-wide' }),
   'num.replica.alter.log.dirs.threads': int(null, 'Threads that move replicas between folders.', { ignored: 'one task moves replicas' }),
-  'controller.socket.timeout.ms': int(30000, 'How long the controller waits for the answer of a broker.', { ignored: 'the only broker is the controller itself' }),
-  'controlled.shutdown.enable': bool(true, 'Whether a stop hands leaderships over first.', { ignored: 'nobody can take over; a stop is always clean' }),
-  'controlled.shutdown.max.retries': int(3, 'How often handing over is tried.', { ignored: 'nobody can take over; a stop is always clean' }),
-  'controlled.shutdown.retry.backoff.ms': long(5000, 'Wait between two tries of handing over.', { ignored: 'nobody can take over; a stop is always clean' }),
+  'controller.socket.timeout.ms': int(30000, 'How long the controller waits for the answer of a broker.'),
+  'controlled.shutdown.enable': bool(true, 'Whether a stop hands leaderships over first.'),
+  'controlled.shutdown.max.retries': int(3, 'How often handing over is tried.'),
+  'controlled.shutdown.retry.backoff.ms': long(5000, 'Wait between two tries of handing over.'),
   'create.topic.policy.class.name': className(null, 'Class that judges topics before they are created.', { refused: plugIn }),
   'alter.config.policy.class.name': className(null, 'Class that judges configuration changes.', { refused: plugIn }),
 }

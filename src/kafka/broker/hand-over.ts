@@ -1,0 +1,34 @@
+/** The first step of a stop: the controller moves this broker's leaderships to others (reference §0.2, §2.7). */
+import type { Host } from '../../host/host.ts'
+import type { BrokerSettings } from '../config/broker-settings.ts'
+import type { ControllerLink } from './controller-link.ts'
+
+export interface HandOverFacts {
+  link: ControllerLink
+  settings: Pick<BrokerSettings, 'values'>
+  brokerId: number
+  brokerEpoch: () => bigint
+  /** Whether there is anybody to take over. */
+  hasOthers: () => boolean
+}
+
+/** Resolves when all is handed over, or when it was tried often enough: the stop goes on either way. */
+export async function handOver(host: Host, { link, settings: { values }, brokerId, brokerEpoch, hasOthers }: HandOverFacts): Promise<void> {
+  if (!values['controlled.shutdown.enable']) return
+  const log = host.logger.named('kafka.broker')
+  for (let left = values['controlled.shutdown.max.retries']; hasOthers() && left > 0; left--) {
+    let because: string
+    try {
+      const remaining = await link.controlledShutdown(brokerEpoch())
+      if (remaining === 0) {
+        log.info('leaderships handed over', { broker: brokerId })
+        return
+      }
+      because = `${remaining} partitions have no other replica in sync`
+    } catch (error) {
+      because = (error as Error).message
+    }
+    log.warn('leaderships could not be handed over', { broker: brokerId, because, tries: left - 1 })
+    if (left > 1) await host.timers.sleep(values['controlled.shutdown.retry.backoff.ms'])
+  }
+}

@@ -1,0 +1,259 @@
+/** Copies partitions from one leader: one connection, one Fetch after the other (reference §3.3). The machines of the partitions decide; this does. */
+import type { Host, Logger, Timer } from '../../host/host.ts'
+import { uuidZero } from '../../wire/schema.ts'
+import { KafkaConnection } from '../client/connection.ts'
+import type { ResponseOf } from '../protocol/api.ts'
+import { errorByCode } from '../protocol/errors.ts'
+import { Fetch } from '../protocol/fetch.ts'
+import { ListOffsets } from '../protocol/list-offsets.ts'
+import { FetchSessionClient, type SessionWish } from './fetch-session-client.ts'
+import type { Partition } from './partition.ts'
+import type { FollowerOutput, PartitionFollower } from './partition-follower.ts'
+
+export interface FetcherSettings {
+  readonly 'replica.fetch.max.bytes': number
+  readonly 'replica.fetch.response.max.bytes': number
+  readonly 'replica.fetch.wait.max.ms': number
+  readonly 'replica.fetch.min.bytes': number
+  readonly 'replica.fetch.backoff.ms': number
+  readonly 'replica.socket.timeout.ms': number
+}
+export interface FetcherOptions {
+  readonly brokerId: number
+  readonly brokerEpoch: () => bigint
+  readonly leaderId: number
+  /** `broker-<id>-fetcher-<n>` */
+  readonly clientId: string
+  readonly settings: FetcherSettings
+  /** Where the leader listens for brokers; undefined while it is not known to live. */
+  readonly endpointOf: (brokerId: number) => { host: string; port: number } | undefined
+}
+type FetchedPartition = ResponseOf<typeof Fetch>['responses'][number]['partitions'][number]
+
+interface Following {
+  readonly partition: Partition
+  readonly follower: PartitionFollower
+  /** What is being done with the last answer. */
+  busy: Promise<void> | undefined
+}
+/** Versions by inter.broker.protocol.version 3.9; topics without ids are asked for by name. */
+const versions = { fetch: 17, fetchByName: 12, listOffsets: 9 } as const
+const timestamps = { latest: -1n, earliest: -2n } as const
+
+export class ReplicaFetcher {
+  readonly #host: Host
+  readonly #log: Logger
+  readonly #options: FetcherOptions
+  readonly #followings = new Map<Partition, Following>()
+  #session = new FetchSessionClient()
+  #connection: KafkaConnection | undefined
+  #running = false
+  #stopped = false
+  #complained = false
+  #wake: (() => void) | undefined
+
+  constructor(host: Host, options: FetcherOptions) {
+    this.#host = host
+    this.#log = host.logger.named('kafka.replication')
+    this.#options = options
+  }
+
+  get isIdle(): boolean {
+    return this.#followings.size === 0
+  }
+  /** The partition has to follow this fetcher's leader. */
+  follow(partition: Partition): void {
+    const { follower } = partition
+    if (!follower || this.#stopped) return
+    this.#followings.set(partition, { partition, follower, busy: undefined })
+    this.#wake?.()
+    if (!this.#running) void this.#run()
+  }
+  /** Afterwards nothing is written to the partition's log from here any more. */
+  async unfollow(partition: Partition): Promise<void> {
+    const following = this.#followings.get(partition)
+    this.#followings.delete(partition)
+    await following?.busy
+  }
+  async stop(): Promise<void> {
+    this.#stopped = true
+    const busy = [...this.#followings.values()].map((following) => following.busy)
+    this.#followings.clear()
+    this.#connection?.close()
+    this.#wake?.()
+    await Promise.all(busy)
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true
+    while (!this.#stopped && this.#followings.size > 0) {
+      const now = this.#host.clock.monotonic()
+      const ready: Following[] = []
+      let next = Infinity
+      for (const following of this.#followings.values()) {
+        const { notBefore } = following.follower
+        if (notBefore === undefined || following.busy) continue
+        if (notBefore <= now) ready.push(following)
+        else next = Math.min(next, notBefore)
+      }
+      if (ready.length === 0) await this.#pause(next - now)
+      else await this.#fetch(ready)
+    }
+    this.#running = false
+    this.#connection?.close()
+    this.#connection = undefined
+  }
+  /** Until then, or until something changes. */
+  #pause(ms: number): Promise<void> {
+    return new Promise((done) => {
+      let timer: Timer | undefined
+      const finish = (): void => {
+        timer?.cancel()
+        this.#wake = undefined
+        done()
+      }
+      if (ms < Infinity) timer = this.#host.timers.set(Math.max(1, Math.ceil(ms)), finish)
+      this.#wake = finish
+    })
+  }
+
+  async #fetch(ready: readonly Following[]): Promise<void> {
+    let answer: ResponseOf<typeof Fetch>
+    try {
+      answer = await this.#ask(ready)
+    } catch (error) {
+      this.#session.reset()
+      this.#connection?.close()
+      this.#connection = undefined
+      if (this.#stopped) return
+      if (!this.#complained) this.#log.warn('records could not be fetched; trying again', { leader: this.#options.leaderId, partitions: ready.length, error })
+      this.#complained = true
+      await this.#pause(this.#options.settings['replica.fetch.backoff.ms'])
+      return
+    }
+    if (this.#complained) this.#log.info('records are fetched again', { leader: this.#options.leaderId })
+    this.#complained = false
+    if (!this.#session.answered(answer)) {
+      this.#log.debug('the fetch session begins anew', { leader: this.#options.leaderId, because: errorByCode(answer.errorCode).name })
+      return
+    }
+    const byPartition = new Map(ready.map((following) => [`${following.partition.topic}/${following.partition.index}`, following]))
+    const work: Promise<void>[] = []
+    for (const topic of answer.responses)
+      for (const fetched of topic.partitions) {
+        const sent = this.#session.wishOf(topic, fetched.partitionIndex)
+        const following = sent && byPartition.get(`${sent.topic}/${sent.partition}`)
+        if (!following || this.#followings.get(following.partition) !== following) continue
+        following.busy = this.#apply(following, sent, fetched).finally(() => (following.busy = undefined))
+        work.push(following.busy)
+      }
+    await Promise.all(work)
+  }
+
+  async #ask(ready: readonly Following[]): Promise<ResponseOf<typeof Fetch>> {
+    const { brokerId, brokerEpoch, settings } = this.#options
+    const connection = await this.#connected()
+    const wishes = ready.map(({ partition, follower }): SessionWish => ({ ...follower.wish, topic: partition.topic, topicId: partition.topicId ?? uuidZero, partition: partition.index }))
+    const { sessionId, sessionEpoch, byId, changed, forgotten } = this.#session.begin(wishes)
+    const partitionMaxBytes = settings['replica.fetch.max.bytes']
+    return connection.send(
+      Fetch,
+      {
+        replicaId: brokerId,
+        replicaState: { replicaId: brokerId, replicaEpoch: brokerEpoch() },
+        maxWaitMs: settings['replica.fetch.wait.max.ms'],
+        minBytes: settings['replica.fetch.min.bytes'],
+        maxBytes: settings['replica.fetch.response.max.bytes'],
+        isolationLevel: 0,
+        sessionId,
+        sessionEpoch,
+        topics: byTopic(changed).map(([first, wished]) => ({
+          topic: first.topic,
+          topicId: first.topicId,
+          partitions: wished.map(({ partition, currentLeaderEpoch, fetchOffset, lastFetchedEpoch, logStartOffset }) => ({ partition, currentLeaderEpoch, fetchOffset, lastFetchedEpoch, logStartOffset, partitionMaxBytes })),
+        })),
+        forgottenTopicsData: byTopic(forgotten).map(([first, gone]) => ({ topic: first.topic, topicId: first.topicId, partitions: gone.map(({ partition }) => partition) })),
+        rackId: '',
+      },
+      { version: byId ? versions.fetch : versions.fetchByName },
+    )
+  }
+  async #connected(): Promise<KafkaConnection> {
+    if (this.#connection && !this.#connection.closed) return this.#connection
+    const { leaderId, clientId, settings, endpointOf } = this.#options
+    this.#session.reset()
+    const to = endpointOf(leaderId)
+    if (!to) throw new Error(`broker ${leaderId} is not known to live`)
+    const timeoutMs = settings['replica.socket.timeout.ms']
+    const connection = await KafkaConnection.open({ host: this.#host, to, clientId, versions: 'fixed', requestTimeoutMs: timeoutMs, connectTimeoutMs: timeoutMs })
+    if (this.#stopped) connection.close()
+    return (this.#connection = connection)
+  }
+
+  async #apply(following: Following, sent: SessionWish, fetched: FetchedPartition): Promise<void> {
+    const { partition, follower } = following
+    const { errorCode, highWatermark, logStartOffset, divergingEpoch, records } = fetched
+    const name = `${partition.topic}-${partition.index}`
+    if (errorCode !== 0) this.#log.debug('a partition could not be fetched', { partition: name, leader: this.#options.leaderId, because: errorByCode(errorCode).name })
+    const diverging = divergingEpoch.epoch >= 0 || divergingEpoch.endOffset >= 0 ? divergingEpoch : undefined
+    const answer = { errorCode, highWatermark, logStartOffset, divergingEpoch: diverging, recordsSize: records?.length ?? 0 }
+    const now = this.#host.clock.monotonic()
+    try {
+      for (const output of follower.step({ kind: 'fetched', sent, answer, now })) await this.#do(following, output, records)
+    } catch (error) {
+      if (partition.log.failure) return
+      this.#log.warn('a follower failed; trying again', { partition: name, leader: this.#options.leaderId, error })
+      follower.step({ kind: 'failedForNow', now: this.#host.clock.monotonic() })
+    }
+  }
+  async #do(following: Following, output: FollowerOutput, records: Buffer | null): Promise<void> {
+    const { partition, follower } = following
+    const { log } = partition
+    const facts = { partition: `${partition.topic}-${partition.index}`, leader: follower.leaderId, leaderEpoch: follower.leaderEpoch }
+    switch (output.kind) {
+      case 'append':
+        return partition.appendReplicated(records!)
+      case 'know':
+        return partition.followerKnows(output)
+      case 'truncate':
+        this.#log[output.belowHighWatermark ? 'warn' : 'info']('the log parts from the leader\'s and is cut', { ...facts, from: log.logEndOffset, to: output.to, highWatermark: log.highWatermark })
+        await log.truncateTo(output.to)
+        return partition.followerKnows({ highWatermark: -1, logStartOffset: -1 })
+      case 'startAt':
+        this.#log.warn('nothing of the log is in the leader\'s any more; it begins anew', { ...facts, from: log.logEndOffset, at: output.offset })
+        await log.startAt(output.offset)
+        return partition.followerKnows({ highWatermark: -1, logStartOffset: -1 })
+      case 'askEnds': {
+        const [leaderEnd, leaderStart] = await Promise.all([this.#offsetOf(following, timestamps.latest), this.#offsetOf(following, timestamps.earliest)])
+        for (const next of follower.step({ kind: 'endsKnown', leaderEnd, leaderStart })) await this.#do(following, next, null)
+        return
+      }
+      case 'fail':
+        this.#log.warn('a follower waits for the controller', { ...facts, because: errorByCode(output.errorCode).name })
+        return
+      default:
+        return output satisfies never
+    }
+  }
+  async #offsetOf({ partition, follower }: Following, timestamp: bigint): Promise<number> {
+    const connection = await this.#connected()
+    const answer = await connection.send(
+      ListOffsets,
+      { replicaId: this.#options.brokerId, isolationLevel: 0, topics: [{ name: partition.topic, partitions: [{ partitionIndex: partition.index, currentLeaderEpoch: follower.leaderEpoch, timestamp }] }] },
+      { version: versions.listOffsets },
+    )
+    const found = answer.topics[0]?.partitions[0]
+    if (!found || found.errorCode !== 0) throw new Error(`the leader did not say where ${partition.topic}-${partition.index} ${timestamp === timestamps.latest ? 'ends' : 'begins'}: ${errorByCode(found?.errorCode ?? -1).name}`)
+    return found.offset
+  }
+}
+
+function byTopic(wishes: readonly SessionWish[]): [SessionWish, SessionWish[]][] {
+  const topics = new Map<string, SessionWish[]>()
+  for (const wish of wishes) {
+    const list = topics.get(wish.topic)
+    if (list) list.push(wish)
+    else topics.set(wish.topic, [wish])
+  }
+  return [...topics.values()].map((list) => [list[0], list])
+}
