@@ -187,3 +187,59 @@ test('epochs are read and replaced as decimal text', async () => {
   writeFileSync(join(files, 'acceptedEpoch'), 'x1')
   await expect(readEpoch(host.disk, files, 'acceptedEpoch')).rejects.toThrow(/acceptedEpoch at byte 0: an epoch is a decimal number/)
 })
+
+test('a history is cut behind any transaction, in the middle of a log or between two, and goes on from there', async () => {
+  for (const cut of [0n, 1n, 7n, 10n, 11n, 24n, 25n]) {
+    const tree = new ZnodeTree()
+    const store = await open(tree, { snapshotAtStart: false, recentMax: 5 })
+    for (let count = 1; count <= 25; count++) {
+      add(store, tree, create(tree, `/n${count}`))
+      if (count % 10 !== 0) continue
+      await store.flushed()
+      // A new log without a snapshot: as after a restart.
+      await store.reload()
+    }
+    await store.flushed()
+    await store.truncate(cut)
+    expect([tree.lastProcessedZxid, store.lastZxid]).toEqual([cut, cut])
+    expect(tree.get(`/n${Number(cut) + 1}`)).toBeUndefined()
+    expect(store.recent.at(-1)?.zxid).toBe(cut === 0n ? undefined : cut)
+    add(store, tree, create(tree, '/other'))
+    const { digest } = tree
+    await store.close()
+    const again = new ZnodeTree()
+    await (await open(again, { snapshotAtStart: false })).close()
+    expect(again.lastProcessedZxid).toBe(cut + 1n)
+    expect(again.digest).toBe(digest)
+    rmSync(dataDir, { recursive: true, force: true })
+    mkdirSync(dataDir)
+  }
+})
+test('snapshots that hold what is cut go too, and the last one is never given up', async () => {
+  const tree = new ZnodeTree()
+  const store = await open(tree, { snapshotAtStart: false })
+  for (let count = 1; count <= 5; count++) add(store, tree, create(tree, `/n${count}`))
+  await store.snapshot()
+  await store.truncate(3n)
+  expect(readdirSync(files).filter((name) => name.startsWith('snapshot'))).toEqual(['snapshot.0'])
+  add(store, tree, create(tree, '/x'))
+  await store.snapshot()
+  rmSync(join(files, 'snapshot.0'))
+  await expect(store.truncate(2n)).rejects.toThrow(/all snapshots are later/)
+  await store.close()
+})
+test("a leader's tree becomes the start of this server's history", async () => {
+  const tree = new ZnodeTree()
+  const store = await open(tree, { snapshotAtStart: false })
+  for (let count = 1; count <= 5; count++) add(store, tree, create(tree, `/n${count}`))
+  await store.flushed()
+  tree.clear()
+  tree.finishRestore(0x2_0000_0007n)
+  await store.install()
+  add(store, tree, create(tree, '/new'))
+  await store.close()
+  const again = new ZnodeTree()
+  await (await open(again)).close()
+  expect(again.lastProcessedZxid).toBe(0x2_0000_0008n)
+  expect([again.get('/n1'), again.get('/new') !== undefined]).toEqual([undefined, true])
+})
