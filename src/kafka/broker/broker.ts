@@ -11,6 +11,8 @@ import { ConfigChanges } from '../metadata/config-changes.ts'
 import { KafkaZooKeeper } from '../metadata/kafka-zookeeper.ts'
 import { MetadataCache } from '../metadata/metadata-cache.ts'
 import { ReplicaManager } from '../replication/replica-manager.ts'
+import { ControllerLink } from './controller-link.ts'
+import { ControllerRequests } from './controller-requests.ts'
 import { Dispatcher } from './dispatch.ts'
 import { FetchSessions } from './fetch-sessions.ts'
 import { handlers } from './handlers/table.ts'
@@ -18,7 +20,9 @@ import { Listeners, type ListenerWish } from './listeners.ts'
 import { LocalChannel } from './local-channel.ts'
 import { logConfigOf } from './log-config-of.ts'
 import { offsetsTopic, OffsetsStorage } from './offsets-storage.ts'
+import { handOver } from './hand-over.ts'
 import { ProducerIds } from './producer-ids.ts'
+import { RemoteChannel } from './remote-channel.ts'
 import type { BrokerServices } from './services.ts'
 import { TopicAdmin } from './topic-admin.ts'
 import { TopicOverrides } from './topic-overrides.ts'
@@ -144,7 +148,13 @@ async function startRooms(
     brokerEpoch: () => registrar?.epoch ?? -1n,
     minInsyncReplicas: (topic) => overrides.config(topic)['min.insync.replicas'],
     prepareTopic: (topic) => overrides.load(topic),
+    settings: values,
+    fetcherCount: () => settings.values['num.replica.fetchers'],
+    endpointOf: (id) => metadata.brokers.get(id)?.endpoints.get(endpoints.interBroker),
+    isAlive: (id) => metadata.brokers.has(id),
+    alterPartition: (request, how) => controllerLink.alterPartition(request, how),
   })
+  const controllerRequests = new ControllerRequests({ metadata, replicas })
   const groups = new GroupCoordinator(host, {
     config: groupConfigOf(values),
     storage: new OffsetsStorage(replicas),
@@ -175,12 +185,19 @@ async function startRooms(
       jmxPort: -1,
     }),
   })
+  const amongBrokers = { brokerId, interBrokerListener: endpoints.interBroker, timeoutMs: values['controller.socket.timeout.ms'] }
+  const otherBrokers = new RemoteChannel(host, { ...amongBrokers, zookeeper })
   const controller = new Controller(host, {
     brokerId,
     zookeeper,
-    channels: new LocalChannel({ brokerId, metadata, replicas }),
+    channels: new LocalChannel({ brokerId, requests: controllerRequests, others: otherBrokers }),
     settings,
     interBrokerListener: endpoints.interBroker,
+  })
+  const controllerLink = new ControllerLink(host, { ...amongBrokers, controller, metadata })
+  undo.push(() => {
+    controllerLink.close()
+    otherBrokers.close()
   })
   const transactions = new TransactionRooms(host, {
     brokerId,
@@ -190,7 +207,7 @@ async function startRooms(
     groups,
     interBrokerListener: endpoints.interBroker,
     topicExists: async (topic) => (await zookeeper.topic(topic)) !== undefined,
-    producerIds: new ProducerIds(() => controller.allocateProducerIds(brokerId, registrar!.epoch)),
+    producerIds: new ProducerIds(() => controllerLink.allocateProducerIds(registrar!.epoch)),
   })
   await registrar.start()
   undo.push(() => registrar.stop())
@@ -224,6 +241,7 @@ async function startRooms(
     replicas,
     groups,
     controller,
+    controllerRequests,
     topics: new TopicAdmin(host, { zookeeper, metadata, settings, controller, brokerId }),
     fetchSessions: new FetchSessions({ slots: values['max.incremental.fetch.session.cache.slots'], freshId: () => 1 + host.random.below(0x7fff_fffe) }),
     transactions: transactions.coordinator,
@@ -240,13 +258,16 @@ async function startRooms(
     listeners: bound,
     services,
     stopSteps: [
+      () => handOver(host, { link: controllerLink, settings, brokerId, brokerEpoch: () => registrar.epoch, hasOthers: () => [...metadata.brokers.keys()].some((id) => id !== brokerId) }),
       () => listeners.stop(stopGraceMs),
       () => changes.stop(),
       () => transactions.stop(),
       () => groups.stop(),
       () => replicas.stop(),
       () => logs.close({ brokerEpoch: registrar.epoch }),
+      () => controllerLink.close(),
       () => controller.stop(),
+      () => otherBrokers.close(),
       () => registrar.stop(),
       () => zookeeper.close(),
     ],

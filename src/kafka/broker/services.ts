@@ -9,6 +9,7 @@ import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import type { Api } from '../protocol/api.ts'
 import type { ReplicaManager } from '../replication/replica-manager.ts'
 import type { TransactionCoordinator } from '../transactions/transaction-coordinator.ts'
+import type { ControllerRequests } from './controller-requests.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
 import type { TopicAdmin } from './topic-admin.ts'
 import type { TransactionMarkers } from './transaction-markers.ts'
@@ -25,6 +26,7 @@ export interface BrokerServices {
   readonly apis: readonly Api[]
   readonly zookeeper: KafkaZooKeeper
   readonly controller: Controller
+  readonly controllerRequests: ControllerRequests
   readonly metadata: MetadataCache
   readonly logs: LogManager
   readonly replicas: ReplicaManager

@@ -2,8 +2,11 @@
 import type { Handler } from '../handler.ts'
 import { addOffsetsToTxn } from './add-offsets-to-txn.ts'
 import { addPartitionsToTxn } from './add-partitions-to-txn.ts'
+import { allocateProducerIds } from './allocate-producer-ids.ts'
 import { alterConfigs } from './alter-configs.ts'
+import { alterPartition } from './alter-partition.ts'
 import { apiVersions } from './api-versions.ts'
+import { controlledShutdown } from './controlled-shutdown.ts'
 import { createPartitions } from './create-partitions.ts'
 import { createTopics } from './create-topics.ts'
 import { deleteGroups } from './delete-groups.ts'
@@ -23,6 +26,7 @@ import { heartbeat } from './heartbeat.ts'
 import { incrementalAlterConfigs } from './incremental-alter-configs.ts'
 import { initProducerId } from './init-producer-id.ts'
 import { joinGroup } from './join-group.ts'
+import { leaderAndIsr } from './leader-and-isr.ts'
 import { leaveGroup } from './leave-group.ts'
 import { listGroups } from './list-groups.ts'
 import { listOffsets } from './list-offsets.ts'
@@ -33,8 +37,10 @@ import { offsetDelete } from './offset-delete.ts'
 import { offsetFetch } from './offset-fetch.ts'
 import { offsetForLeaderEpoch } from './offset-for-leader-epoch.ts'
 import { produce } from './produce.ts'
+import { stopReplica } from './stop-replica.ts'
 import { syncGroup } from './sync-group.ts'
 import { txnOffsetCommit } from './txn-offset-commit.ts'
+import { updateMetadata } from './update-metadata.ts'
 import { writeTxnMarkers } from './write-txn-markers.ts'
 
 export const handlers = [
@@ -42,6 +48,10 @@ export const handlers = [
   fetch,
   listOffsets,
   metadata,
+  leaderAndIsr,
+  stopReplica,
+  updateMetadata,
+  controlledShutdown,
   offsetCommit,
   offsetFetch,
   findCoordinator,
@@ -70,8 +80,10 @@ export const handlers = [
   electLeaders,
   incrementalAlterConfigs,
   offsetDelete,
+  alterPartition,
   describeCluster,
   describeProducers,
   describeTransactions,
   listTransactions,
+  allocateProducerIds,
 ] as unknown as readonly Handler[]
