@@ -3,7 +3,7 @@
  * itself, hangs up and is called back. A message for a peer replaces one that still waits; what was sent last is sent again on a new connection.
  */
 import { MalformedError } from '../../wire/reader.ts'
-import { InUseError, type Connection, type Host, type ListenerSocket, type Timer } from '../../host/host.ts'
+import { InUseError, type Connection, type Host, type ListenerSocket, type LogFacts, type Timer } from '../../host/host.ts'
 import { anonymousObserver, encodeInitial, frameOf, isWildcard, NotificationFrames, readInitial, type HostAndPort, type Initial } from './election-handshake.ts'
 import { hostPort, type QuorumConfig } from './quorum-config.ts'
 import type { ServerId } from './vote.ts'
@@ -32,6 +32,11 @@ export interface ElectionNetworkEvents {
 interface Peer {
   readonly id: ServerId
   link: Connection | undefined
+  /** When the link was made, monotonic ms, and whether anything came over it. */
+  linkedAt: number
+  heard: boolean
+  /** Grows while links end as soon as they are made. */
+  redialMs: number
   /** The kernel does not take more for now. */
   congested: boolean
   waiting: Buffer | undefined
@@ -51,6 +56,8 @@ export interface PeerContact {
 
 const callBackMs = 1_000
 const redialMs = 10
+const redialMsMax = 1_000
+const shortLifeMs = 1_000
 const bindPauseMs = 1_000
 const complaintMs = 30_000
 const strangersMax = 64
@@ -133,7 +140,7 @@ export class ElectionNetwork {
     return (this.#config.servers.get(id)?.addresses ?? []).map(({ host, electionPort }) => ({ host, port: electionPort }))
   }
   #add(id: ServerId): Peer {
-    const peer: Peer = { id, link: undefined, congested: false, waiting: undefined, last: undefined, dialling: false, introduced: undefined, unreachableSince: undefined, loggedAt: -Infinity }
+    const peer: Peer = { id, link: undefined, linkedAt: 0, heard: false, redialMs, congested: false, waiting: undefined, last: undefined, dialling: false, introduced: undefined, unreachableSince: undefined, loggedAt: -Infinity }
     this.#peers.set(id, peer)
     return peer
   }
@@ -188,13 +195,18 @@ export class ElectionNetwork {
   #unreached(peer: Peer, addresses: readonly HostAndPort[], error: Error): void {
     const now = this.#host.clock.monotonic()
     peer.unreachableSince ??= now
-    if (now - peer.loggedAt >= complaintMs) {
-      peer.loggedAt = now
-      this.#host.logger.warn('peer is unreachable at its election port', {
-        peer: peer.id, address: addresses.map(({ host, port }) => hostPort(host, port)).join('|'), forMs: Math.round(now - peer.unreachableSince), error: error.message,
-      })
-    }
+    this.#complain(peer, 'peer is unreachable at its election port', {
+      address: addresses.map(({ host, port }) => hostPort(host, port)).join('|'), forMs: Math.round(now - peer.unreachableSince), error: error.message,
+    })
     this.#events.unreachable(peer.id)
+  }
+
+  /** Once in a while for each peer. */
+  #complain(peer: Peer, event: string, facts: LogFacts): void {
+    const now = this.#host.clock.monotonic()
+    if (now - peer.loggedAt < complaintMs) return
+    peer.loggedAt = now
+    this.#host.logger.warn(event, { peer: peer.id, ...facts })
   }
 
   #own(connection: Connection): void {
@@ -274,6 +286,8 @@ export class ElectionNetwork {
   #link(peer: Peer, connection: Connection): (chunk: Buffer) => void {
     const old = peer.link
     peer.link = connection
+    peer.linkedAt = this.#host.clock.monotonic()
+    peer.heard = false
     peer.congested = false
     old?.destroy()
     connection.onDrain(() => {
@@ -287,7 +301,10 @@ export class ElectionNetwork {
     return (chunk) => {
       if (peer.link !== connection) return
       try {
-        frames.push(chunk, (message) => this.#events.message(peer.id, message))
+        frames.push(chunk, (message) => {
+          peer.heard = true
+          this.#events.message(peer.id, message)
+        })
       } catch (error) {
         if (!(error instanceof MalformedError)) throw error
         this.#host.logger.warn('a peer does not speak the language of elections', { peer: peer.id, remote: hostPort(connection.remoteAddress, connection.remotePort), error: error.message })
@@ -300,7 +317,12 @@ export class ElectionNetwork {
     if (!peer) return
     peer.link = undefined
     if (!this.#config.servers.has(peer.id)) return void this.#peers.delete(peer.id)
+    const lived = this.#host.clock.monotonic() - peer.linkedAt
+    if (lived >= shortLifeMs) peer.redialMs = redialMs
+    else if (!peer.heard) this.#complain(peer, 'a peer hangs up at its election port without a word; another program may listen there', { remote: hostPort(connection.remoteAddress, connection.remotePort), afterMs: Math.round(lived) })
     // What went out last may not have arrived. A little later, because the peer may be opening another connection at this moment.
-    if (peer.waiting ?? peer.last) this.#host.timers.set(redialMs, () => { if (!peer.link && (peer.waiting ?? peer.last)) this.#dial(peer) })
+    if (this.#closed || !(peer.waiting ?? peer.last)) return
+    this.#host.timers.set(peer.redialMs, () => { if (!peer.link && (peer.waiting ?? peer.last)) this.#dial(peer) })
+    peer.redialMs = Math.min(peer.redialMs * 2, redialMsMax)
   }
 }

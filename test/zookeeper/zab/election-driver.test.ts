@@ -155,6 +155,29 @@ describe('bad input at the election port', () => {
   })
 })
 
+test('where another program listens at the election port of a peer and hangs up, it is said once and called less and less often', async () => {
+  const config = await ensemble(3)
+  const log = new Log()
+  let calls = 0
+  let called: (() => void) | undefined
+  const host = hostWith(log)
+  const thirdCall = new Promise<void>((done) => { called = () => { if (++calls === 3) done() } })
+  const other = await host.network.listen({ host: '127.0.0.1', port: portOf(config, 1) }, (connection) => {
+    connection.destroy()
+    called?.()
+  })
+  const server = await start(2, config, log)
+  const began = performance.now()
+  server.lookForLeader({ zxid: 0n, epoch: 0 }).catch(() => {})
+  await thirdCall
+  // 10 ms and 20 ms lie between the first three.
+  expect(performance.now() - began).toBeGreaterThan(28)
+  expect(await log.heard('a peer hangs up at its election port without a word; another program may listen there')).toMatchObject({ peer: 1 })
+  await server.shutdown()
+  await other.close()
+  expect(log.lines.filter(({ event }) => event.startsWith('a peer hangs up'))).toHaveLength(1)
+})
+
 test('the initial message, both versions, and that of servers before 3.5', () => {
   const two = [{ host: '10.0.0.1', port: 3888 }, { host: '::1', port: 3889 }]
   expect(readInitial(encodeInitial(7, two, true))).toEqual({ serverId: 7, addresses: two, size: 44 })
