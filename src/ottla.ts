@@ -10,10 +10,9 @@ import type { Host, Logger } from './host/host.ts'
 import { silentLogger } from './host/logger.ts'
 import { nodeHost, temporaryDirectory } from './host/node.ts'
 import { Broker } from './kafka/broker/broker.ts'
-import type { BrokerSettings } from './kafka/config/broker-settings.ts'
 import { readBrokerConfig } from './kafka/config/broker-settings.ts'
 import type { PropertyEntry } from './kafka/config/properties.ts'
-import { parseZooCfg, type ZooKeeperConfig } from './zookeeper/server/config.ts'
+import { parseZooCfg } from './zookeeper/server/config.ts'
 import { ZooKeeperServer } from './zookeeper/server/server.ts'
 
 export interface OttlaOptions {
@@ -33,6 +32,8 @@ export interface OttlaOptions {
   broker?: Readonly<Record<string, string>>
   /** Default: says nothing. */
   logger?: Logger
+  /** Called when broker or ZooKeeper cannot go on (a disk that takes no writes any more) and wants to be stopped. */
+  onFailure?: (failure: Error) => void
 }
 
 /** What a single broker cannot have more than one of, and what a laptop need not wait for; the rest is Kafka's defaults. */
@@ -76,7 +77,7 @@ export class Ottla {
     const reachable = address === '' ? 'localhost' : address
     let zookeeper: ZooKeeperServer | undefined
     try {
-      zookeeper = options.zookeeperConnect === undefined ? await startZooKeeper(host, { dataDir: join(dataDir, 'zookeeper'), address, port: options.zookeeperPort ?? 0 }) : undefined
+      zookeeper = options.zookeeperConnect === undefined ? await startZooKeeper(host, { dataDir: join(dataDir, 'zookeeper'), address, port: options.zookeeperPort ?? 0 }, options.onFailure) : undefined
       const zookeeperConnect = options.zookeeperConnect ?? `${address === '' ? '127.0.0.1' : address}:${zookeeper!.port}`
       const entries: PropertyEntry[] = Object.entries({
         ...singleBrokerDefaults,
@@ -86,7 +87,7 @@ export class Ottla {
         'zookeeper.connect': zookeeperConnect,
         ...options.broker,
       }).map(([key, value]) => ({ key, value }))
-      const broker = await Broker.start(host, readBrokerConfig(entries).settings)
+      const broker = await Broker.start(host, readBrokerConfig(entries).settings, { onFailure: options.onFailure })
       return new Ottla({ broker, zookeeper, dataDir, host: reachable, zookeeperConnect, cleanUp })
     } catch (error) {
       await zookeeper?.stop()
@@ -109,16 +110,9 @@ export class Ottla {
   }
 }
 
-function startZooKeeper(host: Host, { dataDir, address, port }: { dataDir: string; address: string; port: number }): Promise<ZooKeeperServer> {
+function startZooKeeper(host: Host, { dataDir, address, port }: { dataDir: string; address: string; port: number }, onFailure?: (failure: Error) => void): Promise<ZooKeeperServer> {
   const lines = [`dataDir=${dataDir}`, `clientPort=${port}`, ...(address === '' ? [] : [`clientPortAddress=${address}`]), 'tickTime=2000', 'maxClientCnxns=0', 'admin.enableServer=false', 'autopurge.purgeInterval=1']
-  return ZooKeeperServer.start(host, parseZooCfg(lines.join('\n'), 'built-in configuration').config)
-}
-
-/** A broker alone, as kafka-server-start.sh runs it. */
-export function startBroker(settings: BrokerSettings, { logger }: { logger: Logger }): Promise<Broker> {
-  return Broker.start(nodeHost({ logger }), settings)
-}
-/** A ZooKeeper server alone, as zkServer.sh runs it. */
-export function startZooKeeperServer(config: ZooKeeperConfig, { logger }: { logger: Logger }): Promise<ZooKeeperServer> {
-  return ZooKeeperServer.start(nodeHost({ logger }), config)
+  return ZooKeeperServer.start(host, parseZooCfg(lines.join('\n'), 'built-in configuration').config, {
+    onFailure: (error) => onFailure?.(error instanceof Error ? error : new Error(String(error))),
+  })
 }

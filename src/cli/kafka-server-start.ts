@@ -34,7 +34,11 @@ async function main(args: readonly string[]): Promise<void> {
   for (const line of noticeLines(notices)) log[line.level](line.text)
   const few = tooFewFileDescriptors()
   if (few !== undefined) log.warn(few)
-  const broker = await Broker.start(nodeHost({ logger }), settings).catch((error: unknown) => {
+  const onFailure = (failure: Error): void => {
+    log.error('the broker ends', { because: failure.message })
+    process.exit(1)
+  }
+  const broker = await Broker.start(nodeHost({ logger }), settings, { onFailure }).catch((error: unknown) => {
     // The log is where a service's failure is looked for; standard error is what a person sees.
     log.error('the broker did not start', { because: explain(error, words) ?? error })
     throw error

@@ -27,6 +27,10 @@ export async function up(args: readonly string[]): Promise<void> {
     advertise: options.advertise,
     broker: Object.fromEntries(options.overrides.map(({ key, value }) => [key, value])),
     logger,
+    onFailure: (failure) => {
+      logger.error('Ottla ends', { because: failure.message })
+      process.exit(1)
+    },
   })
   // Before the message: who reads it may send a signal at once.
   untilStopped(ottla, { say: (text) => void process.stdout.write(`${text}\n`) })

@@ -35,6 +35,11 @@ const knowsTopicsMsMax = 30_000
 /** Large requests held at once: two of the largest, but never less than this. */
 const requestMemoryMin = 256 * 1024 * 1024
 
+export interface BrokerOptions {
+  /** Called when the broker cannot go on, because every log directory has failed: it wants to be stopped. */
+  readonly onFailure?: (failure: Error) => void
+}
+
 export class Broker {
   readonly brokerId: number
   readonly clusterId: string
@@ -59,10 +64,10 @@ export class Broker {
   }
 
   /** Rejects with what stands in the way, after undoing what had been started. */
-  static async start(host: Host, settings: BrokerSettings): Promise<Broker> {
+  static async start(host: Host, settings: BrokerSettings, options: BrokerOptions = {}): Promise<Broker> {
     const undo: (() => Promise<void> | void)[] = []
     try {
-      return await startRooms(host, settings, undo, (facts) => new Broker(facts))
+      return await startRooms(host, settings, options, undo, (facts) => new Broker(facts))
     } catch (error) {
       for (const step of undo.reverse()) await Promise.resolve(step()).catch(() => undefined)
       throw error
@@ -93,6 +98,7 @@ export class Broker {
 async function startRooms(
   host: Host,
   settings: BrokerSettings,
+  options: BrokerOptions,
   undo: (() => Promise<void> | void)[],
   make: (facts: { listeners: readonly ListenerWish[]; services: BrokerServices; stopSteps: readonly (() => Promise<void> | void)[] }) => Broker,
 ): Promise<Broker> {
@@ -171,6 +177,7 @@ async function startRooms(
   })
   logs.onDirectoryFailure((directory, failure) => {
     log.error('a log directory has failed', { directory, error: failure })
+    if (logs.hasFailed) options.onFailure?.(new Error(`no log directory is left: ${failure.message}`, { cause: failure }))
     zookeeper.notifyLogDirFailure(brokerId).catch((error: unknown) => log.error('the controller could not be told of the failed log directory', { error }))
   })
 
