@@ -12,6 +12,9 @@ export interface HandOverFacts {
   hasOthers: () => boolean
 }
 
+/** A controller without its ZooKeeper does not answer; a stop does not wait for that. */
+const answerMsMax = 10_000
+
 /** Resolves when all is handed over, or when it was tried often enough: the stop goes on either way. */
 export async function handOver(host: Host, { link, settings: { values }, brokerId, brokerEpoch, hasOthers }: HandOverFacts): Promise<void> {
   if (!values['controlled.shutdown.enable']) return
@@ -19,7 +22,11 @@ export async function handOver(host: Host, { link, settings: { values }, brokerI
   for (let left = values['controlled.shutdown.max.retries']; hasOthers() && left > 0; left--) {
     let because: string
     try {
-      const remaining = await link.controlledShutdown(brokerEpoch())
+      const remaining = await within(host, Math.min(answerMsMax, values['controller.socket.timeout.ms']), link.controlledShutdown(brokerEpoch()))
+      if (remaining === undefined) {
+        log.warn('leaderships could not be handed over: the controller did not answer in time', { broker: brokerId })
+        return
+      }
       if (remaining === 0) {
         log.info('leaderships handed over', { broker: brokerId })
         return
@@ -31,4 +38,12 @@ export async function handOver(host: Host, { link, settings: { values }, brokerI
     log.warn('leaderships could not be handed over', { broker: brokerId, because, tries: left - 1 })
     if (left > 1) await host.timers.sleep(values['controlled.shutdown.retry.backoff.ms'])
   }
+}
+
+/** Undefined when the time is over first. */
+function within<T>(host: Host, ms: number, work: Promise<T>): Promise<T | undefined> {
+  return new Promise((done, fail) => {
+    const timer = host.timers.set(ms, () => done(undefined))
+    work.then(done, fail).finally(() => timer.cancel())
+  })
 }
