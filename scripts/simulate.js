@@ -1,10 +1,11 @@
 #!/usr/bin/env node
-// Runs whole servers on virtual machines: one seed again (`npm run simulate -- [zookeeper|kafka] --seed N [--trace]`), or as many seeds
-// as the minutes allow (`npm run soak -- --minutes N [--from SEED] [zookeeper|kafka]`). Exit code 1: a law was broken.
+// Runs whole servers on virtual machines: one seed again (`npm run simulate -- [zookeeper|ensemble|kafka] --seed N [--trace]`), or as many seeds
+// as the minutes allow (`npm run soak -- --minutes N [--from SEED] [zookeeper|ensemble|kafka]`). Exit code 1: a law was broken.
 import { parseArgs } from 'node:util'
 
 const runs = {
   zookeeper: async () => (await import('../dist/simulation/zookeeper-run.js')).runZooKeeper,
+  ensemble: async () => (await import('../dist/simulation/ensemble-run.js')).runEnsemble,
   kafka: async () => (await import('../dist/simulation/kafka-run.js')).runKafka,
 }
 const { values, positionals } = parseArgs({

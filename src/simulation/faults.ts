@@ -3,7 +3,7 @@ import type { Machine } from './machine.ts'
 import type { SimulatedNetwork } from './network.ts'
 import type { World } from './world.ts'
 
-export type FaultKind = 'stop' | 'kill' | 'powerCut' | 'killAndPowerCut' | 'pause' | 'block' | 'partition' | 'slowLink' | 'reset' | 'slowDisk' | 'fullDisk' | 'brokenDisk' | 'clockStep'
+export type FaultKind = 'stop' | 'kill' | 'powerCut' | 'killAndPowerCut' | 'blackout' | 'pause' | 'block' | 'partition' | 'slowLink' | 'reset' | 'slowDisk' | 'fullDisk' | 'brokenDisk' | 'clockStep'
 export interface Process {
   readonly machine: Machine
   /** Called after the machine has lost its process: to start it again when it may. */
@@ -98,6 +98,21 @@ export class Faults {
         machine.speed.syncMsMax = 3
         await world.sleep(world.between(1, 500))
         return restart()
+      }
+      case 'blackout': {
+        // All servers at once, and none of their disks had been quick before.
+        for (const victim of this.#victims) victim.machine.speed.syncMsMax = world.between(3, 500)
+        await world.sleep(world.between(50, 2_000))
+        for (const victim of this.#victims) {
+          victim.machine.cutPower()
+          victim.machine.speed.syncMsMax = 3
+        }
+        await world.sleep(world.between(1, 2_000))
+        for (const victim of this.#victims) {
+          await world.sleep(world.between(0, 500))
+          victim.restart()
+        }
+        return
       }
       case 'pause': {
         machine.pause(lastsMs)

@@ -2,7 +2,7 @@
 import type { Host } from '../host/host.ts'
 import { isZooKeeperError } from '../zookeeper/client/errors.ts'
 import { ZooKeeperClient } from '../zookeeper/client/client.ts'
-import type { Registers } from './checkers/registers.ts'
+import type { Floor, Registers } from './checkers/registers.ts'
 import type { Sequences } from './checkers/sequences.ts'
 import type { SessionLaws } from './checkers/sessions.ts'
 import { Violation } from './checkers/violation.ts'
@@ -23,6 +23,8 @@ export interface ClientFacts {
   readonly laws: Laws
   readonly registerCount: number
   readonly sessionTimeoutMs: number
+  /** A lone server's reads are never behind. A member of an ensemble may be; a session's reads never go back all the same. */
+  readonly readsAreFresh?: boolean
   readonly violated: (violation: unknown) => void
 }
 type Result = { zxid: bigint; path: string; kind: 'read' | 'write' } | undefined
@@ -41,6 +43,8 @@ export class SimulatedClient {
   readonly #random: SeededRandom
   readonly #host: Host
   #zk: ZooKeeperClient | undefined
+  /** What this session has been shown, by path. */
+  readonly #seen = new Map<string, bigint>()
   #values = 0
   #ephemerals: string[] = []
   #stopped = false
@@ -54,6 +58,19 @@ export class SimulatedClient {
     this.watches = new Watches(facts.machine.name)
   }
 
+  get #readsAreFresh(): boolean {
+    return this.#facts.readsAreFresh ?? true
+  }
+  /** What a read that begins now must not fall behind. */
+  #floor(path: string): Floor {
+    return this.#readsAreFresh ? this.#facts.laws.registers.begins(path) : { path, latest: this.#seen.get(path) ?? 0n, latestOfAll: 0n }
+  }
+  #shown(zk: ZooKeeperClient, path: string, zxid: bigint): void {
+    if (this.#zk === zk && zxid > (this.#seen.get(path) ?? 0n)) this.#seen.set(path, zxid)
+  }
+  #changedFrom(path: string): bigint {
+    return this.#readsAreFresh ? this.watches.begins(path) : -1n
+  }
   get client(): ZooKeeperClient | undefined {
     return this.#zk
   }
@@ -94,6 +111,7 @@ export class SimulatedClient {
     try {
       const zk = await ZooKeeperClient.connect(this.#host, { connect, sessionTimeoutMs, connectTimeoutMs: 30_000 })
       this.#zk = zk
+      this.#seen.clear()
       this.sessions++
       const { id } = zk.session
       sessions.stands(id, this.machine.name)
@@ -179,6 +197,7 @@ export class SimulatedClient {
       const stat = await this.#known(zk.setData(path, value, version))
       if (!stat) return undefined
       registers.written(floor, value, stat.mzxid)
+      this.#shown(zk, path, stat.mzxid)
       return { zxid: stat.mzxid, path, kind: 'write' }
     } catch (error) {
       if (!isZooKeeperError(error, 'badVersion')) throw error
@@ -198,6 +217,7 @@ export class SimulatedClient {
       const [first] = done ?? []
       if (first?.op !== 'setData') return undefined
       registers.written(floor, value, first.stat.mzxid)
+      this.#shown(zk, path, first.stat.mzxid)
       return { zxid: first.stat.mzxid, path, kind: 'write' }
     } catch (error) {
       if (!isZooKeeperError(error, 'badVersion')) throw error
@@ -206,17 +226,18 @@ export class SimulatedClient {
     }
   }
   async #read(zk: ZooKeeperClient, path: string): Promise<Result> {
-    const floor = this.#facts.laws.registers.begins(path)
-    const changedFrom = this.watches.begins(path)
+    const floor = this.#floor(path)
+    const changedFrom = this.#changedFrom(path)
     const found = await this.#known(zk.getData(path))
     if (!found) return undefined
     this.#facts.laws.registers.read(floor, String(found.data), found.stat.mzxid)
+    this.#shown(zk, path, found.stat.mzxid)
     if (this.#zk === zk) this.watches.read(path, changedFrom, found.stat.mzxid)
     return { zxid: found.stat.mzxid, path, kind: 'read' }
   }
   async #watch(zk: ZooKeeperClient, path: string): Promise<Result> {
-    const floor = this.#facts.laws.registers.begins(path)
-    const changedFrom = this.watches.begins(path)
+    const floor = this.#floor(path)
+    const changedFrom = this.#changedFrom(path)
     let early = 0
     let set: ReturnType<Watches['set']> | undefined
     const found = await this.#known(zk.getData(path, {
@@ -233,6 +254,7 @@ export class SimulatedClient {
     }))
     if (!found) return undefined
     this.#facts.laws.registers.read(floor, String(found.data), found.stat.mzxid)
+    this.#shown(zk, path, found.stat.mzxid)
     if (this.#zk === zk && zk.state !== 'expired' && zk.state !== 'closed') {
       this.watches.read(path, changedFrom, found.stat.mzxid)
       set = this.watches.set(path, found.stat.mzxid)
@@ -276,8 +298,9 @@ export class SimulatedClient {
     const wish = this.#zk === zk
     const found = await this.#known(zk.exists(path).then((stat) => ({ stat })))
     if (!found) return undefined
-    if (found.stat) sessions.ephemeralFound(path, found.stat.ephemeralOwner, endedBefore)
-    else if (wish) sessions.ephemeralMissing(path, id)
+    if (found.stat) {
+      if (this.#readsAreFresh) sessions.ephemeralFound(path, found.stat.ephemeralOwner, endedBefore)
+    } else if (wish) sessions.ephemeralMissing(path, id)
     return undefined
   }
   async #listEphemerals(zk: ZooKeeperClient): Promise<Result> {
@@ -286,7 +309,7 @@ export class SimulatedClient {
     const names = await this.#known(zk.listChildren('/ephemerals'))
     for (const name of (names ?? []).slice(0, 3)) {
       const stat = await this.#known(zk.exists(`/ephemerals/${name}`))
-      if (stat) sessions.ephemeralFound(`/ephemerals/${name}`, stat.ephemeralOwner, endedBefore)
+      if (stat && this.#readsAreFresh) sessions.ephemeralFound(`/ephemerals/${name}`, stat.ephemeralOwner, endedBefore)
     }
     return undefined
   }

@@ -11,7 +11,7 @@ const seeds = Array.from({ length: 10 }, (_, index) => index + 1)
 
 test('a standalone server keeps its promises through crashes, power cuts, partitions and failing disks', { timeout: 180_000 }, async () => {
   for (const seed of seeds) {
-    const report = await runZooKeeper({ seed, faultyMs: 15_000 }).catch((error: Error) => {
+    const report = await runZooKeeper({ seed, faultyMs: 12_000 }).catch((error: Error) => {
       throw new Error(`npm run simulate -- zookeeper --seed ${seed}: ${error.message}`, { cause: error })
     })
     expect(report.operations).toBeGreaterThan(200)
