@@ -18,11 +18,12 @@ describeWith(['apache'], 'a mixed ensemble', () => {
     for (const client of clients.splice(0)) client.abandon()
     for (const server of servers.splice(0)) await server.dispose()
   })
-  async function ensemble(makers: readonly Maker[]): Promise<Server[]> {
-    const lines: Record<string, string> = {}
-    for (const at of makers.keys()) lines[`server.${at + 1}`] = `127.0.0.1:${await freePort()}:${await freePort()}`
+  let settings: Record<string, string | number | boolean> = {}
+  async function ensemble(makers: readonly Maker[], { observer }: { observer?: number } = {}): Promise<Server[]> {
+    settings = { initLimit: 20, syncLimit: 10, preAllocSize: 64, extendedTypesEnabled: false }
+    for (const at of makers.keys()) settings[`server.${at + 1}`] = `127.0.0.1:${await freePort()}:${await freePort()}${at + 1 === observer ? ':observer' : ''}`
     for (const [at, maker] of makers.entries()) {
-      const server = await zookeeperServer({ maker, config: { initLimit: 20, syncLimit: 10, preAllocSize: 64, extendedTypesEnabled: false, ...lines } })
+      const server = await zookeeperServer({ maker, config: { ...settings, ...(at + 1 === observer && { peerType: 'observer' }) } })
       writeFileSync(join(server.dataDirectory, 'myid'), `${at + 1}\n`)
       servers.push(server)
     }
@@ -117,4 +118,51 @@ describeWith(['apache'], 'a mixed ensemble', () => {
       expect(last.log(400)).toMatch(makers[2] === 'ottla' ? /the log is cut/ : /Truncating log/)
     })
   }
+
+  for (const makers of [['apache', 'apache', 'ottla'], ['ottla', 'ottla', 'apache']] satisfies Maker[][]) {
+    test(`an observer of ${makers[2]} with voters of ${makers[0]}`, async () => {
+      await ensemble(makers, { observer: 3 })
+      expect(await modeOf(servers[2])).toBe('observer')
+      const client = await connect(servers[2])
+      await client.create('/observed', '')
+      for (let count = 0; count < 20; count++) await client.create('/observed/n-', `${count}`, { mode: 'persistentSequential' })
+      await client.create('/observed/ephemeral', '', { mode: 'ephemeral' })
+      await agreed()
+      await servers[2].kill()
+      const other = await connect(servers[0])
+      await Promise.all(Array.from({ length: 700 }, (_, index) => other.create(`/while${index}`, '')))
+      await servers[2].start()
+      await agreed()
+    })
+  }
+
+  test('a running ensemble is replaced server by server on the same folders, and back, and no session expires', async () => {
+    await ensemble(['apache', 'apache', 'apache'])
+    const keeper = await connect(...servers)
+    await keeper.create('/mine', '', { mode: 'ephemeral' })
+    await keeper.create('/all', '')
+    const { id } = keeper.session
+    const acknowledged: string[] = []
+    let isOver = false
+    const writing = (async () => {
+      for (let count = 0; !isOver; count++) await keeper.create(`/all/${count}`, '').then(() => acknowledged.push(`/all/${count}`), () => undefined)
+    })()
+    for (const maker of ['ottla', 'apache'] as const) {
+      for (const [at, old] of servers.entries()) {
+        await old.stop()
+        servers[at] = await zookeeperServer({ maker, directory: old.directory, port: old.port, config: settings })
+        await servers[at].start()
+        const before = acknowledged.length
+        await until('writes go on', () => acknowledged.length > before + 20)
+      }
+      expect(servers.map((server) => server.maker)).toEqual([maker, maker, maker])
+    }
+    isOver = true
+    await writing
+    expect(keeper.session.id).toBe(id)
+    expect(await keeper.getEphemerals()).toEqual(['/mine'])
+    await agreed()
+    const found = new Set((await keeper.getChildren('/all')).children.map((name) => `/all/${name}`))
+    expect(acknowledged.filter((path) => !found.has(path))).toEqual([])
+  })
 })
