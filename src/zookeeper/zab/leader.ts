@@ -17,6 +17,8 @@ export interface LeaderFacts {
   /** Whether these voters decide for the ensemble. */
   readonly hasQuorum: (servers: ReadonlySet<number>) => boolean
   readonly isVoter: (server: number) => boolean
+  /** Whether the configuration has this server at all. Others may copy the history and have no say in anything. */
+  readonly isMember: (server: number) => boolean
   /** The latest committed transactions, ending at what is applied. Read when a learner is synchronized. */
   readonly committed: () => readonly CommittedTransaction[]
   /** Zxid of the last transaction applied here. */
@@ -82,6 +84,7 @@ interface Proposal {
 
 const hex = (zxid: bigint): string => `0x${BigInt.asUintN(64, zxid).toString(16)}`
 const counterMax = 0xffff_ffffn
+const epochMax = 0x7fff_ffff
 
 export class Leader {
   readonly #facts: LeaderFacts
@@ -186,14 +189,17 @@ export class Leader {
     learner.role = type === packetType.followerInfo ? 'follower' : 'observer'
     learner.acceptedEpoch = Number(zxid >> 32n)
     if (learner.acceptedEpoch < 0 || learner.acceptedEpoch >= 0x7fff_ffff) return this.#close(learner.key, `an accepted epoch of ${learner.acceptedEpoch}`)
+    if (learner.serverId === this.#facts.serverId) return this.#close(learner.key, `it says that it is server ${learner.serverId}, which is this server: two servers have the same myid`)
     learner.phase = 'epoch'
     if (this.#phase !== 'discovery') return this.#phase === 'acceptedEpoch' ? [] : [this.#leaderInfo([learner.key])]
-    if (learner.acceptedEpoch > this.#epoch) this.#epoch = learner.acceptedEpoch
+    // Epochs are few: no stranger may use them up.
+    if (learner.acceptedEpoch > this.#epoch && this.#facts.isMember(learner.serverId)) this.#epoch = learner.acceptedEpoch
     if (learner.role === 'follower' && this.#facts.isVoter(learner.serverId)) this.#connecting.add(learner.serverId)
     return this.#chooseEpoch()
   }
   #chooseEpoch(): LeaderOutput[] {
     if (this.#phase !== 'discovery' || !this.#facts.hasQuorum(this.#connecting)) return []
+    if (this.#epoch >= epochMax) return this.#abdicate(`epoch ${this.#epoch} has been accepted, and there is none after it`)
     this.#epoch++
     this.#phase = 'acceptedEpoch'
     return [{ kind: 'persist', name: 'acceptedEpoch', epoch: this.#epoch }]

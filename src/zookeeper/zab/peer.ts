@@ -111,7 +111,7 @@ export class Peer {
     if (!own) throw new Error(`server ${serverId} is not in the configuration`)
     this.#role = new Leading(this.#host, this.#replica, {
       facts: {
-        ...history, serverId, hasQuorum: (servers) => hasQuorum(config, servers), isVoter: (id) => config.voters.has(id),
+        ...history, serverId, hasQuorum: (servers) => hasQuorum(config, servers), isVoter: (id) => config.voters.has(id), isMember: (id) => config.servers.has(id),
         configText, configVersion: config.version, tickMs, initLimit, syncLimit, ...(forceSnapshot && { forceSnapshot }),
       },
       listen: { host: listenOnAll ? undefined : own.addresses[0].host, port: own.addresses[0].quorumPort },

@@ -108,7 +108,7 @@ describe.each(conversations)('conversation $id', ({ fromLearner, fromLeader }) =
     // A learner that comes back within an epoch counts for no quorum: its leader serves already.
     const isLate = (acknowledgement.data as Buffer).readInt32BE(0) === -1 || opening.type === packetType.snap
     const leader = new Leader({
-      serverId: 99, acceptedEpoch: leaderEpoch - 1, currentEpoch: leaderEpoch - 1, lastZxid: opening.zxid, hasQuorum: (ids) => ids.has(99) && (isLate || ids.has(serverId)), isVoter: () => true,
+      serverId: 99, acceptedEpoch: leaderEpoch - 1, currentEpoch: leaderEpoch - 1, lastZxid: opening.zxid, hasQuorum: (ids) => ids.has(99) && (isLate || ids.has(serverId)), isVoter: () => true, isMember: () => true,
       committed: () => committed, lastProcessed: () => opening.zxid, configText: (newLeader.data as Buffer).toString(), configVersion: 0n, tickMs: 2000, initLimit: 10, syncLimit: 5, now: 0,
     })
     const step = (input: LeaderInput): void => {

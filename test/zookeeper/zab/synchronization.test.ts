@@ -81,7 +81,7 @@ describe('a learner promises and acknowledges nothing before it is durable', () 
 
 describe('a leader', () => {
   const facts: LeaderFacts = {
-    serverId: 3, acceptedEpoch: 4, currentEpoch: 4, lastZxid: zxid(4, 2), hasQuorum: (ids) => ids.size >= 2, isVoter: (id) => id <= 3, committed: () => [], lastProcessed: () => zxid(4, 2),
+    serverId: 3, acceptedEpoch: 4, currentEpoch: 4, lastZxid: zxid(4, 2), hasQuorum: (ids) => ids.size >= 2, isVoter: (id) => id <= 3, isMember: (id) => id <= 3, committed: () => [], lastProcessed: () => zxid(4, 2),
     configText: '', configVersion: 0n, tickMs: 100, initLimit: 5, syncLimit: 2, now: 0,
   }
   const info = (serverId: number, epoch: number, configVersion = 0n) => packetOf(packetType.followerInfo, BigInt(epoch) << 32n, LearnerInfo.encode({ serverid: BigInt(serverId), protocolVersion: 0x10000, configVersion }))
@@ -106,6 +106,12 @@ describe('a leader', () => {
     expect(leader.begin()).toEqual([])
     expect(hear(leader, 1, info(1, 7))).toEqual([{ kind: 'persist', name: 'acceptedEpoch', epoch: 8 }])
     expect(leader.step({ kind: 'persisted', name: 'acceptedEpoch' })).toMatchObject([{ kind: 'send', packet: { type: packetType.leaderInfo, zxid: zxid(8, 0) } }])
+  })
+  test('lets no stranger use up the epochs, and no other server have its own number', () => {
+    const leader = new Leader(facts)
+    hear(leader, 2, info(9, 0x7fff_fff0))
+    expect(hear(leader, 1, info(1, 4))).toEqual([{ kind: 'persist', name: 'acceptedEpoch', epoch: 5 }])
+    expect(hear(leader, 4, info(3, 4))).toMatchObject([{ kind: 'close' }])
   })
   test('yields to a follower with a later history', () => {
     const leader = new Leader(facts)
