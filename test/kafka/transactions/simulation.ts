@@ -26,7 +26,6 @@ export type Bug =
   | 'lost marker counted as written'
   | 'decision not resumed after a crash'
   | 'write not verified'
-  | 'marker of an old coordinator accepted'
   | 'timeout aborts without fencing'
 
 const ids = ['a', 'b'] as const
@@ -61,10 +60,10 @@ class SimulatedPartition {
   get lastStableOffset(): number {
     return Math.min(this.highWatermark, this.producers.firstUnstableOffset ?? Infinity)
   }
-  append(bytes: Buffer, origin: 'client' | 'coordinator', done: (errorCode: number) => void, { skipFence = false } = {}): void {
+  append(bytes: Buffer, origin: 'client' | 'coordinator', done: (errorCode: number) => void): void {
     const batch = new Batch(bytes)
     if (batch.isControl) {
-      const refused = skipFence ? undefined : this.producers.checkMarker(batch, origin)
+      const refused = this.producers.checkMarker(batch, origin)
       if (refused) return done(refused.errorCode)
     } else {
       const duplicate = origin === 'client' ? this.producers.duplicateOf(batch.producerId, batch.producerEpoch, batch.baseSequence, batch.lastSequence) : undefined
@@ -336,7 +335,7 @@ export class Simulation {
         partition.append(batch, 'coordinator', (errorCode) => {
           if (errorCode === 0 && each.partition === offsetsIndex) partition.committed.transactionEnded(producer.id, committed)
           this.#later(() => told({ ...each, errorCode: errorCode === 0 && this.#chance(0.05) ? errors.networkException.code : errorCode }))
-        }, { skipFence: this.#bug === 'marker of an old coordinator accepted' })
+        })
       })
   }
 
