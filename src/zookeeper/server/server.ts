@@ -258,7 +258,8 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     // A history that contradicts its epochs is told at once, not when a leader is found.
     await this.#replica.epochs()
     this.#peer = new Peer(this.#host, this.#replica, {
-      ...ensemble, elections: await ensemble.elections(this.#host), tickMs: this.config.tickTime, onFailure: (error) => this.#failed(error),
+      ...ensemble, elections: await ensemble.elections(this.#host), tickMs: this.config.tickTime,
+      onFailure: (error) => this.#failed(error, 'this member of the ensemble cannot go on, and stops serving'),
     })
     this.#configText = ensemble.configText
     this.#peer.start()
@@ -462,8 +463,8 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     })
   }
 
-  #failed(error: unknown): void {
-    this.logger.error('the transaction log cannot be written: nothing is acknowledged any more, and the server stops serving', { cause: error })
+  #failed(error: unknown, event = 'the transaction log cannot be written: nothing is acknowledged any more, and the server stops serving'): void {
+    this.logger.error(event, { cause: error })
     this.#isStopping = true
     for (const connection of this.#connections) connection.destroy()
     void this.#listener?.close()
