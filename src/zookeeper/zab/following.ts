@@ -65,7 +65,13 @@ export class Following implements FollowingDoor {
     })
     this.#connection = connection
     logger.debug('connected to the leader', { leader: this.leader, address: connection.address })
+    let watchedAt = clock.monotonic()
     this.#watch = timers.every(this.#options.tickMs / 2, () => {
+      // While this process stood still, what the leader said lies unread: that time does not count.
+      const now = clock.monotonic()
+      const lateMs = now - watchedAt - this.#options.tickMs / 2
+      if (lateMs > 0) this.#heardAt = Math.min(now, this.#heardAt + lateMs)
+      watchedAt = now
       const limit = this.#isSynced ? this.#options.syncLimit : this.#options.initLimit
       // What this server itself is busy with is not the leader's silence.
       if (this.#isBusy) this.#heardAt = clock.monotonic()
