@@ -17,11 +17,11 @@ afterEach(async () => {
   for (const client of clients.splice(0)) client.abandon()
   for (const server of servers.splice(0)) await server.dispose()
 })
-async function ensemble(makers: readonly Maker[]): Promise<void> {
+async function ensemble(makers: readonly Maker[], more: Record<string, number> = {}): Promise<void> {
   const lines: Record<string, string> = {}
   for (const at of makers.keys()) lines[`server.${at + 1}`] = `127.0.0.1:${await freePort()}:${await freePort()}`
   for (const [at, maker] of makers.entries()) {
-    const server = await zookeeperServer({ maker, config: { initLimit: 20, syncLimit: 10, preAllocSize: 64, snapCount: 2000, extendedTypesEnabled: false, ...lines } })
+    const server = await zookeeperServer({ maker, config: { initLimit: 20, syncLimit: 10, preAllocSize: 64, snapCount: 2000, extendedTypesEnabled: false, ...more, ...lines } })
     writeFileSync(join(server.dataDirectory, 'myid'), `${at + 1}\n`)
     servers.push(server)
   }
@@ -90,3 +90,36 @@ function killed(makers: readonly Maker[]): void {
     expect(acknowledged.length).toBeGreaterThan(2400)
   })
 }
+
+describe('a frozen server', () => {
+  test('is replaced as leader; when it wakes up it has acknowledged nothing alone, and follows', async () => {
+    await ensemble(['ottla', 'ottla', 'ottla'], { syncLimit: 3 })
+    const modeOf = async (server: Server): Promise<string> => /Mode: (\w+)/.exec(await fourLetterWord(server, 'srvr'))?.[1] ?? 'none'
+    const modes = await Promise.all(servers.map(modeOf))
+    const frozen = servers[modes.indexOf('leader')]
+    const others = servers.filter((server) => server !== frozen)
+    const atLeader = await ZooKeeperClient.connect(host, { connect: frozen.address, sessionTimeoutMs: 10_000 })
+    clients.push(atLeader)
+    await atLeader.create('/before', '')
+    process.kill(-(frozen.pid as number), 'SIGSTOP')
+    // Sent while nobody hears it: whatever becomes of it, it must be the same everywhere.
+    const during = atLeader.create('/during', '').then(() => true, () => false)
+    await until('another leader', async () => (await Promise.all(others.map(modeOf))).includes('leader'), 20_000)
+    const client = await ZooKeeperClient.connect(host, { connect: others.map(({ address }) => address).join(','), sessionTimeoutMs: 10_000 })
+    clients.push(client)
+    await client.create('/meanwhile', '')
+    process.kill(-(frozen.pid as number), 'SIGCONT')
+    await until('it follows', async () => (await modeOf(frozen)) === 'follower', 20_000)
+    const acknowledged = await during
+    const found = await Promise.all(servers.map(async (server) => {
+      const one = await ZooKeeperClient.connect(host, { connect: server.address, sessionTimeoutMs: 10_000 })
+      clients.push(one)
+      await one.sync('/')
+      return (await one.getChildren('/')).children.toSorted().join(' ')
+    }))
+    expect(new Set(found).size).toBe(1)
+    expect(found[0]).toContain('before')
+    expect(found[0]).toContain('meanwhile')
+    if (acknowledged) expect(found[0]).toContain('during')
+  })
+})
