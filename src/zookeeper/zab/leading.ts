@@ -130,8 +130,10 @@ export class Leading implements LeadingDoor {
         this.#step({ kind: 'packet', from: key, packet, now: this.#host.clock.monotonic() })
       }
     } catch (cause) {
-      if (!(cause instanceof MalformedError || cause instanceof RangeError)) throw cause
-      this.#closeLearner(key, `what it sent cannot be read: ${cause.message}`)
+      const error = cause as Error
+      const isMalformed = cause instanceof MalformedError || cause instanceof RangeError
+      if (!isMalformed) this.#host.logger.error('a learner met a bug of the leader', { address: connection.address, cause: error, stack: error.stack })
+      this.#closeLearner(key, isMalformed ? `what it sent cannot be read: ${error.message}` : 'a bug of this server')
       this.#step({ kind: 'disconnected', from: key })
     }
   }
