@@ -276,4 +276,72 @@ def topics_admin():
     return seen
 
 
+
+def read_committed(topic=TOPIC, partitions=2):
+    """Values by partition that read_committed shows, up to the ends."""
+    c = consumer(unique_group(), isolation_level="read_committed")
+    c.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)])
+    values, ends = {p: [] for p in range(partitions)}, 0
+    while ends < partitions:
+        m = c.poll(20)
+        if m is None:
+            break
+        if m.error():
+            ends += 1
+        else:
+            values[m.partition()].append(m.value().decode())
+    c.close()
+    return values
+
+
+def unique_group():
+    return f"{TOPIC}-{time.time()}"
+
+
+def transactions():
+    """Commits, aborts, offsets, a second producer with the same id."""
+    create(partitions=2)
+    group = TOPIC + "-group"
+    member = consumer(group, enable_auto_commit=False)
+    metadata = member.consumer_group_metadata()
+
+    def producer():
+        p = Producer({**QUIET, "transactional.id": TOPIC, "transaction.timeout.ms": 20000})
+        p.init_transactions(30)
+        return p
+
+    def send(p, name):
+        for partition in (0, 1):
+            for i in range(50):
+                p.produce(TOPIC, f"{name}-{i}", partition=partition)
+        p.flush(20)
+
+    first = producer()
+    for round in range(4):
+        first.begin_transaction()
+        send(first, f"round{round}")
+        first.send_offsets_to_transaction([TopicPartition(TOPIC, 0, 10 + round)], metadata, 30)
+        if round % 2:
+            first.abort_transaction(30)
+        else:
+            first.commit_transaction(30)
+    seen = {"committed": [t.offset for t in member.committed([TopicPartition(TOPIC, 0)], 20)]}
+    first.begin_transaction()
+    send(first, "fenced")
+    second = producer()
+    try:
+        first.commit_transaction(30)
+        seen["first"] = "committed"
+    except KafkaException as e:
+        seen["first"] = [e.args[0].name(), e.args[0].fatal()]
+    second.begin_transaction()
+    send(second, "second")
+    second.commit_transaction(30)
+    member.close()
+    values = read_committed()
+    seen["read"] = {str(p): sorted({v.split("-")[0] for v in found}) for p, found in values.items()}
+    seen["counts"] = [len(found) for found in values.values()]
+    return seen
+
+
 print(json.dumps(globals()[CASE]()))
