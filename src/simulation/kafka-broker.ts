@@ -10,6 +10,7 @@ export const kafkaPort = 9092
 const againMs = 1_000
 
 export class SimulatedBroker {
+  readonly id: number
   readonly machine: Machine
   starts = 0
   /** Starts that were refused because of ZooKeeper: it was away, or an old registration had to expire. */
@@ -19,9 +20,10 @@ export class SimulatedBroker {
   readonly #settings: Readonly<Record<string, string>>
   readonly #violated: (violation: unknown) => void
 
-  constructor(world: World, machine: Machine, facts: { settings: Readonly<Record<string, string>>; violated: (violation: unknown) => void }) {
+  constructor(world: World, machine: Machine, facts: { id: number; settings: Readonly<Record<string, string>>; violated: (violation: unknown) => void }) {
     this.#world = world
     this.machine = machine
+    this.id = facts.id
     this.#settings = facts.settings
     this.#violated = facts.violated
   }
@@ -32,7 +34,7 @@ export class SimulatedBroker {
     const life = ++this.starts
     this.broker = undefined
     const entries = Object.entries({
-      'broker.id': '0', 'listeners': `PLAINTEXT://${this.machine.name}:${kafkaPort}`, 'log.dirs': '/kafka', 'offsets.topic.replication.factor': '1', ...this.#settings,
+      'broker.id': String(this.id), 'listeners': `PLAINTEXT://${this.machine.name}:${kafkaPort}`, 'log.dirs': '/kafka', ...this.#settings,
     }).map(([key, value]) => ({ key, value }))
     Broker.start(host, readBrokerConfig(entries).settings).then(
       (broker) => {
@@ -42,7 +44,7 @@ export class SimulatedBroker {
         if (life !== this.starts) return
         const isOfZooKeeper = error.constructor.name === 'RegistrationRefusedError' || /zookeeper|session/i.test(`${error.name} ${error.constructor.name} ${error.message}`)
         if (!isOfZooKeeper && this.machine.disk.failure({ kind: 'write', path: '/' }) === undefined) {
-          return this.#violated(new Violation('a broker starts on what it has written itself', `start ${life}: ${error.stack}`))
+          return this.#violated(new Violation('a broker starts on what it has written itself', `start ${life} of ${this.machine.name}: ${error.stack}`))
         }
         this.refused++
         this.#world.schedule(againMs, () => {

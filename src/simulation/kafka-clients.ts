@@ -1,6 +1,6 @@
 /** Producers, consumers and committers that hand what they see to the checkers. */
 import { KafkaClient } from '../kafka/client/client.ts'
-import { ConnectionError } from '../kafka/client/connection.ts'
+import { ConnectionError, type KafkaConnection } from '../kafka/client/connection.ts'
 import { errors, RefusedError } from '../kafka/protocol/errors.ts'
 import { Fetch } from '../kafka/protocol/fetch.ts'
 import { InitProducerId } from '../kafka/protocol/init-producer-id.ts'
@@ -64,15 +64,27 @@ abstract class Actor {
     }
   }
   protected abstract step(): Promise<void>
-  /** As `call`, once; retriable refusals are thrown like everything else. */
-  protected async produce(partition: number, values: readonly string[], identity: { producerId?: number; producerEpoch?: number; baseSequence?: number }): Promise<number> {
+  /** A connection to the leader; what was believed of it is forgotten when it cannot be reached. */
+  protected async leader(partition: number): Promise<KafkaConnection> {
+    const target = { kind: 'leader', topic, partition } as const
+    try {
+      return await this.client.connectionTo(target)
+    } catch (error) {
+      this.client.forget(target)
+      throw error
+    }
+  }
+  /** Once, on this connection: what is sent on one connection takes effect in its order. */
+  protected async produce(connection: KafkaConnection, partition: number, values: readonly string[], identity: { producerId?: number; producerEpoch?: number; baseSequence?: number }): Promise<number> {
     const { laws } = this.facts
     laws.sends(partition, values)
     const records = encodeBatch(values.map((value) => ({ key: null, value })), { timestamp: this.host.clock.now(), ...identity })
-    const answer = await this.client.call({ kind: 'leader', topic, partition }, Produce, { acks: -1, timeoutMs: 2_000, topicData: [{ name: topic, partitionData: [{ index: partition, records }] }] }, {
-      errorsIn: ({ responses }) => responses.flatMap(({ partitionResponses }) => partitionResponses), callTimeoutMs: 0,
-    })
-    const { baseOffset } = answer.responses[0].partitionResponses[0]
+    const answer = await connection.send(Produce, { acks: -1, timeoutMs: 2_000, topicData: [{ name: topic, partitionData: [{ index: partition, records }] }] })
+    const { baseOffset, errorCode, errorMessage } = answer.responses[0].partitionResponses[0]
+    if (errorCode !== 0) {
+      this.client.forget({ kind: 'leader', topic, partition })
+      throw new RefusedError(errorCode, errorMessage)
+    }
     laws.acknowledged(partition, values, baseOffset)
     return baseOffset
   }
@@ -98,7 +110,7 @@ export class IdempotentProducer extends Actor {
     const { partition, values } = this.#batch
     const baseSequence = this.#sequences.get(partition) ?? 0
     try {
-      await this.produce(partition, values, { ...this.#identity, baseSequence })
+      await this.produce(await this.leader(partition), partition, values, { ...this.#identity, baseSequence })
     } catch (error) {
       if (error instanceof RefusedError && !error.error.retriable) throw new Violation('an idempotent producer that repeats is answered', `${this.facts.machine.name}, sequence ${baseSequence} of partition ${partition}: ${error.message} (${error.error.name})`)
       throw error
@@ -114,7 +126,8 @@ export class PlainProducer extends Actor {
   protected async step(): Promise<void> {
     const partition = this.random.below(this.facts.partitionCount)
     const batches = Array.from({ length: 1 + this.random.below(3) }, () => Array.from({ length: 1 + this.random.below(3) }, () => `${this.facts.machine.name}.${this.#number++}`))
-    const outcomes = await Promise.allSettled(batches.map((values) => this.produce(partition, values, {})))
+    const leader = await this.leader(partition)
+    const outcomes = await Promise.allSettled(batches.map((values) => this.produce(leader, partition, values, {})))
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   }
 }

@@ -1,4 +1,4 @@
-/** One run of a broker and the ZooKeeper server it hangs on, both as shipped, under load and faults, and what must hold at its end. */
+/** One run of one or three brokers and the ZooKeeper server they hang on, all as shipped, under load and faults, and what must hold at its end. */
 import { CreateTopics } from '../kafka/protocol/create-topics.ts'
 import { LogLaws } from './checkers/logs.ts'
 import { Violation } from './checkers/violation.ts'
@@ -14,10 +14,14 @@ import { SimulatedZooKeeper, zooKeeperPort } from './zookeeper-server.ts'
 const allKinds: readonly FaultKind[] = ['stop', 'stop', 'kill', 'kill', 'powerCut', 'powerCut', 'killAndPowerCut', 'pause', 'block', 'partition', 'partition', 'slowLink', 'reset', 'slowDisk', 'fullDisk', 'brokenDisk', 'clockStep']
 const partitionCount = 2
 
-export async function runKafka({ seed, onTrace, faultyMs = 30_000, kinds = allKinds }: RunOptions): Promise<RunReport> {
+export const runKafka = (options: RunOptions): Promise<RunReport> => run(options, 1)
+/** Three replicas of everything; two of them have to be in sync before a write is acknowledged. */
+export const runCluster = (options: RunOptions): Promise<RunReport> => run(options, 3)
+
+async function run({ seed, onTrace, faultyMs = 30_000, kinds = allKinds }: RunOptions, brokerCount: number): Promise<RunReport> {
   const world = new World({ seed, onTrace })
   const network = new SimulatedNetwork(world)
-  const laws = new LogLaws()
+  const laws = new LogLaws({ watermarksMayLag: brokerCount > 1 })
   let fail!: (violation: unknown) => void
   const failed = new Promise<never>((_, reject) => (fail = reject))
   failed.catch(() => {})
@@ -27,15 +31,18 @@ export async function runKafka({ seed, onTrace, faultyMs = 30_000, kinds = allKi
   const machineOf = (name: string, address: string): Machine => new Machine(world, network, { name, address, onLog: heard })
 
   const zookeeper = new SimulatedZooKeeper(world, machineOf('zookeeper', '10.0.0.1'), { settings: { tickTime: 500, snapCount: 200, maxClientCnxns: 0 }, violated: fail })
-  const broker = new SimulatedBroker(world, machineOf('broker', '10.0.0.2'), {
+  const replicas = String(brokerCount)
+  const brokers = Array.from({ length: brokerCount }, (_, id) => new SimulatedBroker(world, machineOf(brokerCount === 1 ? 'broker' : `broker-${id}`, `10.0.0.${id + 2}`), {
+    id,
     settings: {
       'zookeeper.connect': `zookeeper:${zooKeeperPort}/kafka`, 'zookeeper.session.timeout.ms': String(2_000 + world.random.below(4_000)), 'zookeeper.connection.timeout.ms': '4000',
-      'offsets.topic.num.partitions': '2', 'log.flush.interval.messages': '1', 'log.segment.bytes': String(2_000 + world.random.below(20_000)), 'log.index.size.max.bytes': '400',
+      'offsets.topic.num.partitions': '2', 'offsets.topic.replication.factor': replicas, 'min.insync.replicas': String(Math.min(2, brokerCount)), 'replica.lag.time.max.ms': '3000',
+      'log.flush.interval.messages': '1', 'log.segment.bytes': String(2_000 + world.random.below(20_000)), 'log.index.size.max.bytes': '400',
       'log.index.interval.bytes': '200', 'offsets.topic.segment.bytes': '4000', 'log.flush.offset.checkpoint.interval.ms': '3000', 'group.initial.rebalance.delay.ms': '0', 'log.cleaner.dedupe.buffer.size': '2000000',
     },
     violated: fail,
-  })
-  const factsOf = (index: number, name: string): KafkaClientFacts => ({ world, laws, partitionCount, bootstrapServers: `broker:${kafkaPort}`, violated: fail, machine: machineOf(`${name}-${index}`, `10.0.1.${index}`) })
+  }))
+  const factsOf = (index: number, name: string): KafkaClientFacts => ({ world, laws, partitionCount, bootstrapServers: brokers.map(({ machine }) => `${machine.name}:${kafkaPort}`).join(','), violated: fail, machine: machineOf(`${name}-${index}`, `10.0.1.${index}`) })
   const consumer = new Consumer(factsOf(1, 'consumer'))
   const actors = [
     consumer, new Consumer(factsOf(2, 'consumer')), new IdempotentProducer(factsOf(3, 'idempotent')), new IdempotentProducer(factsOf(4, 'idempotent')),
@@ -43,15 +50,16 @@ export async function runKafka({ seed, onTrace, faultyMs = 30_000, kinds = allKi
   ]
   const faults = new Faults(world, network, {
     plan: { kinds, pauseMs: [50, 5_000], lastsMs: [200, 10_000] },
-    // The broker is what this is about: it fails twice as often.
-    servers: [broker, broker, zookeeper].map((server) => ({ machine: server.machine, restart: () => server.start(), stop: () => server.stop() })),
+    // Brokers are what this is about: they fail oftener.
+    servers: [...brokers, ...(brokerCount === 1 ? brokers : []), zookeeper].map((server) => ({ machine: server.machine, restart: () => server.start(), stop: () => server.stop() })),
     others: actors.map(({ facts }) => facts.machine),
   })
 
   async function story(): Promise<void> {
     zookeeper.start()
-    broker.start()
-    await consumer.client.call({ kind: 'controller' }, CreateTopics, { topics: [{ name: topic, numPartitions: partitionCount, replicationFactor: 1, assignments: [], configs: [] }] }, {
+    for (const broker of brokers) broker.start()
+    await world.sleep(brokerCount === 1 ? 0 : 3_000)
+    await consumer.client.call({ kind: 'controller' }, CreateTopics, { topics: [{ name: topic, numPartitions: partitionCount, replicationFactor: brokerCount, assignments: [], configs: [] }] }, {
       errorsIn: ({ topics }) => topics, callTimeoutMs: 60_000,
     })
     const running = actors.map((actor) => actor.run())
@@ -74,7 +82,7 @@ export async function runKafka({ seed, onTrace, faultyMs = 30_000, kinds = allKi
     await world.sleep(5_000)
     late.stop()
     await last
-    for (const path of ['/kafka/brokers/ids/0', '/kafka/controller'])
+    for (const path of [...brokers.map(({ id }) => `/kafka/brokers/ids/${id}`), '/kafka/controller'])
       if (!zookeeper.server?.tree.get(path)) throw new Violation('a broker is registered as long as it lives', `${path} is missing, 25 s after the last fault`)
     if (laws.records === before) throw new Violation('a broker serves again when nothing fails any more', 'a new producer got nothing acknowledged within 5 s')
   }
@@ -82,6 +90,6 @@ export async function runKafka({ seed, onTrace, faultyMs = 30_000, kinds = allKi
   return {
     seed, virtualMs: world.now, events: world.events, traceSum: world.traceSum, faults: faults.counts,
     operations: actors.reduce((sum, { operations }) => sum + operations, 0),
-    facts: { unknown: actors.reduce((sum, { unknown }) => sum + unknown, 0), starts: broker.starts, refusedStarts: broker.refused, zookeeperStarts: zookeeper.starts, records: laws.records },
+    facts: { unknown: actors.reduce((sum, { unknown }) => sum + unknown, 0), starts: brokers.reduce((sum, { starts }) => sum + starts, 0), refusedStarts: brokers.reduce((sum, { refused }) => sum + refused, 0), zookeeperStarts: zookeeper.starts, records: laws.records },
   }
 }

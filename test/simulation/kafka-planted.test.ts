@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { OffsetsStorage } from '../../src/kafka/broker/offsets-storage.ts'
+import { InternalLog } from '../../src/kafka/broker/internal-log.ts'
 import { Segment } from '../../src/kafka/log/segment.ts'
 import { ProducerState } from '../../src/kafka/log/producer-state.ts'
 import { ZooKeeperSessions } from '../../src/kafka/metadata/zookeeper-sessions.ts'
@@ -18,7 +18,7 @@ test('planted: records are acknowledged without a sync, although flush.messages=
   expect(law).toMatch(/acknowledged|one record for ever|shown|gap|goes? back|answered/)
 })
 test('planted: nobody looks at sequence numbers', patient, async () => {
-  const law = await withBug(ProducerState.prototype, 'duplicateOf', () => () => undefined, () => withBug(ProducerState.prototype, 'check', () => () => undefined, find({ faultyMs: 20_000 })))
+  const law = await withBug(ProducerState.prototype, 'duplicateOf', () => () => undefined, () => withBug(ProducerState.prototype, 'check', () => () => undefined, find({ faultyMs: 20_000, kinds: ['pause', 'slowDisk', 'kill', 'slowLink'] })))
   expect(law).toMatch(/a record is there once|records of one producer are in its order/)
 })
 test('planted: nobody hears that the session with ZooKeeper is a new one', patient, async () => {
@@ -39,7 +39,7 @@ test('planted: a new leader cuts its log at the high watermark it remembers', pa
   expect(law).toMatch(/acknowledged|one record for ever|shown|gap|goes? back|answered/)
 })
 test('planted: an offset is committed before it is in the log', patient, async () => {
-  const law = await withBug(OffsetsStorage.prototype, 'append', (append) => function (this: never, ...rest: never[]) {
+  const law = await withBug(InternalLog.prototype, 'append', (append) => function (this: never, ...rest: never[]) {
     void append.call(this, ...rest)
     return Promise.resolve({ errorCode: 0, baseOffset: 0 })
   } as never, find())
