@@ -221,6 +221,8 @@ export async function kafkaServer(options: ServerOptions & { zookeeper: string }
     // Apache's broker refuses to start after a kill until this has passed.
     'zookeeper.session.timeout.ms': 6_000,
     'num.partitions': 1,
+    // Some tests write records with timestamps of long ago: the retention check must not meet them.
+    'log.retention.ms': -1,
     'offsets.topic.replication.factor': 1,
     'transaction.state.log.replication.factor': 1,
     'transaction.state.log.min.isr': 1,
