@@ -78,8 +78,9 @@ const mutate = (frame: Buffer, places: readonly [number, number][]): Buffer => {
 const places = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { minLength: 1, maxLength: 4 })
 
 describe('the Kafka port', () => {
-  // What changes the cluster is left to the tests of its handler: here a random name may be a good one.
-  const reading = handlers.filter(({ api }) => !/^(Create|Delete|Alter|Incremental)/.test(api.name))
+  // What changes the cluster is left to the tests of its handler: here a random name may be a good one, and whoever says that it is
+  // the controller, of an epoch not seen before, is believed as long as there is no authorizer.
+  const reading = handlers.filter(({ api }) => !/^(Create|Delete|Alter|Incremental)|^(LeaderAndIsr|StopReplica|UpdateMetadata|ControlledShutdown)$/.test(api.name))
   const request = fc.constantFrom(...reading).chain(({ api }) =>
     fc.integer({ min: api.versions[0], max: api.versions[1] }).chain((version) =>
       fc.record({

@@ -20,7 +20,7 @@ let zookeeper: ZooKeeperServer
 let zk: ZooKeeperClient
 
 const startZooKeeper = (port = 0) =>
-  ZooKeeperServer.start(host, zooKeeperConfig({ dataDir: join(folder, 'zookeeper'), clientPort: port, clientPortAddress: '127.0.0.1', tickTime: 100 }))
+  ZooKeeperServer.start(host, zooKeeperConfig({ dataDir: join(folder, 'zookeeper'), clientPort: port, clientPortAddress: '127.0.0.1', tickTime: 100, 'admin.enableServer': false }))
 async function startBroker(options: { dataDir?: string; broker?: Record<string, string> } = {}): Promise<Ottla> {
   const ottla = await Ottla.start({ dataDir: options.dataDir ?? join(folder, 'broker'), zookeeperConnect: `127.0.0.1:${zookeeper.port}`, broker: options.broker })
   running.push(ottla)
