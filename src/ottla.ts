@@ -11,7 +11,7 @@ import { silentLogger } from './host/logger.ts'
 import { nodeHost, temporaryDirectory } from './host/node.ts'
 import { Broker } from './kafka/broker/broker.ts'
 import { readBrokerConfig } from './kafka/config/broker-settings.ts'
-import type { PropertyEntry } from './kafka/config/properties.ts'
+import type { PropertyEntry } from './wire/properties.ts'
 import { parseZooCfg } from './zookeeper/server/config.ts'
 import { ZooKeeperServer } from './zookeeper/server/server.ts'
 

@@ -1,5 +1,5 @@
 /** The command line of kafka-server-start.sh: [-daemon] FILE [--override key=value]… */
-import type { PropertyEntry } from '../kafka/config/properties.ts'
+import type { PropertyEntry } from '../wire/properties.ts'
 import { readOverride, readPropertiesFile } from './properties.ts'
 import { UsageError } from './usage-error.ts'
 

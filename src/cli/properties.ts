@@ -1,6 +1,6 @@
 /** Reads a properties file named on a command line, and `--override key=value` over it. */
 import { readFileSync } from 'node:fs'
-import { parseProperties, type PropertyEntry } from '../kafka/config/properties.ts'
+import { parseProperties, type PropertyEntry } from '../wire/properties.ts'
 import { UsageError } from './usage-error.ts'
 
 export function readPropertiesFile(path: string): PropertyEntry[] {

@@ -1,6 +1,6 @@
 /** The options of `ottla up`, as a table: parsing, help and suggestions read it. */
 import { nearest } from '../kafka/config/near.ts'
-import type { PropertyEntry } from '../kafka/config/properties.ts'
+import type { PropertyEntry } from '../wire/properties.ts'
 import { readOverride } from './properties.ts'
 import { UsageError } from './usage-error.ts'
 

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigError, parseZooCfg, type ParsedConfig } from '../zookeeper/server/config.ts'
-import { parseProperties } from '../zookeeper/server/properties.ts'
+import { parseProperties } from '../wire/properties.ts'
 import { propertiesOfFlags } from './jvm-flags.ts'
 import { UsageError } from './usage-error.ts'
 

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import type { ZooKeeperClient } from '../../zookeeper/client/client.ts'
 import type { Stat } from '../../zookeeper/protocol/records.ts'
-import { parseProperties } from '../../zookeeper/server/properties.ts'
+import { parseProperties } from '../../wire/properties.ts'
 import { CommandError, type Arguments } from './words.ts'
 
 export async function reconfigure(client: ZooKeeperClient, args: Arguments, usage: string): Promise<{ data: Buffer | null; stat: Stat }> {

@@ -6,7 +6,7 @@ import { brokerConfigs, brokerDefinition, brokerSynonyms, removedBrokerConfigs, 
 import { checkBroker } from './check.ts'
 import { normalText, readValue, type ConfigType, type Definition } from './definition.ts'
 import { nearest } from './near.ts'
-import type { PropertyEntry } from './properties.ts'
+import type { PropertyEntry } from '../../wire/properties.ts'
 import { ConfigError, invalid, readEntry, where, type ConfigRefusal } from './refusal.ts'
 import { readTopicConfig, topicDefaults } from './topic-settings.ts'
 import { topicConfigs, topicDefinition, topicSynonyms, type TopicConfig, type TopicKey } from './topic-configs.ts'

@@ -1,6 +1,6 @@
 /** What is wrong with a configuration, as data that reads the same in the log, on the terminal and in an answer. */
 import { readValue, type Definition, type ReadValue } from './definition.ts'
-import type { PropertyEntry } from './properties.ts'
+import type { PropertyEntry } from '../../wire/properties.ts'
 
 export interface ConfigRefusal {
   key: string

@@ -4,7 +4,7 @@ import { isQuorumKey, type QuorumConfig, type QuorumLine } from '../zab/quorum-c
 import { ConfigError } from './config-error.ts'
 import { readMembership, type EnsembleConfig } from './config-ensemble.ts'
 import { configKeys, ensembleKeys, ensembleRefusalOf, isRefusedKey, quietKeys, refusalOf, type ConfigKey, type ConfigName } from './config-table.ts'
-import { parseProperties } from './properties.ts'
+import { parseProperties, type PropertyEntry } from '../../wire/properties.ts'
 
 export { ConfigError, type EnsembleConfig }
 
@@ -60,7 +60,9 @@ export function parseZooCfg(text: string, file: string, read?: (path: string) =>
   const lines: QuorumLine[] = []
   const misfits: string[] = []
   const idle: string[] = []
-  for (const { key, value, line } of parseProperties(text)) {
+  for (const { key, value: written, line } of entriesOf(text, file)) {
+    // Apache's server trims what stands in zoo.cfg.
+    const value = written.trim()
     const where = `${file} line ${line}`
     // A property for the JVM may be written with its prefix.
     const name = key.startsWith('zookeeper.') ? key.slice('zookeeper.'.length) : key
@@ -204,4 +206,13 @@ function parseYes(name: ConfigName, { text, where }: Value): boolean {
   const value = text.toLowerCase()
   if (value !== 'yes' && value !== 'no' && value !== 'true' && value !== 'false') throw new ConfigError(`${where}: ${name}=${text} is neither yes nor no; the default is ${configKeys[name].default}`)
   return value === 'yes' || value === 'true'
+}
+
+function entriesOf(text: string, file: string): PropertyEntry[] {
+  try {
+    return parseProperties(text, file)
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new ConfigError(error.message, { cause: error })
+    throw error
+  }
 }

@@ -3,7 +3,7 @@ import { brokerConfigs } from '../../../src/kafka/config/broker-configs.ts'
 import { BrokerSettings, configSources, parseBrokerConfig, readBrokerConfig } from '../../../src/kafka/config/broker-settings.ts'
 import { readValue, formatDouble, type Definition } from '../../../src/kafka/config/definition.ts'
 import { endpointsOf } from '../../../src/kafka/config/endpoints.ts'
-import { parseProperties } from '../../../src/kafka/config/properties.ts'
+import { parseProperties } from '../../../src/wire/properties.ts'
 import { checkTopicConfig } from '../../../src/kafka/config/topic-settings.ts'
 import { topicConfigs, topicSynonyms } from '../../../src/kafka/config/topic-configs.ts'
 

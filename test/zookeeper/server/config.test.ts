@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { ConfigError, parseZooCfg } from '../../../src/zookeeper/server/config.ts'
 import { configKeys } from '../../../src/zookeeper/server/config-table.ts'
-import { parseProperties } from '../../../src/zookeeper/server/properties.ts'
 
 const sample = `# The number of milliseconds of each tick
 tickTime=2000
@@ -114,11 +113,8 @@ describe('an ensemble', () => {
   })
 })
 
-test('properties as Java reads them: separators, continued lines, escapes, comments', () => {
-  expect(parseProperties('a=1\n b : two \nc three\n! no\n\nd=one,\\\n   two\ne\\=f=\\u0041\\t.\nwin=C\\:\\\\data\r\nlast')).toEqual([
-    { key: 'a', value: '1', line: 1 }, { key: 'b', value: 'two', line: 2 }, { key: 'c', value: 'three', line: 3 }, { key: 'd', value: 'one,two', line: 6 },
-    { key: 'e=f', value: 'A\t.', line: 8 }, { key: 'win', value: 'C:\\data', line: 9 }, { key: 'last', value: '', line: 10 },
-  ])
+test('values are trimmed, as in Apache\'s server', () => {
+  expect(parseZooCfg('dataDir = /x  \nclientPort:0 \n', 'f').config.dataDir).toBe('/x')
 })
 test('every default of the table is a value that the table allows', () => {
   const text = Object.entries(configKeys).map(([name, key]) => `${name}=${key.default}`).join('\n')

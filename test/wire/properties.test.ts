@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseProperties } from '../../../src/kafka/config/properties.ts'
+import { parseProperties } from '../../src/wire/properties.ts'
 
 const pairs = (text: string): string[][] => parseProperties(text).map(({ key, value }) => [key, value])
 
