@@ -114,7 +114,7 @@ describe('an ensemble', () => {
 })
 
 test('values are trimmed, as in Apache\'s server', () => {
-  expect(parseZooCfg('dataDir = /x  \nclientPort:0 \n', 'f').config.dataDir).toBe('/x')
+  expect(parseZooCfg('dataDir = /x  \nclientPort:0 \n', 'f').config.store.dataDir).toBe('/x')
 })
 test('every default of the table is a value that the table allows', () => {
   const text = Object.entries(configKeys).map(([name, key]) => `${name}=${key.default}`).join('\n')
