@@ -203,9 +203,11 @@ const disk: Disk = {
 async function lockFile(path: string): Promise<Lock> {
   const absolute = resolvePath(path)
   await mkdir(dirname(absolute), { recursive: true })
+  // Looking at all locks of the system is slow; a file that is made this moment is nobody's.
+  const isNew = !fs.existsSync(absolute)
   const file = await open(absolute, 'a+')
   const { ino } = await file.stat()
-  const foreign = holderOfPosixLock(ino)
+  const foreign = isNew ? undefined : holderOfPosixLock(ino)
   if (foreign !== undefined) {
     await file.close()
     throw new InUseError(`${path} is locked by process ${foreign}. Only one process may use this folder; stop that one or choose another folder`)

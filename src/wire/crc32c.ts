@@ -1,5 +1,5 @@
 /** CRC-32C (Castagnoli), as Kafka's record batches use it: slice-by-8 here, the native one for large inputs where it is installed. */
-import { createRequire } from 'node:module'
+import { optionalLibrary } from './optional-library.ts'
 
 const polynomial = 0x82f63b78
 const tables = Array.from({ length: 8 }, () => new Int32Array(256))
@@ -28,18 +28,12 @@ export function crc32cScript(bytes: Uint8Array, previous = 0): number {
 }
 
 type Native = (bytes: Uint8Array, previous?: number) => number
-const native: Native | undefined = (() => {
-  try {
-    return (createRequire(import.meta.url)('@node-rs/crc32') as { crc32c: Native }).crc32c
-  } catch {
-    return undefined // An optional dependency: no build for this platform.
-  }
-})()
+const native = optionalLibrary<{ crc32c: Native }>('@node-rs/crc32')
 
 /** Below this, a call into the native library costs more than it saves. */
 const nativeMin = 256
 
 /** CRC-32C as an unsigned number; `previous` continues an earlier part. */
 export function crc32c(bytes: Uint8Array, previous = 0): number {
-  return native && bytes.length >= nativeMin ? native(bytes, previous) : crc32cScript(bytes, previous)
+  return bytes.length >= nativeMin ? (native()?.crc32c(bytes, previous) ?? crc32cScript(bytes, previous)) : crc32cScript(bytes, previous)
 }

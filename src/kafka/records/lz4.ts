@@ -5,7 +5,7 @@
  *     frame := magic:0x184D2204 FLG BD [contentSize:8] headerChecksum:1 block* endMark:0 [contentChecksum:4]   (little-endian)
  *     block := size:4 (top bit: stored) bytes [checksum:4]
  */
-import { createRequire } from 'node:module'
+import { optionalLibrary } from '../../wire/optional-library.ts'
 import { corrupt, tooLarge } from './compression-error.ts'
 import { xxhash32 } from './xxhash32.ts'
 
@@ -15,13 +15,7 @@ const blockSizes: readonly number[] = [0, 0, 0, 0, 65_536, 262_144, 1_048_576, 4
 interface NativeLz4 {
   compressFrameSync(data: Uint8Array): Buffer
 }
-const native: NativeLz4 | undefined = (() => {
-  try {
-    return createRequire(import.meta.url)('lz4-napi') as NativeLz4
-  } catch {
-    return undefined // An optional dependency: no build for this platform.
-  }
-})()
+const native = optionalLibrary<NativeLz4>('lz4-napi')
 
 /**
  * Decompresses one frame after another. `anyHeaderChecksum`: clients of message format 0 computed the header's checksum over
@@ -143,7 +137,8 @@ const overflow = (outEnd: number, sizeMax: number): Error => (outEnd >= sizeMax 
 
 /** Compresses into one frame. `brokenHeaderChecksum` as message format 0 has it (KAFKA-3160). */
 export function compressLz4(input: Uint8Array, { brokenHeaderChecksum = false } = {}): Buffer {
-  if (native !== undefined && !brokenHeaderChecksum && input.length > 0) return native.compressFrameSync(input)
+  const library = brokenHeaderChecksum || input.length === 0 ? undefined : native()
+  if (library) return library.compressFrameSync(input)
   return compressLz4Script(input, { brokenHeaderChecksum })
 }
 

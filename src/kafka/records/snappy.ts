@@ -4,7 +4,7 @@
  *
  *     stream := 0x82 "SNAPPY" 0x00 version:int32 compatible:int32 (size:int32 rawBlock)*    (big-endian)
  */
-import { createRequire } from 'node:module'
+import { optionalLibrary } from '../../wire/optional-library.ts'
 import { corrupt, tooLarge } from './compression-error.ts'
 
 const streamMagic = Buffer.from('82534e4150505900', 'hex')
@@ -16,13 +16,7 @@ interface NativeSnappy {
   compressSync(data: Uint8Array): Buffer
   uncompressSync(data: Uint8Array): Buffer
 }
-const native: NativeSnappy | undefined = (() => {
-  try {
-    return createRequire(import.meta.url)('snappy') as NativeSnappy
-  } catch {
-    return undefined // An optional dependency: no build for this platform.
-  }
-})()
+const native = optionalLibrary<NativeSnappy>('snappy')
 
 export function decompressSnappy(input: Uint8Array, sizeMax: number): Buffer {
   const bytes = Buffer.from(input.buffer, input.byteOffset, input.byteLength)
@@ -61,9 +55,10 @@ function decompressBlock(block: Buffer, left: number, sizeMax: number): Buffer {
   if (size > left) throw tooLarge('snappy', sizeMax)
   // One byte of a copy makes at most 64 bytes, so a larger claim is a lie.
   if (size > block.length * 64) throw corrupt('snappy', `${size} bytes claimed by a block of ${block.length}`)
-  if (native === undefined) return decompressSnappyScript(block, at, size)
+  const library = native()
+  if (library === undefined) return decompressSnappyScript(block, at, size)
   try {
-    return native.uncompressSync(block)
+    return library.uncompressSync(block)
   } catch (cause) {
     throw corrupt('snappy', 'a damaged block', cause)
   }
@@ -110,7 +105,7 @@ export function compressSnappy(input: Uint8Array): Buffer {
   const pieces: Uint8Array[] = [streamHead]
   for (let start = 0; start < input.length; start += blockSizeMax) {
     const part = input.subarray(start, Math.min(start + blockSizeMax, input.length))
-    const block = native === undefined ? compressSnappyScript(part) : native.compressSync(part)
+    const block = native()?.compressSync(part) ?? compressSnappyScript(part)
     const size = Buffer.allocUnsafe(4)
     size.writeInt32BE(block.length)
     pieces.push(size, block)

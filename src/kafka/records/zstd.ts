@@ -2,7 +2,7 @@
  * Zstandard frames through what the installation has: Node's zlib (22.15 and later) or `@toondepauw/node-zstd`. Without
  * either the codec is refused by name. Output is bounded before anything is decompressed: the native library has no bound of its own.
  */
-import { createRequire } from 'node:module'
+import { optionalLibrary } from '../../wire/optional-library.ts'
 import * as zlib from 'node:zlib'
 import { CompressionError, corrupt, tooLarge } from './compression-error.ts'
 
@@ -21,40 +21,42 @@ interface NativeZstd {
 /** ZSTD_c_compressionLevel of zstd.h. */
 const compressionLevelParameter = 100
 
-const implementation: Zstd | undefined = (() => {
+const native = optionalLibrary<NativeZstd>('@toondepauw/node-zstd')
+
+function implementation(): Zstd | undefined {
   const { zstdCompressSync, zstdDecompressSync } = zlib as ZlibWithZstd
   if (zstdCompressSync && zstdDecompressSync)
     return {
       compress: (input, level) => zstdCompressSync(input, { params: { [compressionLevelParameter]: level } }),
       decompress: (input, sizeMax) => zstdDecompressSync(input, { maxOutputLength: sizeMax }),
     }
-  try {
-    const { Encoder, Decoder } = createRequire(import.meta.url)('@toondepauw/node-zstd') as NativeZstd
-    return {
-      compress: (input, level) => new Encoder(level).encodeSync(Buffer.from(input.buffer, input.byteOffset, input.byteLength)),
-      decompress: (input) => new Decoder().decodeSync(input),
+  const library = native()
+  return (
+    library && {
+      compress: (input, level) => new library.Encoder(level).encodeSync(Buffer.from(input.buffer, input.byteOffset, input.byteLength)),
+      decompress: (input) => new library.Decoder().decodeSync(input),
     }
-  } catch {
-    return undefined // An optional dependency: no build for this platform.
-  }
-})()
+  )
+}
 
 const missing = (): CompressionError =>
   new CompressionError('unsupported', 'zstd needs Node 22.15 or later, or the optional package @toondepauw/node-zstd; this installation has neither')
 
-export const hasZstd = implementation !== undefined
+export const hasZstd = (): boolean => implementation() !== undefined
 
 export function compressZstd(input: Uint8Array, level = 3): Buffer {
-  if (!implementation) throw missing()
-  return implementation.compress(input, level)
+  const zstd = implementation()
+  if (!zstd) throw missing()
+  return zstd.compress(input, level)
 }
 
 export function decompressZstd(input: Uint8Array, sizeMax: number): Buffer {
-  if (!implementation) throw missing()
+  const zstd = implementation()
+  if (!zstd) throw missing()
   const bytes = Buffer.from(input.buffer, input.byteOffset, input.byteLength)
   if (outputBound(bytes) > sizeMax) throw tooLarge('zstd', sizeMax)
   try {
-    return implementation.decompress(bytes, sizeMax)
+    return zstd.decompress(bytes, sizeMax)
   } catch (cause) {
     throw corrupt('zstd', 'a damaged frame', cause)
   }
