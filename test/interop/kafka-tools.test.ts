@@ -129,7 +129,8 @@ describeWith(['apache'], "Kafka 3.9's tools", () => {
     const members = async () => lines((await tool('groups', [...server(), '--describe', '--group', group, '--members', '--verbose'])).stdout).filter((line) => line.startsWith(group))
     const [member] = await until('the member', async () => {
       const found = await members().catch(() => [])
-      return found.length === 1 && found
+      // Between its joining and the group's being stable it has no assignment yet.
+      return found.length === 1 && found[0].endsWith(')') && found
     })
     expect(member).toMatch(new RegExp(`^${group}\\s+console-consumer-\\S+\\s+/127\\.0\\.0\\.1\\s+console-consumer\\s+2\\s+.*\\(0,1\\)$`))
     await produce(topic, 'last\n')
