@@ -95,7 +95,7 @@ test('every room has a README of at most a screen', () => {
   expect(missing).toEqual([])
 })
 
-test('nothing tracked names a machine: no absolute paths of a workplace, no package registry', () => {
+test('nothing tracked names a machine: no absolute paths, no package registry', () => {
   let tracked: string[]
   try {
     tracked = execFileSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split('\0').filter((path) => path !== '')
