@@ -33,7 +33,7 @@ async function serverStats(server: ServerFacts): Promise<Record<string, unknown>
   const metrics = await server.metrics()
   return {
     version: server.version,
-    read_only: false,
+    read_only: server.isReadOnly,
     server_stats: {
       packets_sent: statistics.sent, packets_received: statistics.received, fsync_threshold_exceed_count: metrics.get('fsync_threshold_exceed_count') ?? 0,
       client_response_stats: size, data_dir_size: sizes.dataDir, log_dir_size: sizes.dataLogDir, last_processed_zxid: tree.lastProcessedZxid,
@@ -88,7 +88,7 @@ const table: readonly AdminCommand[] = [
     names: ['hash'],
     run: ({ tree }) => ({ digests: tree.digestLog.map(({ zxid, digest }) => ({ zxid, digest, digest_version: digestVersion })) }),
   },
-  { names: ['is_read_only', 'isro'], run: () => ({ read_only: false }) },
+  { names: ['is_read_only', 'isro'], run: ({ isReadOnly }) => ({ read_only: isReadOnly }) },
   { names: ['leader', 'lead'], run: leaderFacts },
   { names: ['monitor', 'mntr'], run: async (server) => Object.fromEntries(await server.metrics()) },
   { names: ['ruok'], run: () => ({}) },

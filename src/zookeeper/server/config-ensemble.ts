@@ -1,6 +1,7 @@
 /** What the server lines of zoo.cfg, or of the dynamic file that it names, say of an ensemble. */
 import { parseDynamicFile, QuorumConfigError, readQuorumLines, type QuorumConfig, type QuorumLine } from '../zab/quorum-config.ts'
 import { ConfigError } from './config-error.ts'
+import type { LocalSessionsConfig } from './local-sessions.ts'
 
 /** What the members of an ensemble agree on, and how this one takes part; its own number is in the file `myid`. Limits in ticks, times in ms. */
 export interface EnsembleConfig {
@@ -15,6 +16,9 @@ export interface EnsembleConfig {
   readonly maxNotificationMs: number
   readonly commitLogCount: number
   readonly forceSnapshot: boolean
+  readonly readOnly: boolean
+  readonly localSessions: LocalSessionsConfig
+  readonly leaderServes: boolean
   /** Whether there is a line clientPort; otherwise the own server line has to say where clients are served. */
   readonly isClientPortSaid: boolean
 }

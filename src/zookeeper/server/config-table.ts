@@ -67,6 +67,10 @@ export const configKeys = {
   'fastleader.minNotificationInterval': int(200, [1, intMax], 'first pause before a vote is sent again; it doubles', 'ms'),
   'fastleader.maxNotificationInterval': int(60_000, [1, intMax], 'longest such pause', 'ms'),
   commitLogCount: int(500, [1, 1_000_000], 'transactions in memory for members that were away for a moment'),
+  'readonlymode.enabled': bool(false, 'a member that sees no quorum serves reads to clients that ask for that'),
+  localSessionsEnabled: bool(false, 'a new session is known to its own server alone'),
+  localSessionsUpgradingEnabled: bool(false, 'a local session becomes one of the ensemble when it creates an ephemeral znode; false: it may not'),
+  leaderServes: text('yes', 'yes or no; whether the leader takes clients'),
   forceSnapshotSync: bool(false, 'the leader sends whole snapshots, never differences'),
   'admin.enableServer': bool(true, 'commands over HTTP'),
   'admin.serverAddress': text('0.0.0.0', 'address of the HTTP server'),
@@ -78,16 +82,16 @@ export type ConfigName = keyof typeof configKeys
 export const ensembleKeys: ReadonlySet<string> = new Set([
   'initLimit', 'syncLimit', 'electionAlg', 'peerType', 'quorumListenOnAllIPs', 'cnxTimeout', 'quorumCnxnTimeoutMs', 'electionPortBindRetry',
   'fastleader.minNotificationInterval', 'fastleader.maxNotificationInterval', 'commitLogCount', 'forceSnapshotSync',
+  'readonlymode.enabled', 'localSessionsEnabled', 'localSessionsUpgradingEnabled', 'leaderServes',
 ] satisfies ConfigName[])
 
 /** Keys that mean nothing to Ottla: accepted, with one quiet line. */
 export const quietKeys: readonly RegExp[] = [
   /^(connectToLearnerMasterLimit|syncEnabled|observerMasterPort)$/,
-  /^localSessions(Upgrading)?Enabled$/,
-  /^(quorum\.cnxn\.threads\.size|multiAddress\..*|leader\..*|observer\..*|leaderServes|leaderConnectDelayDuringRetryMs)$/,
+  /^(quorum\.cnxn\.threads\.size|multiAddress\..*|leader\..*|observer\..*|leaderConnectDelayDuringRetryMs)$/,
   /^(snapshotSizeFactor|flushDelay|maxWriteQueuePollTime|maxBatchSize|serializeLastProcessedZxid\.enabled|commitProcessor\..*)$/,
   /^(maxResponseCacheSize|maxGetChildrenResponseCacheSize|watchManagerName|serverCnxnFactory|nio\..*|netty\..*|tcpKeepAlive|clientTcpKeepAlive|jute\.maxbuffer\.extrasize)$/,
-  /^(metricsProvider\..*|jvm\..*|jmx\..*|log4j\..*|readonlymode\.enabled|admin\.(idleTimeout|rateLimiterIntervalInMS|snapshot\.enabled|restore\.enabled))$/,
+  /^(metricsProvider\..*|jvm\..*|jmx\..*|log4j\..*|admin\.(idleTimeout|rateLimiterIntervalInMS|snapshot\.enabled|restore\.enabled))$/,
   /^(request_throttle_.*|throttled_op_wait_time|connection_throttle_.*|connection_.*|largeRequestThreshold|enableEagerACLCheck|allowSaslFailedClients|fips-mode)$/,
 ]
 /** Values that leave a refused key without effect: those are fine. */
@@ -108,10 +112,8 @@ const refusals: readonly { readonly key: RegExp; readonly why: string; readonly 
 ]
 /** What a server that is alone may have said in vain, and an ensemble would miss. */
 const ensembleRefusals: typeof refusals = [
-  { key: /^localSessions(Upgrading)?Enabled$/, why: 'local sessions are not available yet', harmless: off },
   { key: /^reconfigEnabled$/, why: 'dynamic reconfiguration of an ensemble is not available yet', harmless: off },
   { key: /^observerMasterPort$/, why: 'observers connect to the leader; observer masters are not available yet', harmless: new Set([...off, '0']) },
-  { key: /^leaderServes$/, why: 'a leader serves clients here', harmless: new Set(['', 'yes', 'true']) },
   { key: /^multiAddress\.enabled$/, why: 'several addresses of one server are not available yet', harmless: off },
 ]
 /** Why this key with this value is refused; undefined where it is not. */

@@ -92,7 +92,7 @@ export function parseZooCfg(text: string, file: string, read?: (path: string) =>
   return { config: { ...build(values), ensemble: ensembleOf(values, membership.quorum) }, notices: [...notices, ...membership.notices] }
 }
 function ensembleOf(values: ReadonlyMap<string, Value>, quorum: QuorumConfig): EnsembleConfig {
-  const { int, bool } = settingsOf(values)
+  const { int, bool, yes } = settingsOf(values)
   int('electionAlg')
   const handshake = int('quorumCnxnTimeoutMs')
   return {
@@ -107,6 +107,9 @@ function ensembleOf(values: ReadonlyMap<string, Value>, quorum: QuorumConfig): E
     maxNotificationMs: int('fastleader.maxNotificationInterval'),
     commitLogCount: int('commitLogCount'),
     forceSnapshot: bool('forceSnapshotSync'),
+    readOnly: bool('readonlymode.enabled'),
+    localSessions: { enabled: bool('localSessionsEnabled'), upgrading: bool('localSessionsUpgradingEnabled') },
+    leaderServes: yes('leaderServes'),
     isClientPortSaid: values.has('clientPort'),
   }
 }

@@ -15,6 +15,7 @@ import type { Applied } from '../znodes/tree.ts'
 import type { ZooKeeperConfig } from './config.ts'
 import { FrameBuffer } from './frame-buffer.ts'
 import { strangerOf } from './greeting.ts'
+import { needsQuorum } from './read-only.ts'
 import { reads, writeNames, type Asker, type Read, type ReadContext } from './reads.ts'
 import { Latency, type Statistics } from './statistics.ts'
 import { writeReply } from './write-replies.ts'
@@ -30,6 +31,8 @@ export interface ConnectionOwner {
   readonly writes: WritePath
   /** Whether clients are served: a member of an ensemble without a leader serves nobody. */
   readonly isServing: boolean
+  /** Whether it serves without a quorum, and therefore nothing but reads, and nobody who did not ask for that. */
+  readonly isReadOnly: boolean
   readonly reading: ReadContext
   readonly statistics: Statistics
   /** Requests in progress on all connections, and their bytes. */
@@ -46,8 +49,12 @@ export interface ConnectionOwner {
   throttled(connection: ClientConnection): void
   /** Its session is established: it replaces whoever had that session. */
   established(connection: ClientConnection): void
-  /** The session that a client comes back to, touched, with this timeout; undefined where it is over. */
-  reopen(sessionId: bigint, timeoutMs: number, then: (session: Session | undefined) => void): void
+  /** A new session; `then` is called once it stands, at once where no other server has to know of it. */
+  open(connection: ClientConnection, timeoutMs: number, then: (session: Session) => void): void
+  /** The session that a client comes back to, touched, with this timeout; undefined where it is over; `unknown`: only a quorum could say. */
+  reopen(sessionId: bigint, timeoutMs: number, then: (session: Session | 'unknown' | undefined) => void): void
+  /** An error code for what this session may not ask, or what the leader must not be bothered with; undefined: submit it. */
+  refusalOf(session: Session, type: number, body: Buffer): number | undefined
   closeOthers(sessionId: bigint, but: ClientConnection): void
   closed(connection: ClientConnection): void
   /** Its last byte is written: close the socket if the client does not. */
@@ -229,8 +236,13 @@ export class ClientConnection implements Asker {
   // ---- handshake
 
   #connect(request: ConnectRequestMessage): void {
-    const { config, sessions, statistics, logger } = this.#owner
+    const { config, statistics, logger } = this.#owner
     statistics.connectionRequests++
+    if (this.#owner.isReadOnly && !request.readOnly) {
+      logger.info('a client that wants to write is sent away: this server has no quorum and serves reads alone', { address: this.#address })
+      this.destroy()
+      return
+    }
     const { lastProcessedZxid } = this.#owner.reading.tree
     if (request.lastZxidSeen > lastProcessedZxid) {
       logger.warn('a client has seen later transactions than this server; it has to try another one', {
@@ -248,6 +260,7 @@ export class ClientConnection implements Asker {
       let isLater = false
       this.#owner.reopen(request.sessionId, timeoutMs, (session) => {
         if (this.#state !== 'connecting') return
+        if (session === 'unknown') return this.destroy()
         if (!session) return this.#refuseSession(request)
         this.#owner.closeOthers(request.sessionId, this)
         this.#establish(session, request)
@@ -259,15 +272,13 @@ export class ClientConnection implements Asker {
       return
     }
     this.#state = 'connecting'
-    const session = sessions.add(sessions.newId(), timeoutMs, this.#now)
-    const body = Buffer.alloc(4)
-    body.writeInt32BE(timeoutMs)
-    this.#owner.writes.submit({ sessionId: session.id, cxid: 0, type: op.createSession, body, ids: this.ids }, () => {
-      sessions.touch(session, this.#owner.clock.monotonic())
+    let isLater = false
+    this.#owner.open(this, timeoutMs, (session) => {
       if (this.#state !== 'connecting') return
       this.#establish(session, request)
-      this.#process()
+      if (isLater) this.#process()
     })
+    isLater = true
   }
   #establish(session: Session, request: ConnectRequestMessage): void {
     this.session = session
@@ -275,7 +286,7 @@ export class ClientConnection implements Asker {
     this.lastOperation = 'SESS'
     this.#owner.established(this)
     this.#sendRaw(encodeConnectResponse({
-      protocolVersion: 0, timeOut: session.timeoutMs, sessionId: session.id, passwd: passwordOf(session.id), readOnly: request.readOnly === undefined ? undefined : false,
+      protocolVersion: 0, timeOut: session.timeoutMs, sessionId: session.id, passwd: passwordOf(session.id), readOnly: request.readOnly === undefined ? undefined : this.#owner.isReadOnly,
     }))
   }
   /** The client takes a timeout of zero for: your session has expired. */
@@ -311,6 +322,7 @@ export class ClientConnection implements Asker {
     }
     // Whose session is ending is not answered any more.
     if (!owner.sessions.touch(session, this.#now)) return
+    if (owner.isReadOnly && needsQuorum.has(type)) return this.#refuse(xid, type, errorCode.notReadOnly, reader)
     if (type === op.sync && owner.writes.sync && this.#sync(xid, reader, frame)) return
     const read = reads.get(type)
     if (read) {
@@ -329,17 +341,25 @@ export class ClientConnection implements Asker {
       return
     }
     this.lastOperation = name
-    const refusal = owner.writes.refusalOf?.(type, frame.subarray(8))
-    if (refusal !== undefined) {
-      if (this.#queueAt === this.#queue.length) this.#answerRead(xid, type, () => refusal, reader, this.#now, this.#now)
-      else this.#enqueue({ xid, type, read: () => refusal, reader, receivedAt: this.#now })
-      return
-    }
+    const refusal = owner.refusalOf(session, type, frame.subarray(8))
+    if (refusal !== undefined) return this.#refuse(xid, type, refusal, reader)
+    if (type === op.closeSession && session.isLocal) return this.#closeLocal(xid, session, reader)
     const queued: Queued = { xid, type, read: undefined, reader, receivedAt: this.#now }
     this.#enqueue(queued)
     const body = type === op.closeSession ? zeroes : frame.subarray(8)
     owner.writes.submit({ sessionId: session.id, cxid: xid, type, body, ids: this.ids }, (applied, { header }) => this.#applied(queued, applied, header.zxid))
     if (type === op.closeSession) session.closing = true
+  }
+  /** Says no, in its turn. */
+  #refuse(xid: number, type: number, code: number, reader: Reader): void {
+    const read = (): number => code
+    if (this.#queueAt === this.#queue.length) this.#answerRead(xid, type, read, reader, this.#now, this.#now)
+    else this.#enqueue({ xid, type, read, reader, receivedAt: this.#now })
+  }
+  /** Ends behind what it still waits for; no other server has to know. */
+  #closeLocal(xid: number, session: Session, reader: Reader): void {
+    session.closing = true
+    this.#refuse(xid, op.closeSession, 0, reader)
   }
   /** Asks the leader, and answers in its turn what it was asked. False: it cannot be read, which the answer has to say. */
   #sync(xid: number, reader: Reader, frame: Buffer): boolean {
@@ -415,7 +435,8 @@ export class ClientConnection implements Asker {
     const isEventful = type === op.setWatches || type === op.setWatches2
     this.#answer(xid, zxid, receivedAt, now, isEventful ? run((this.#writer ??= this.#owner.writerFor(this))) : run)
     statistics.readLatency.add(now - receivedAt)
-    if (type === -1) this.finish()
+    if (type === op.closeSession) this.#owner.sessions.remove(this.sessionId)
+    if (type === -1 || type === op.closeSession) this.finish()
   }
   #answer(xid: number, zxid: bigint, receivedAt: number, now: number, body: number | ((writer: Writer) => number)): void {
     const { statistics } = this.#owner

@@ -15,6 +15,7 @@ import type { WhenApplied } from './write-path.ts'
 /** The server around it. */
 export interface ReplicaOwner {
   serve(role: ServingRole): void
+  serveReadOnly(): void
   stopServing(): void
   /** Right after a transaction was applied. `whenApplied`: whose client waits for it, if the leader is here. */
   applied(applied: Applied, transaction: Transaction, whenApplied: WhenApplied | undefined): void
@@ -171,6 +172,9 @@ export class EnsembleReplica implements Replica {
   serve(role: ServingRole): void {
     if (role.kind === 'leader') this.#tree.lastProcessedZxid = role.zxid
     this.#owner.serve(role)
+  }
+  serveReadOnly(): void {
+    this.#owner.serveReadOnly()
   }
   async stopServing(): Promise<void> {
     this.#group = 0

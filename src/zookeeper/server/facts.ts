@@ -12,8 +12,11 @@ export interface ServerFacts {
   readonly config: ZooKeeperConfig
   readonly port: number
   readonly serverId: number
-  /** `standalone`, `leader`, `follower`, `observer`; `looking` while there is no leader. */
+  /** `standalone`, `leader`, `follower`, `observer`; `read-only` or `looking` while there is no leader. */
   readonly mode: string
+  readonly isReadOnly: boolean
+  /** Whether some sessions are known to this server alone. */
+  readonly hasLocalSessions: boolean
   /** Who leads the ensemble; undefined: unknown, or there is none. */
   readonly leaderId: number | undefined
   /** A leader's learners. */

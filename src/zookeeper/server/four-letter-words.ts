@@ -56,14 +56,28 @@ async function conf(server: ServerFacts): Promise<string> {
     `maxSessionTimeout=${config.maxSessionTimeout}`, `clientPortListenBacklog=${config.clientPortListenBacklog}`, `serverId=${server.serverId}`, ...quorum,
   ])
 }
-function dump(server: ServerFacts): string {
-  const out = ['SessionTracker dump:']
-  const buckets = server.sessions.buckets()
-  out.push(`Session Sets (${buckets.length})/(${server.sessions.size}):`)
+/** A leader and a server that is alone track all sessions; a learner its local ones, and knows of the others. */
+function sessionSets(server: ServerFacts, local: boolean): string[] {
+  const buckets = server.sessions.buckets({ local })
+  const count = buckets.reduce((sum, { sessions }) => sum + sessions.length, 0)
+  const out = [`Session Sets (${buckets.length})/(${count}):`]
   for (const { expiresAt, sessions } of buckets) {
     out.push(`${sessions.length} expire at ${server.dateAt(expiresAt)}:`)
     for (const { id } of sessions) out.push(`\t${hex(id)}`)
   }
+  return out
+}
+function sessionLines(server: ServerFacts): string[] {
+  const { mode, tree, hasLocalSessions } = server
+  const local = hasLocalSessions ? sessionSets(server, true) : []
+  const prefixed = ([head, ...rest]: string[], prefix: string): string[] => (head === undefined ? [] : [`${prefix}${head}`, ...rest])
+  if (mode === 'standalone') return sessionSets(server, false)
+  if (mode === 'leader') return [...prefixed(local, 'Local '), ...prefixed(sessionSets(server, false), hasLocalSessions ? 'Global ' : '')]
+  const all = [...tree.sessions].sort(([one], [other]) => (one < other ? -1 : 1))
+  return [...prefixed(local, 'Local '), `Global Sessions(${all.length}):`, ...all.map(([id, timeoutMs]) => `${hex(id)}\t${timeoutMs}ms`)]
+}
+function dump(server: ServerFacts): string {
+  const out = ['SessionTracker dump:', ...sessionLines(server)]
   out.push('ephemeral nodes dump:')
   const owners = [...server.tree.ephemerals()]
   out.push(`Sessions with Ephemerals (${owners.length}):`)
@@ -109,7 +123,7 @@ export const words: ReadonlyMap<string, Word> = new Map<string, Word>([
   ['cons', { about: 'connections', answer: (server) => lines([...[...server.connections()].map((connection) => connectionLine(connection, true)), '']) }],
   ['dump', { about: 'sessions and what they own', answer: dump }],
   ['envi', { about: 'environment', idle: true, answer: (server) => lines(['Environment:', ...[...server.environment()].map(([key, value]) => `${key}=${value}`)]) }],
-  ['isro', { about: 'whether the server takes writes', idle: true, answer: ({ mode }) => (mode === 'looking' ? 'null' : 'rw') }],
+  ['isro', { about: 'whether the server takes writes', idle: true, answer: ({ mode }) => (mode === 'looking' ? 'null' : mode === 'read-only' ? 'ro' : 'rw') }],
   ['wchs', { about: 'how many watches', answer: wchs }],
   ['wchc', { about: 'watches by session', answer: wchc }],
   ['wchp', { about: 'watches by path', answer: wchp }],

@@ -5,6 +5,7 @@ import { op } from '../protocol/op-codes.ts'
 import { packetType, type QuorumPacket } from '../protocol/quorum.ts'
 import { encodeTransaction, type Transaction } from '../protocol/transactions.ts'
 import type { LeadingDoor } from '../zab/replica.ts'
+import { createsEphemeral, originOf } from './local-sessions.ts'
 import { packetOf } from '../zab/learner.ts'
 import type { Preparation, WriteRequest } from '../znodes/prepare.ts'
 import type { Sessions } from '../znodes/sessions.ts'
@@ -20,12 +21,15 @@ export class LeaderWrites implements WritePath {
   readonly #leading: LeadingDoor
   readonly #append: (transaction: Transaction, bytes: Buffer, whenApplied: WhenApplied | undefined) => void
   readonly #onMoved: (sessionId: bigint) => void
+  /** This server's number where sessions may be local; undefined: every session is known here. */
+  readonly #localSessionsOf: number | undefined
   #isOver = false
 
   /** `append`: to the log and to what waits to be applied. `onMoved`: a session has gone to a learner. */
   constructor(facts: {
     clock: Clock; sessions: Sessions; preparation: Preparation; leading: LeadingDoor
     append: (transaction: Transaction, bytes: Buffer, whenApplied: WhenApplied | undefined) => void; onMoved: (sessionId: bigint) => void
+    localSessionsOf?: number
   }) {
     this.#clock = facts.clock
     this.#sessions = facts.sessions
@@ -33,6 +37,7 @@ export class LeaderWrites implements WritePath {
     this.#leading = facts.leading
     this.#append = facts.append
     this.#onMoved = facts.onMoved
+    this.#localSessionsOf = facts.localSessionsOf
     facts.leading.onRequest = (learner, packet) => this.#request(learner, packet)
     facts.leading.onRevalidate = (learner, packet) => this.#revalidate(learner, packet)
     facts.leading.onAlive = (_learner, table) => this.#alive(table)
@@ -94,18 +99,23 @@ export class LeaderWrites implements WritePath {
     }
     // Apache's followers pass on what any client may send; only a server may ask for this, and only its own.
     if (type === op.deleteContainer) return errorCode.unimplemented
+    if (!session && this.#isLocalElsewhere(sessionId)) return createsEphemeral(type, body) ? errorCode.sessionExpired : undefined
     if (!session || session.closing) return errorCode.sessionExpired
     if (session.owner !== undefined && session.owner !== learner) return errorCode.sessionMoved
     session.owner = learner
     this.#sessions.touch(session, now)
     return undefined
   }
+  /** A learner's local session: it vouches for that. One of this server's own would be known here. */
+  #isLocalElsewhere(sessionId: bigint): boolean {
+    return this.#localSessionsOf !== undefined && originOf(sessionId) !== this.#localSessionsOf
+  }
   #revalidate(learner: number, { data }: QuorumPacket): void {
     if (!data || data.length < 12) return
     const sessionId = data.readBigInt64BE(0)
     const session = this.#sessions.get(sessionId)
     let isValid = false
-    if (session && !session.closing) {
+    if (session && !session.closing && !session.isLocal) {
       session.timeoutMs = data.readInt32BE(8)
       isValid = this.#sessions.touch(session, this.#clock.monotonic())
       if (isValid) {

@@ -26,11 +26,11 @@ export async function memberOf(host: Host, config: ZooKeeperConfig, ensemble: En
   const serverId = await readServerId(host.disk, config.store.dataDir, quorum, config.extendedTypes)
   const { connectTimeoutMs, handshakeTimeoutMs, bindRetries, minNotificationMs, maxNotificationMs } = ensemble
   const settings = { serverId, config: quorum, listenOnAllIPs: listenOnAll, connectTimeoutMs, handshakeTimeoutMs, bindRetries, minNotificationMs, maxNotificationMs }
-  const { initLimit, syncLimit, commitLogCount, forceSnapshot } = ensemble
+  const { initLimit, syncLimit, commitLogCount, forceSnapshot, readOnly, localSessions, leaderServes } = ensemble
   return {
     config: withClientPart(config, ensemble, serverId),
     ensemble: {
-      serverId, config: quorum, configText: formatQuorumConfig(quorum), initLimit, syncLimit, commitLogCount, forceSnapshot, listenOnAll,
+      serverId, config: quorum, configText: formatQuorumConfig(quorum), initLimit, syncLimit, commitLogCount, forceSnapshot, listenOnAll, readOnly, localSessions, leaderServes,
       elections: (of) => ElectionDriver.start(of, settings),
     },
   }

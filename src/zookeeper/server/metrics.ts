@@ -23,7 +23,7 @@ export async function metricsOf(server: ServerFacts, disk: Disk, uptimeMs: numbe
     ['ephemerals_count', tree.ephemeralCount],
     ['approximate_data_size', tree.approximateDataSize],
     ['global_sessions', tree.sessions.size],
-    ['local_sessions', 0],
+    ['local_sessions', server.sessions.localCount],
     ['last_client_response_size', responseSize.count === 0 ? -1 : responseSize.last],
     ['max_client_response_size', responseSize.count === 0 ? -1 : responseSize.max],
     ['min_client_response_size', responseSize.count === 0 ? -1 : responseSize.min],
@@ -54,7 +54,7 @@ export async function metricsOf(server: ServerFacts, disk: Disk, uptimeMs: numbe
   }
   if (server.membership) {
     metrics.set('quorum_size', server.membership.config.voters.size)
-    metrics.set('peer_state', server.mode === 'leader' ? 'leading - broadcast' : server.mode === 'looking' ? 'looking' : `${server.mode === 'follower' ? 'following' : 'observing'} - broadcast`)
+    metrics.set('peer_state', server.mode === 'leader' ? 'leading - broadcast' : server.mode === 'looking' || server.isReadOnly ? 'looking' : `${server.mode === 'follower' ? 'following' : 'observing'} - broadcast`)
   }
   const descriptors = await fileDescriptors(disk)
   if (descriptors !== undefined) for (const [name, count] of Object.entries(descriptors)) metrics.set(`${name}_file_descriptor_count`, count)

@@ -2,9 +2,10 @@
 import type { Connection, Host, ListenerSocket, Timer } from '../../host/host.ts'
 import type { Writer } from '../../wire/writer.ts'
 import { Writer as BytesWriter } from '../../wire/writer.ts'
+import { errorCode } from '../protocol/errors.ts'
 import { op } from '../protocol/op-codes.ts'
 import type { Transaction } from '../protocol/transactions.ts'
-import { DeleteContainerRequest } from '../protocol/records.ts'
+import { DeleteContainerRequest, type Id } from '../protocol/records.ts'
 import { openStore } from '../storage/store.ts'
 import { Peer, type Elections, type PeerOptions } from '../zab/peer.ts'
 import type { ServingRole } from '../zab/replica.ts'
@@ -23,7 +24,9 @@ import type { ServerFacts } from './facts.ts'
 import { answerWord } from './four-letter-words.ts'
 import { LeaderWrites, ownClients } from './leader-writes.ts'
 import { LearnerWrites } from './learner-writes.ts'
+import { createsEphemeral, originOf, type LocalSessionsConfig } from './local-sessions.ts'
 import { metricsOf } from './metrics.ts'
+import { readOnlyAfterMs, readOnlyWrites } from './read-only.ts'
 import type { ReadContext } from './reads.ts'
 import { reapable, startReaper } from './reaper.ts'
 import { Statistics } from './statistics.ts'
@@ -36,6 +39,12 @@ export interface EnsembleOptions extends Pick<PeerOptions, 'serverId' | 'config'
   readonly elections: (host: Host) => Promise<Elections>
   /** How many transactions are kept in memory for learners that were away (`commitLogCount`). */
   readonly commitLogCount?: number
+  /** Whether reads are served where no quorum is seen (`readonlymode.enabled`), and after how long (default and least: a tick, or two seconds). */
+  readonly readOnly?: boolean
+  readonly readOnlyAfterMs?: number
+  readonly localSessions?: LocalSessionsConfig
+  /** Whether a leader takes clients; default: it does. */
+  readonly leaderServes?: boolean
 }
 export interface ServerOptions {
   /** Default: what the configuration and `myid` say. */
@@ -46,6 +55,7 @@ export interface ServerOptions {
   readonly onFailure?: (error: unknown) => void
 }
 
+const noLocalSessions: LocalSessionsConfig = { enabled: false, upgrading: false }
 const noIds = Buffer.alloc(0)
 /** Writers kept for the next turn; a burst's others are left to the garbage collector. */
 const writersKept = 64
@@ -56,6 +66,7 @@ type Serving =
   | { readonly mode: 'standalone'; readonly writes: Writes }
   | { readonly mode: 'leader'; readonly writes: LeaderWrites; readonly role: ServingRole & { kind: 'leader' } }
   | { readonly mode: 'follower' | 'observer'; readonly writes: LearnerWrites; readonly role: ServingRole & { kind: 'follower' | 'observer' } }
+  | { readonly mode: 'read-only'; readonly writes: WritePath }
 /** Takes nothing: for who asks while there is no leader. */
 const noWrites: WritePath = { outstanding: 0, submit() {}, drained: () => Promise.resolve() }
 /** How long a client has to close its side. */
@@ -153,9 +164,21 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     return this.#serving?.writes ?? noWrites
   }
   get isServing(): boolean {
-    return this.#serving !== undefined
+    return this.#serving !== undefined && (this.#serving.mode !== 'leader' || this.#leaderServes)
   }
-  /** `standalone`, `leader`, `follower`, `observer`; `looking` without a leader. */
+  get isReadOnly(): boolean {
+    return this.#serving?.mode === 'read-only'
+  }
+  get hasLocalSessions(): boolean {
+    return this.#localSessions.enabled || this.isReadOnly
+  }
+  get #leaderServes(): boolean {
+    return this.#options.ensemble?.leaderServes ?? true
+  }
+  get #localSessions(): LocalSessionsConfig {
+    return this.#options.ensemble?.localSessions ?? noLocalSessions
+  }
+  /** `standalone`, `leader`, `follower`, `observer`; `read-only` or `looking` without a leader. */
   get mode(): string {
     return this.#serving?.mode ?? 'looking'
   }
@@ -247,6 +270,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
       tree: this.tree, store: this.store as ReplicaStore, folder: this.folders.dataDir, commitLogCount,
       owner: {
         serve: (role) => this.#serve(role),
+        serveReadOnly: () => this.#serveReadOnly(),
         stopServing: () => this.#stopServing(),
         applied: (applied, transaction, whenApplied) => this.#applied(applied, transaction, whenApplied),
         appliedGroup: (count, zxid) => {
@@ -259,10 +283,17 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     await this.#replica.epochs()
     this.#peer = new Peer(this.#host, this.#replica, {
       ...ensemble, elections: await ensemble.elections(this.#host), tickMs: this.config.tickTime,
+      ...(ensemble.readOnly && { readOnlyAfterMs: Math.max(ensemble.readOnlyAfterMs ?? readOnlyAfterMs, this.config.tickTime) }),
       onFailure: (error) => this.#failed(error, 'this member of the ensemble cannot go on, and stops serving'),
     })
     this.#configText = ensemble.configText
     this.#peer.start()
+  }
+  /** Sessions of the ensemble are left alone: what becomes of them, only a quorum can say. */
+  #serveReadOnly(): void {
+    this.#serving = { mode: 'read-only', writes: readOnlyWrites }
+    this.tree.configure(Buffer.from(this.#configText))
+    this.logger.warn('there is no quorum: clients that asked for a read-only server are served, without writes', { zxid: hex(this.tree.lastProcessedZxid) })
   }
   #serve(role: ServingRole): void {
     const { sessions, clock } = this
@@ -274,7 +305,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
       const preparation = this.#newPreparation()
       preparation.beginEpoch(role.zxid)
       const writes = new LeaderWrites({
-        clock, sessions, preparation, leading: role.leading,
+        clock, sessions, preparation, leading: role.leading, ...(this.#localSessions.enabled && { localSessionsOf: this.serverId }),
         append: (transaction, bytes, whenApplied) => replica.appendOwn(transaction, bytes, whenApplied),
         onMoved: (id) => this.#bySession.get(id)?.destroy(),
       })
@@ -342,10 +373,36 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
   established(connection: ClientConnection): void {
     this.#bySession.set(connection.sessionId, connection)
   }
-  reopen(id: bigint, timeoutMs: number, then: (session: Session | undefined) => void): void {
-    const serving = this.#serving
+  open(connection: ClientConnection, timeoutMs: number, then: (session: Session) => void): void {
     const { sessions, clock } = this
-    if (serving?.mode === 'follower' || serving?.mode === 'observer') {
+    const isAlone = this.#serving?.mode === 'standalone'
+    if (this.isReadOnly || (this.#localSessions.enabled && !isAlone)) return then(sessions.addLocal(timeoutMs, clock.monotonic()))
+    const session = sessions.add(sessions.newId(), timeoutMs, clock.monotonic())
+    this.#createSession(session, connection.ids, () => {
+      sessions.touch(session, clock.monotonic())
+      then(session)
+    })
+  }
+  #createSession({ id, timeoutMs }: Session, ids: readonly Id[], whenApplied?: WhenApplied): void {
+    const body = Buffer.alloc(4)
+    body.writeInt32BE(timeoutMs)
+    this.writes.submit({ sessionId: id, cxid: 0, type: op.createSession, body, ids }, whenApplied)
+  }
+  refusalOf(session: Session, type: number, body: Buffer): number | undefined {
+    const { writes, sessions } = this
+    const refusal = writes.refusalOf?.(type, body)
+    if (refusal !== undefined || !session.isLocal || !createsEphemeral(type, body)) return refusal
+    if (!this.#localSessions.upgrading) return errorCode.ephemeralOnLocalSession
+    sessions.upgrade(session)
+    this.#createSession(session, [])
+    return undefined
+  }
+  reopen(id: bigint, timeoutMs: number, then: (session: Session | 'unknown' | undefined) => void): void {
+    const serving = this.#serving
+    const { sessions, clock, tree } = this
+    // Only its own session can it know to be over; and one of the ensemble's may have ended behind its back.
+    if (serving?.mode === 'read-only' && !sessions.get(id)) return then(tree.sessions.has(id) || originOf(id) !== this.serverId ? 'unknown' : undefined)
+    if ((serving?.mode === 'follower' || serving?.mode === 'observer') && !sessions.get(id)?.isLocal) {
       serving.writes.revalidate(id, timeoutMs, (isValid) => {
         const session = isValid ? sessions.add(id, timeoutMs, clock.monotonic()) : undefined
         if (session) session.timeoutMs = timeoutMs
@@ -356,7 +413,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     const session = sessions.get(id)
     if (!session) return then(undefined)
     session.timeoutMs = timeoutMs
-    if (serving?.mode === 'leader') session.owner = ownClients
+    if (serving?.mode === 'leader' && !session.isLocal) session.owner = ownClients
     then(sessions.touch(session, clock.monotonic()) ? session : undefined)
   }
   closeOthers(sessionId: bigint, but: ClientConnection): void {
@@ -450,7 +507,13 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     })
   }
   #expireSessions(): void {
-    if (this.#isStopping || !this.#decides) return
+    if (this.#isStopping || !this.#serving) return
+    for (const { id, timeoutMs } of this.sessions.expireLocal(this.clock.monotonic())) {
+      this.logger.info('local session expired', { session: hex(id), timeoutMs })
+      this.sessions.remove(id)
+      this.#bySession.get(id)?.finish()
+    }
+    if (!this.#decides) return
     for (const { id, timeoutMs } of this.sessions.expire(this.clock.monotonic())) {
       this.logger.info('session expired', { session: hex(id), timeoutMs })
       this.#endSession(id)

@@ -26,6 +26,8 @@ export interface PeerOptions {
   readonly forceSnapshot?: boolean
   /** Listen on all addresses, not on the one of the server's own line (`quorumListenOnAllIPs`). */
   readonly listenOnAll?: boolean
+  /** How long no leader is found before reads are served without one; undefined: never. */
+  readonly readOnlyAfterMs?: number
   /** Called once when the peer cannot go on. */
   readonly onFailure: (error: unknown) => void
 }
@@ -77,11 +79,14 @@ export class Peer {
       const { acceptedEpoch, currentEpoch } = await this.#replica.epochs()
       const lastZxid = this.#replica.lastProcessed
       let vote: Vote
+      const alone = this.#serveAloneLater()
       try {
         vote = await elections.lookForLeader({ zxid: lastZxid, epoch: currentEpoch })
       } catch (error) {
         if (this.#isStopping) return
         throw error
+      } finally {
+        await alone.end()
       }
       if (this.#isStopping) return
       this.#leader = vote.leader
@@ -102,6 +107,21 @@ export class Peer {
       this.#role = undefined
       await this.#replica.stopServing()
       if (this.state === 'observing' && !this.#isStopping) await this.#host.timers.sleep(this.#host.random.below(observerPauseMs))
+    }
+  }
+  #serveAloneLater(): { end(): Promise<void> } {
+    const { readOnlyAfterMs } = this.#options
+    let isServing = false
+    const timer = readOnlyAfterMs === undefined ? undefined : this.#host.timers.set(readOnlyAfterMs, () => {
+      if (this.#isStopping) return
+      isServing = true
+      this.#replica.serveReadOnly()
+    })
+    return {
+      end: async () => {
+        timer?.cancel()
+        if (isServing) await this.#replica.stopServing()
+      },
     }
   }
   #lead(history: { acceptedEpoch: number; currentEpoch: number; lastZxid: bigint }, onLead: (epoch: number) => void): void {

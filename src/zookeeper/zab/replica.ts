@@ -29,6 +29,8 @@ export interface Replica {
   beginSnapshot(): { readonly pieces: Iterable<Uint8Array>; close(): void }
   /** From now on clients are served. */
   serve(role: ServingRole): void
+  /** There is no leader: from now on reads are served, until `stopServing`. */
+  serveReadOnly(): void
   /** Closes all clients, and applies what is logged and not applied. */
   stopServing(): Promise<void>
 }

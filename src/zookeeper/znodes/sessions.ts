@@ -31,6 +31,8 @@ export class Session {
   closing = false
   /** Through whom its requests come, where a leader tracks it; undefined: nobody has said so yet. */
   owner: number | undefined
+  /** Known to this server alone: it is in no log, lives by what its one connection says, and may own nothing. */
+  isLocal = false
 
   constructor(id: bigint, timeoutMs: number) {
     this.id = id
@@ -42,6 +44,9 @@ export class Sessions {
   readonly #tickMs: number
   readonly #byId = new Map<bigint, Session>()
   readonly #buckets = new Map<number, Set<Session>>()
+  /** Local sessions are given up by their server, the others by the leader: each kind has its buckets. */
+  readonly #localBuckets = new Map<number, Set<Session>>()
+  #localCount = 0
   #nextId: bigint
   /** Where another server tracks the sessions: those heard of since it was told last, with their timeouts. */
   #touched: Map<bigint, number> | undefined
@@ -54,6 +59,9 @@ export class Sessions {
   get size(): number {
     return this.#byId.size
   }
+  get localCount(): number {
+    return this.#localCount
+  }
   newId(): bigint {
     const id = this.#nextId
     this.#nextId = BigInt.asIntN(64, id + 1n)
@@ -62,33 +70,51 @@ export class Sessions {
   get(id: bigint): Session | undefined {
     return this.#byId.get(id)
   }
-  /** Tracks a session from now on with its full timeout; one that is tracked already is touched. */
+  /** Tracks a session from now on with its full timeout; one that is tracked already is touched, and local no more. */
   add(id: bigint, timeoutMs: number, now: number): Session {
     let session = this.#byId.get(id)
     if (!session) {
       session = new Session(id, timeoutMs)
       this.#byId.set(id, session)
     }
+    this.upgrade(session)
     this.touch(session, now)
     return session
+  }
+  /** A new session that no other server hears of. */
+  addLocal(timeoutMs: number, now: number): Session {
+    const session = new Session(this.newId(), timeoutMs)
+    session.isLocal = true
+    this.#localCount++
+    this.#byId.set(session.id, session)
+    this.touch(session, now)
+    return session
+  }
+  /** From now on it is one that the ensemble knows. */
+  upgrade(session: Session): void {
+    if (!session.isLocal) return
+    this.#leaveBucket(session)
+    session.isLocal = false
+    this.#localCount--
+    if (!session.closing) this.#enterBucket(session)
   }
   /** False where the session is ending or gone. */
   touch(session: Session, now: number): boolean {
     if (session.closing) return false
-    this.#touched?.set(session.id, session.timeoutMs)
+    if (!session.isLocal) this.#touched?.set(session.id, session.timeoutMs)
     const expiresAt = (Math.floor((now + session.timeoutMs) / this.#tickMs) + 1) * this.#tickMs
     if (expiresAt <= session.expiresAt) return true
     this.#leaveBucket(session)
     session.expiresAt = expiresAt
-    const bucket = this.#buckets.get(expiresAt)
-    if (bucket) bucket.add(session)
-    else this.#buckets.set(expiresAt, new Set([session]))
+    this.#enterBucket(session)
     return true
   }
   /** Forgets all sessions. `reports`: whether those heard of from now on are to be told to another server. */
   clear({ reports = false }: { reports?: boolean } = {}): void {
     this.#byId.clear()
     this.#buckets.clear()
+    this.#localBuckets.clear()
+    this.#localCount = 0
     this.#touched = reports ? new Map() : undefined
   }
   /** Sessions heard of since the last call; empty where nobody wants to know. */
@@ -103,13 +129,21 @@ export class Sessions {
     session.closing = true
     this.#byId.delete(id)
     this.#leaveBucket(session)
+    if (session.isLocal) this.#localCount--
   }
   /** Sessions whose time is over, marked as closing: each is answered once, and its end has to be logged. */
   expire(now: number): Session[] {
+    return this.#expire(this.#buckets, now)
+  }
+  /** The same for local sessions, whose end is nobody else's business. */
+  expireLocal(now: number): Session[] {
+    return this.#expire(this.#localBuckets, now)
+  }
+  #expire(buckets: Map<number, Set<Session>>, now: number): Session[] {
     const expired: Session[] = []
-    for (const [expiresAt, bucket] of this.#buckets) {
+    for (const [expiresAt, bucket] of buckets) {
       if (expiresAt > now) continue
-      this.#buckets.delete(expiresAt)
+      buckets.delete(expiresAt)
       for (const session of bucket) {
         session.closing = true
         expired.push(session)
@@ -118,12 +152,19 @@ export class Sessions {
     return expired
   }
   /** For `dump`: sessions by the time they expire at, earliest first. */
-  buckets(): { expiresAt: number; sessions: Session[] }[] {
-    return [...this.#buckets].sort(([one], [other]) => one - other).map(([expiresAt, sessions]) => ({ expiresAt, sessions: [...sessions] }))
+  buckets({ local = false }: { local?: boolean } = {}): { expiresAt: number; sessions: Session[] }[] {
+    return [...(local ? this.#localBuckets : this.#buckets)].sort(([one], [other]) => one - other).map(([expiresAt, sessions]) => ({ expiresAt, sessions: [...sessions] }))
   }
 
+  #enterBucket(session: Session): void {
+    const buckets = session.isLocal ? this.#localBuckets : this.#buckets
+    const bucket = buckets.get(session.expiresAt)
+    if (bucket) bucket.add(session)
+    else buckets.set(session.expiresAt, new Set([session]))
+  }
   #leaveBucket(session: Session): void {
-    const bucket = this.#buckets.get(session.expiresAt)
-    if (bucket?.delete(session) && bucket.size === 0) this.#buckets.delete(session.expiresAt)
+    const buckets = session.isLocal ? this.#localBuckets : this.#buckets
+    const bucket = buckets.get(session.expiresAt)
+    if (bucket?.delete(session) && bucket.size === 0) buckets.delete(session.expiresAt)
   }
 }

@@ -43,6 +43,8 @@ export class TestEnsemble {
   readonly clientPorts: ReadonlyMap<number, number>
   readonly logger: Logger
   settings: Partial<Parameters<typeof zooKeeperConfig>[0]> = {}
+  /** For every member that is started from now on. */
+  membership: Partial<EnsembleOptions> = {}
 
   private constructor(config: QuorumConfig, folder: string, clientPorts: ReadonlyMap<number, number>, logger: Logger) {
     this.config = config
@@ -67,7 +69,7 @@ export class TestEnsemble {
         dataDir: join(this.folder, String(id)), clientPort: this.clientPorts.get(id) as number, clientPortAddress: '127.0.0.1', tickTime: 100, preAllocSize: 64,
         maxSessionTimeout: 60_000, 'admin.enableServer': false, '4lw.commands.whitelist': '*', ...this.settings,
       })
-      this.servers.set(id, await ZooKeeperServer.start(nodeHost({ logger: this.logger.named(`${id}`) }), config, { ensemble: member(id, this.config) }))
+      this.servers.set(id, await ZooKeeperServer.start(nodeHost({ logger: this.logger.named(`${id}`) }), config, { ensemble: member(id, this.config, this.membership) }))
     }
   }
   async stop(...ids: number[]): Promise<void> {
