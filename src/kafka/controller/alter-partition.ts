@@ -30,11 +30,11 @@ export function judge(proposal: Proposal, state: PartitionState, isLive: (broker
   return { ...state, isr: proposal.isr, leaderRecoveryState: proposal.leaderRecoveryState }
 }
 
-/** Answers the request; all live brokers learn of every partition in it. */
-export async function alterPartition(work: ControllerWork, request: Request, version: number): Promise<Response> {
+/** The answer, and the partitions that have the ISR asked for; all live brokers learn of every partition in the request. */
+export async function alterPartition(work: ControllerWork, request: Request, version: number): Promise<{ answer: Response; accepted: PartitionContext[] }> {
   const { context, writes, batch } = work
   const broker = context.brokers.get(request.brokerId)
-  if (!broker || broker.epoch !== request.brokerEpoch) return { throttleTimeMs: 0, errorCode: errors.staleBrokerEpoch.code, topics: [] }
+  if (!broker || broker.epoch !== request.brokerEpoch) return { answer: { throttleTimeMs: 0, errorCode: errors.staleBrokerEpoch.code, topics: [] }, accepted: [] }
   const byId = version >= 2
   const ineligible = byId ? errors.ineligibleReplica.code : errors.operationNotAttempted.code
   const named: { topic: TopicContext | undefined; partitions: { index: number; partition: PartitionContext | undefined; verdict: number | 'same' | PartitionState }[] }[] = []
@@ -64,7 +64,8 @@ export async function alterPartition(work: ControllerWork, request: Request, ver
   }
   batch.updateMetadata(context.liveBrokerIds(), named.flatMap(({ partitions }) => partitions.flatMap(({ partition }) => (partition ? [partition] : []))))
   work.flush()
-  return {
+  const accepted = named.flatMap(({ partitions }) => partitions.flatMap(({ partition, verdict }) => (partition && typeof verdict !== 'number' && !refused.has(partition) ? [partition] : [])))
+  const answer: Response = {
     throttleTimeMs: 0,
     errorCode: 0,
     topics: named.map(({ partitions }, index) => ({
@@ -85,4 +86,5 @@ export async function alterPartition(work: ControllerWork, request: Request, ver
       }),
     })),
   }
+  return { answer, accepted }
 }

@@ -27,6 +27,7 @@ export class ControllerContext {
   readonly brokers = new Map<number, LiveBroker>()
   readonly shuttingDown = new Set<number>()
   readonly topics = new Map<string, TopicContext>()
+  readonly #topicsById = new Map<string, TopicContext>()
   readonly #offlineReplicas = new Map<number, Set<PartitionContext>>()
 
   readonly topicsToDelete = new Set<string>()
@@ -37,6 +38,7 @@ export class ControllerContext {
     this.brokers.clear()
     this.shuttingDown.clear()
     this.topics.clear()
+    this.#topicsById.clear()
     this.#offlineReplicas.clear()
     this.topicsToDelete.clear()
     this.deletionStarted.clear()
@@ -77,6 +79,7 @@ export class ControllerContext {
     const topic: TopicContext = { name, topicId, partitions: new Map() }
     for (const [index, assignment] of partitions) this.addPartition(topic, index, assignment)
     this.topics.set(name, topic)
+    if (topicId !== undefined) this.#topicsById.set(topicId, topic)
     return topic
   }
   addPartition(topic: TopicContext, index: number, assignment: Assignment): PartitionContext {
@@ -85,7 +88,9 @@ export class ControllerContext {
     return partition
   }
   removeTopic(name: string): void {
-    for (const partition of this.topics.get(name)?.partitions.values() ?? []) for (const set of this.#offlineReplicas.values()) set.delete(partition)
+    const topic = this.topics.get(name)
+    if (topic?.topicId !== undefined && this.#topicsById.get(topic.topicId) === topic) this.#topicsById.delete(topic.topicId)
+    for (const partition of topic?.partitions.values() ?? []) for (const set of this.#offlineReplicas.values()) set.delete(partition)
     this.topics.delete(name)
     this.topicsToDelete.delete(name)
     this.deletionStarted.delete(name)
@@ -101,11 +106,13 @@ export class ControllerContext {
     return [...this.partitions()].filter(({ assignment }) => assignment.replicas.includes(brokerId))
   }
   topicOfId(topicId: string): TopicContext | undefined {
-    for (const topic of this.topics.values()) if (topic.topicId === topicId) return topic
-    return undefined
+    return this.#topicsById.get(topicId)
   }
   isDeleting(topic: string): boolean {
     return this.topicsToDelete.has(topic)
+  }
+  reassigning(): PartitionContext[] {
+    return [...this.partitions()].filter(({ assignment }) => isReassigning(assignment))
   }
   isReassigningTopic(name: string): boolean {
     return [...(this.topics.get(name)?.partitions.values() ?? [])].some(({ assignment }) => isReassigning(assignment))

@@ -21,6 +21,7 @@ import type { ControllerWork } from './controller-work.ts'
 import { EventQueue } from './event-queue.ts'
 import { bringOnline, initialPhases, toOnline, toPhase } from './partition-phases.ts'
 import { initialReplicaPhases, replicasOf, toReplicaPhase, type Replica } from './replica-phases.ts'
+import { Reassignments, type Reassignment, type ReassignmentResult, type ReassignmentWish } from './reassignments.ts'
 import { RequestBatch } from './request-batch.ts'
 import { TopicDeletion } from './topic-deletion.ts'
 
@@ -50,6 +51,7 @@ const electionRetryMs = 1_000
 interface Term {
   readonly work: ControllerWork
   readonly deletion: TopicDeletion
+  readonly reassignments: Reassignments
   rebalance: Timer | undefined
 }
 
@@ -118,7 +120,25 @@ export class Controller {
     return this.#ask(() => this.#controlledShutdown(request), { errorCode: errors.staleControllerEpoch.code, remainingPartitions: [] })
   }
   async alterPartition(request: RequestOf<typeof AlterPartition>, version: number): Promise<ResponseTo<typeof AlterPartition>> {
-    return this.#ask(({ work }) => alterPartition(work, request, version), { throttleTimeMs: 0, errorCode: errors.notController.code, topics: [] })
+    return this.#ask(async (term) => {
+      const { answer, accepted } = await alterPartition(term.work, request, version)
+      // After the answer, as Apache's: whoever has asked knows its ISR before it hears of the new assignment.
+      if (accepted.some(({ assignment }) => isReassigning(assignment))) this.#complete(term, accepted)
+      return answer
+    }, { throttleTimeMs: 0, errorCode: errors.notController.code, topics: [] })
+  }
+  #complete(term: Term, partitions: readonly PartitionContext[]): void {
+    this.#events.put(async () => {
+      if (this.#term === term) await term.reassignments.completeReady(partitions)
+    })
+  }
+  /** Moves partitions to other brokers, or takes that back. Undefined when this broker is not the controller. */
+  async alterPartitionReassignments(wishes: readonly ReassignmentWish[]): Promise<ReassignmentResult[] | undefined> {
+    return this.#ask(({ reassignments }) => reassignments.ask(wishes), undefined)
+  }
+  /** What is being moved, of the partitions asked for or all. Undefined when this broker is not the controller. */
+  async partitionReassignments(asked: readonly { topic: string; partition: number }[] | undefined): Promise<Reassignment[] | undefined> {
+    return this.#ask(async ({ reassignments }) => reassignments.list(asked), undefined)
   }
   /** A block of producer ids for a broker. Rejects when this broker is not the controller or does not know that life of the broker. */
   async allocateProducerIds(brokerId: number, brokerEpoch: bigint): Promise<{ start: number; length: number }> {
@@ -278,7 +298,8 @@ export class Controller {
         if (this.#term?.work === work) this.#queues.push(requests)
       },
     }
-    const term: Term = { work, deletion: new TopicDeletion(work, settings.values['delete.topic.enable'], (topic) => this.#deleted(topic)), rebalance: undefined }
+    const deletion = new TopicDeletion(work, settings.values['delete.topic.enable'], (topic) => this.#deleted(topic))
+    const term: Term = { work, deletion, reassignments: new Reassignments(work, deletion, () => this.#reassignmentsAsked()), rebalance: undefined }
     this.#term = term
     this.#featureEpoch = await this.#writes.makeFeatureNode()
     await this.#dropOldNotifications()
@@ -295,6 +316,8 @@ export class Controller {
     await toReplicaPhase(work, offline, 'offline')
     initialPhases(context)
     await bringOnline(work)
+    await term.reassignments.resume()
+    await term.reassignments.readZnode()
     for (const topic of doomed) if (context.isDeleting(topic) && offline.some(({ partition }) => partition.topic === topic)) context.deletionIneligible.add(topic)
     await term.deletion.queue(doomed)
     await this.#preferredElectionAsked()
@@ -422,6 +445,7 @@ export class Controller {
     const replicas = ids.flatMap((brokerId) => context.partitionsOn(brokerId).map((partition) => ({ brokerId, partition })))
     await toReplicaPhase(work, replicas.filter(({ partition }) => !context.isDeleting(partition.topic)), 'online')
     await bringOnline(work)
+    await term.reassignments.resume(ids)
     const waiting = new Set(replicas.map(({ partition }) => partition.topic).filter((topic) => context.isDeleting(topic)))
     if (waiting.size > 0) await term.deletion.makeEligible(waiting)
   }
@@ -487,8 +511,12 @@ export class Controller {
     this.#when('deletions', async ({ deletion }) => deletion.queue(await this.#watchDeletions()))
   }
 
+  #reassignmentsAsked(): void {
+    this.#when('reassignments', ({ reassignments }) => reassignments.readZnode())
+  }
+
   #isrChanged(): void {
-    this.#when('isr changes', async ({ work }) => {
+    this.#when('isr changes', async ({ work, reassignments }) => {
       const { names, partitions } = await this.#writes.isrChanges(() => this.#isrChanged())
       const known = partitions.map(({ topic, partition }) => this.#context.partition(topic, partition)).filter((partition) => partition !== undefined)
       const states = await this.#options.zookeeper.each(known, ({ topic, index }) => this.#options.zookeeper.partitionState(topic, index))
@@ -496,6 +524,7 @@ export class Controller {
       work.batch.updateMetadata(this.#context.liveOrShuttingDownIds(), known)
       work.flush()
       await this.#writes.deleteChildren(paths.isrChanges, names)
+      await reassignments.completeReady(known)
     })
   }
   #logDirFailed(): void {

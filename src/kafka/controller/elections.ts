@@ -1,7 +1,7 @@
 /** Who becomes leader, by the kind of election (reference §2.4). Pure: given the state and who can serve, the answer follows. */
 import { noLeader, recoveryStates, type PartitionState } from '../metadata/partition-state-znode.ts'
 
-export type ElectionKind = 'offline' | 'preferred' | 'controlledShutdown'
+export type ElectionKind = 'offline' | 'preferred' | 'reassignment' | 'controlledShutdown'
 
 export interface Candidates {
   /** In the order of preference. */
@@ -31,6 +31,12 @@ export function electOffline({ assigned, isOnline }: Candidates, { isr, leaderRe
 export function electPreferred({ assigned, isOnline }: Candidates, { isr, leaderRecoveryState }: PartitionState): Elected | undefined {
   const head = assigned[0]
   return head !== undefined && isOnline(head) && isr.includes(head) ? { leader: head, isr, leaderRecoveryState } : undefined
+}
+
+/** The partition has moved: the first of where it lives now that is in sync. `assigned` is the target alone. */
+export function electForReassignment({ assigned, isOnline }: Candidates, { isr, leaderRecoveryState }: PartitionState): Elected | undefined {
+  const leader = assigned.find((id) => isOnline(id) && isr.includes(id))
+  return leader === undefined ? undefined : { leader, isr, leaderRecoveryState }
 }
 
 /** Brokers that shut down give their leaderships to others in sync; they can still serve until then. */

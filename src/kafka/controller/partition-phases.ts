@@ -1,9 +1,10 @@
 /** The states of partitions and what a change of them does (reference §2.3, §2.4). */
 import type { StateWrite } from '../metadata/controller-zookeeper.ts'
 import { noLeader } from '../metadata/partition-state-znode.ts'
+import { targetOf } from '../metadata/topic-znode.ts'
 import type { ControllerContext, PartitionContext, PartitionPhase } from './controller-context.ts'
 import { changeStates, type ControllerWork } from './controller-work.ts'
-import { electFirst, electForShutdown, electOffline, electPreferred, type Elected, type ElectionKind } from './elections.ts'
+import { electFirst, electForReassignment, electForShutdown, electOffline, electPreferred, type Elected, type ElectionKind } from './elections.ts'
 
 const allowedBefore: Record<PartitionPhase, readonly PartitionPhase[]> = {
   new: ['nonExistent'],
@@ -116,6 +117,7 @@ function electionOf(context: ControllerContext, partition: PartitionContext, kin
   switch (kind) {
     case 'offline': return electOffline({ assigned, isOnline }, state, uncleanAllowed)
     case 'preferred': return electPreferred({ assigned, isOnline }, state)
+    case 'reassignment': return electForReassignment({ assigned: targetOf(partition.assignment), isOnline }, state)
     case 'controlledShutdown':
       return electForShutdown({ assigned, isOnline: (id) => context.isReplicaOnlineOrShuttingDown(id, partition) }, state, context.shuttingDown)
     default: return kind satisfies never

@@ -1,6 +1,6 @@
 /** The small nodes that exist once: cluster id, controller, producer ids, features; and the notifications of brokers. */
 import { paths } from './znode-paths.ts'
-import { asInteger, asText, encodeZnode, parseZnode, ZnodeError } from './znode-json.ts'
+import { asInteger, asIntegers, asList, asObject, asText, encodeZnode, parseZnode, ZnodeError } from './znode-json.ts'
 
 /** The version is a string. */
 export const encodeClusterId = (id: string): Buffer => encodeZnode({ version: '1', id })
@@ -62,9 +62,24 @@ export function encodePartitions(partitions: readonly TopicPartition[]): Buffer 
 }
 export function decodePartitions(path: string, data: Uint8Array | null): TopicPartition[] {
   const { partitions } = parseZnode(path, data)
-  return (Array.isArray(partitions) ? partitions : []).map((each) => {
-    const { topic, partition } = each as { topic?: string; partition?: number }
+  return asList(path, 'partitions', partitions).map((each) => {
+    const { topic, partition } = asObject(path, 'a partition', each)
     return { topic: asText(path, 'topic', topic), partition: asInteger(path, 'partition', partition) }
+  })
+}
+/** `/admin/reassign_partitions`: what tools before KIP-455 ask for, and what of it is not done yet. */
+export interface WantedReplicas extends TopicPartition {
+  readonly replicas: readonly number[]
+}
+export function encodeReassignment(partitions: readonly WantedReplicas[]): Buffer {
+  return encodeZnode({ version: 1, partitions: partitions.map(({ topic, partition, replicas }) => ({ topic, partition, replicas })) })
+}
+export function decodeReassignment(data: Uint8Array | null): WantedReplicas[] {
+  const path = paths.reassignment
+  const { partitions } = parseZnode(path, data)
+  return asList(path, 'partitions', partitions).map((each) => {
+    const { topic, partition, replicas } = asObject(path, 'a partition', each)
+    return { topic: asText(path, 'topic', topic), partition: asInteger(path, 'partition', partition), replicas: asIntegers(path, 'replicas', replicas) }
   })
 }
 /** `/log_dir_event_notification/…`: event 1 is the failure of a log dir. */

@@ -1,10 +1,10 @@
 /** What only the controller asks of the znodes: its election, and writes that a later controller's election makes impossible (reference §1.6). */
 import type { MultiOp, MultiOutcome } from '../../zookeeper/client/client.ts'
 import { isZooKeeperError, MultiError, type ZooKeeperError } from '../../zookeeper/client/errors.ts'
-import { decodeControllerEpoch, decodeLogDirEvent, decodePartitions, decodeProducerIds, encodeController, encodeFeature, encodeProducerIds, type ProducerIdBlockNode, type TopicPartition } from './cluster-znodes.ts'
+import { decodeControllerEpoch, decodeLogDirEvent, decodePartitions, decodeProducerIds, encodeController, decodeReassignment, encodeFeature, encodeProducerIds, encodeReassignment, type ProducerIdBlockNode, type TopicPartition, type WantedReplicas } from './cluster-znodes.ts'
 import type { KafkaZooKeeper } from './kafka-zookeeper.ts'
 import { encodePartitionState, type PartitionState } from './partition-state-znode.ts'
-import { encodeTopic, type TopicAssignment } from './topic-znode.ts'
+import { decodeTopic, encodeTopic, type TopicAssignment } from './topic-znode.ts'
 import { paths } from './znode-paths.ts'
 import { makePath } from './zookeeper-sessions.ts'
 import type { Watcher } from '../../zookeeper/client/client.ts'
@@ -182,6 +182,25 @@ export class ControllerZooKeeper {
   async setTopic(topic: string, assignment: TopicAssignment): Promise<void> {
     await this.#checked([{ op: 'setData', path: paths.topic(topic), data: encodeTopic(assignment) }])
   }
+  /**
+   * Changes what the node says of a topic now, so that partitions somebody adds at the same time are kept. False when the topic is gone.
+   */
+  async changeTopic(topic: string, change: (found: TopicAssignment) => TopicAssignment): Promise<boolean> {
+    const path = paths.topic(topic)
+    for (;;) {
+      const node = await this.#zookeeper.run((zk) => zk.getData(path)).catch(ignore('noNode'))
+      if (!node) return false
+      const data = encodeTopic(change(decodeTopic(topic, node.data)))
+      if (node.data?.equals(data)) return true
+      try {
+        await this.#checked([{ op: 'setData', path, data, version: node.stat.version }])
+        return true
+      } catch (error) {
+        // Somebody was faster, or it was this very write before the connection was lost: the next look tells.
+        if (!isZooKeeperError(error, 'badVersion', 'noNode')) throw error
+      }
+    }
+  }
   async topicsToDelete(watch?: Watcher): Promise<string[]> {
     return this.#zookeeper.run((zk) => zk.listChildren(paths.deletedTopics, { watch }))
   }
@@ -235,6 +254,20 @@ export class ControllerZooKeeper {
   }
   async deletePreferredElection(): Promise<void> {
     await this.#checked([{ op: 'delete', path: paths.preferredElection }]).catch(ignore('noNode'))
+  }
+
+  /** Reassignments that tools before KIP-455 have asked for; undefined when there is no node. */
+  async reassignment(watch?: Watcher): Promise<WantedReplicas[] | undefined> {
+    const exists = await this.#zookeeper.run((zk) => zk.exists(paths.reassignment, { watch }))
+    if (!exists) return undefined
+    const node = await this.#zookeeper.run((zk) => zk.getData(paths.reassignment)).catch(ignore('noNode'))
+    return node && decodeReassignment(node.data)
+  }
+  /** What is left of them; the node goes with the last. */
+  async setReassignment(left: readonly WantedReplicas[]): Promise<void> {
+    const path = paths.reassignment
+    const operation: MultiOp = left.length === 0 ? { op: 'delete', path } : { op: 'setData', path, data: encodeReassignment(left) }
+    await this.#checked([operation]).catch(ignore('noNode'))
   }
 
   /** The next block of producer ids, taken for `brokerId`. */

@@ -16,6 +16,20 @@ export interface TopicAssignment {
 
 export const assigned = (replicas: readonly number[]): Assignment => ({ replicas, adding: [], removing: [] })
 export const isReassigning = ({ adding, removing }: Assignment): boolean => adding.length > 0 || removing.length > 0
+/** Where the partition lived before it was moved. */
+export const originOf = ({ replicas, adding }: Assignment): number[] => replicas.filter((id) => !adding.includes(id))
+/** Where it is to live in the end. */
+export const targetOf = ({ replicas, removing }: Assignment): number[] => replicas.filter((id) => !removing.includes(id))
+/** The assignment while the partition moves to `target` (KIP-455): the target first, then who leaves. */
+export function movedTo(from: Assignment, target: readonly number[]): Assignment {
+  const origin = originOf(from)
+  const replicas = [...new Set([...target, ...origin])]
+  return { replicas, adding: replicas.filter((id) => !origin.includes(id)), removing: replicas.filter((id) => !target.includes(id)) }
+}
+export function sameAssignment(one: Assignment, other: Assignment): boolean {
+  const text = ({ replicas, adding, removing }: Assignment): string => `${replicas.join()}|${adding.join()}|${removing.join()}`
+  return text(one) === text(other)
+}
 
 export function encodeTopic({ topicId, partitions }: TopicAssignment): Buffer {
   const byIndex = [...partitions].sort(([one], [other]) => one - other)

@@ -31,9 +31,12 @@ export function asInteger(path: string, what: string, value: Json | undefined): 
   if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw new ZnodeError(path, `has ${shown(value)} where '${what}' should be a whole number`)
   return value
 }
+export function asList(path: string, what: string, value: Json | undefined): Json[] {
+  if (!Array.isArray(value)) throw new ZnodeError(path, `has ${shown(value)} where '${what}' should be a list`)
+  return value
+}
 export function asIntegers(path: string, what: string, value: Json | undefined): number[] {
-  if (!Array.isArray(value)) throw new ZnodeError(path, `has ${shown(value)} where '${what}' should be a list of numbers`)
-  return value.map((each) => asInteger(path, what, each))
+  return asList(path, what, value).map((each) => asInteger(path, what, each))
 }
 export function asText(path: string, what: string, value: Json | undefined): string {
   if (typeof value !== 'string') throw new ZnodeError(path, `has ${shown(value)} where '${what}' should be a string`)
