@@ -1,0 +1,106 @@
+/** What a member of an ensemble does beside agreeing: reads without a quorum, and sessions that it alone knows. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+import { nodeHost } from '../../src/host/node.ts'
+import { silentLogger } from '../../src/host/logger.ts'
+import { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
+import { errorCode } from '../../src/zookeeper/protocol/errors.ts'
+import { run, until } from './process.ts'
+import { describeWith, python, where } from './programs.ts'
+import { fourLetterWord, freePort, program, zookeeperMaker, zookeeperServer, type Maker, type Server } from './target.ts'
+
+const host = nodeHost({ logger: silentLogger })
+const servers: Server[] = []
+const clients: ZooKeeperClient[] = []
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.abandon()
+  for (const server of servers.splice(0)) await server.dispose()
+})
+async function ensemble(makers: readonly Maker[], config: Record<string, string | number | boolean>): Promise<Server[]> {
+  const settings: Record<string, string | number | boolean> = { initLimit: 20, syncLimit: 10, preAllocSize: 64, extendedTypesEnabled: false, ...config }
+  for (const at of makers.keys()) settings[`server.${at + 1}`] = `127.0.0.1:${await freePort()}:${await freePort()}`
+  for (const [at, maker] of makers.entries()) {
+    // Apache's server takes this one as a property of its JVM alone.
+    const server = await zookeeperServer({ maker, config: settings, env: { JAVA_TOOL_OPTIONS: `-Dreadonlymode.enabled=${config['readonlymode.enabled'] ?? false}` } })
+    writeFileSync(join(server.dataDirectory, 'myid'), `${at + 1}\n`)
+    servers.push(server)
+  }
+  await Promise.all(servers.map((server) => server.start()))
+  await until('all serve', async () => (await Promise.all(servers.map((server) => modeOf(server)))).every((mode) => mode === 'leader' || mode === 'follower'))
+  return servers
+}
+const modeOf = async (server: Server): Promise<string> => /Mode: (\S+)/.exec(await fourLetterWord(server, 'srvr'))?.[1] ?? 'none'
+async function connect(server: Server): Promise<ZooKeeperClient> {
+  const client = await ZooKeeperClient.connect(host, { connect: server.address, sessionTimeoutMs: 8_000 })
+  clients.push(client)
+  return client
+}
+const metric = async (server: Server, name: string): Promise<number> => Number(new RegExp(`zk_${name}\\t(\\d+)`).exec(await fourLetterWord(server, 'mntr'))?.[1])
+
+describeWith(['apache', 'python', 'zkCli'], 'a member without a quorum', () => {
+  test('serves reads to kazoo and to both makers’ zkCli.sh -r, and is a server as before once the quorum is back', async () => {
+    const [first, second, third] = await ensemble([zookeeperMaker, zookeeperMaker, zookeeperMaker], { 'readonlymode.enabled': true, localSessionsEnabled: true, localSessionsUpgradingEnabled: true })
+    const writer = await connect(first)
+    await writer.create('/a', 'one')
+    await writer.create('/a/b', 'two')
+    await second.kill()
+    await third.kill()
+    await until('it serves without the others', async () => (await fourLetterWord(first, 'isro')) === 'ro')
+    expect(await fourLetterWord(first, 'srvr')).toContain('\nMode: read-only\n')
+    expect(await fourLetterWord(first, 'mntr')).toContain('zk_server_state\tread-only\n')
+    expect(await python('kazoo_read_only', first.address, '/a')).toEqual({
+      state: 'CONNECTED_RO', get: 'one', children: ['b'], exists: true, create: 'NotReadOnlyCallError', set: 'NotReadOnlyCallError', delete: 'NotReadOnlyCallError',
+      sync: 'NotReadOnlyCallError', isro: 'ro', still: 'one', writer: 'turned away',
+    })
+    for (const cli of [where('zkCli'), program('zkCli.sh')]) {
+      const { stdout, stderr } = await run(cli, ['-r', '-server', first.address], { input: 'get /a\nls /\ncreate /c x\nset /a y\nquit\n', env: { JVMFLAGS: '-Xmx128m -XX:TieredStopAtLevel=1' } })
+      expect(stdout).toMatch(/^one$/m)
+      expect(stdout).toMatch(/^\[a, zookeeper\]$/m)
+      expect(stdout).toContain('state:ConnectedReadOnly')
+      expect(stderr).toContain('Not a read-only call: /c')
+      expect(stderr).toContain('Not a read-only call: /a')
+    }
+    await second.start()
+    await until('a quorum again', async () => (await fourLetterWord(first, 'isro')) === 'rw')
+    const again = await connect(first)
+    await again.create('/after', '')
+    expect((await again.getData('/a')).data?.toString()).toBe('one')
+  })
+})
+
+describeWith(['apache'], 'local sessions', () => {
+  describe.each([[['apache', 'apache', 'ottla']], [['ottla', 'ottla', 'apache']]] satisfies Maker[][][])('%s', (makers) => {
+    test('one costs no transaction, and becomes one of the ensemble by its first ephemeral', async () => {
+      await ensemble(makers, { localSessionsEnabled: true, localSessionsUpgradingEnabled: true })
+      for (const [at, server] of servers.entries()) {
+        const client = await connect(server)
+        expect(await metric(server, 'local_sessions')).toBe(1)
+        await client.create(`/of${at}`, '')
+        expect(await metric(server, 'local_sessions')).toBe(1)
+        const before = await metric(server, 'global_sessions')
+        await client.create(`/of${at}/e`, '', { mode: 'ephemeral' })
+        expect(await metric(server, 'local_sessions')).toBe(0)
+        expect(await metric(server, 'global_sessions')).toBe(before + 1)
+        await client.setData(`/of${at}`, 'x')
+      }
+      const reader = await connect(servers[1])
+      await reader.sync('/')
+      for (const [at, client] of clients.slice(0, 3).entries()) {
+        expect((await reader.getData(`/of${at}/e`)).stat.ephemeralOwner).toBe(client.session.id)
+        await client.close()
+      }
+      await reader.sync('/')
+      for (const at of servers.keys()) expect((await reader.getChildren(`/of${at}`)).children).toEqual([])
+    })
+    test('without upgrades an ephemeral is refused', async () => {
+      await ensemble(makers, { localSessionsEnabled: true })
+      for (const [at, server] of servers.entries()) {
+        const client = await connect(server)
+        await expect(client.create(`/e${at}`, '', { mode: 'ephemeral' })).rejects.toMatchObject({ code: errorCode.ephemeralOnLocalSession })
+        await client.create(`/p${at}`, '')
+        await client.close()
+      }
+    })
+  })
+})
