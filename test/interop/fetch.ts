@@ -38,6 +38,21 @@ const programs = {
         'org.slf4j:slf4j-reload4j:1.7.36',
       ]),
   },
+  'zookeeper-3.8.0': {
+    about: "Debian's ZooKeeper 3.8.0; its class path",
+    install: async (installer) => {
+      await installer.tool('java', 'openjdk-17-jre-headless')
+      await installer.debian('/usr/share/java/zookeeper.jar', 'zookeeper')
+      return ['zookeeper', 'slf4j-log4j12', 'log4j-1.2'].map((jar) => `/usr/share/java/${jar}.jar`).join(delimiter)
+    },
+  },
+  'zookeeper-3.9': {
+    about: "Apache ZooKeeper 3.9's server (Maven); its class path",
+    install: (installer) =>
+      installer.maven('zookeeper-3.9', [
+        'org.apache.zookeeper:zookeeper:3.9.4', 'org.xerial.snappy:snappy-java:1.1.10.5', 'io.dropwizard.metrics:metrics-core:4.1.12.1', 'commons-cli:commons-cli:1.5.0', 'org.slf4j:slf4j-reload4j:2.0.13',
+      ]),
+  },
   'kafka4': {
     about: "Kafka 4's Java client (Maven) with the programs of java/kafka; its class path",
     install: (installer) => installer.java('kafka4', ['org.apache.kafka:kafka-clients:4.2.0', 'org.slf4j:slf4j-simple:1.7.36'], ['java/report', 'java/kafka']),

@@ -28,6 +28,12 @@ export interface ServerOptions {
   /** The server's own folder: configuration, data and log lie in it. By default a new one, removed at the end. */
   directory?: string
   port?: number
+  /** Where a ZooKeeper server listens for clients; default 127.0.0.1. */
+  host?: string
+  /** A command that runs the server's own, such as one that enters a network namespace. */
+  within?: readonly string[]
+  /** Which release of Apache's, by its line in the table of programs; default `apache`. */
+  release?: ApacheRelease
   /** More lines for the configuration file, or other values for those it has. */
   config?: Record<string, string | number | boolean>
   /** Environment variables for the process. */
@@ -36,9 +42,15 @@ export interface ServerOptions {
   readyMs?: number
 }
 
+/** ZooKeeper 3.8.4 (which comes with Kafka), 3.8.0 and 3.9. */
+export type ApacheRelease = 'apache' | 'zookeeper-3.8.0' | 'zookeeper-3.9'
+
 interface Recipe {
   kind: 'zookeeper' | 'kafka'
   maker: Maker
+  host: string
+  within: readonly string[]
+  release: ApacheRelease
   directory: string
   dataDirectory: string
   port: number
@@ -55,7 +67,8 @@ export class Server {
   readonly kind: 'zookeeper' | 'kafka'
   readonly maker: Maker
   readonly port: number
-  /** `127.0.0.1:port` */
+  readonly host: string
+  /** `host:port` */
   readonly address: string
   /** Where the server keeps its data: `dataDir`, or the only one of `log.dirs`. */
   readonly dataDirectory: string
@@ -71,7 +84,8 @@ export class Server {
     this.kind = recipe.kind
     this.maker = recipe.maker
     this.port = recipe.port
-    this.address = `127.0.0.1:${recipe.port}`
+    this.host = recipe.host
+    this.address = `${recipe.host}:${recipe.port}`
     this.directory = recipe.directory
     this.dataDirectory = recipe.dataDirectory
     this.configFile = recipe.configFile
@@ -89,7 +103,7 @@ export class Server {
     await this.launch()
     await until(`${this.maker} ${this.kind} answers at ${this.address}`, async () => {
       if (!this.#running) throw new Error(`${this.maker} ${this.kind} ended with ${await this.#exited} instead of serving\n${this.log(60)}`)
-      return this.kind === 'zookeeper' ? zookeeperAnswers(this.port) : kafkaAnswers(this.port)
+      return this.kind === 'zookeeper' ? zookeeperAnswers(this.port, this.host) : kafkaAnswers(this.port)
     }, this.#recipe.readyMs).catch((cause: Error) => {
       throw new Error(`${cause.message}\n${this.log(60)}`, { cause })
     })
@@ -100,7 +114,8 @@ export class Server {
     if (this.#running) throw new Error(`${this.kind} at ${this.address} runs already`)
     appendFileSync(this.logFile, `--- ${this.maker} ${this.kind} at ${this.address}\n`)
     const out = openSync(this.logFile, 'a')
-    const { command, args, env, directory } = this.#recipe
+    const { env, directory } = this.#recipe
+    const [command, ...args] = [...this.#recipe.within, this.#recipe.command, ...this.#recipe.args]
     // A group of its own, so that a kill reaches whatever a start script starts.
     const child = spawn(command, args, { cwd: directory, env: { ...process.env, ...env }, stdio: ['ignore', out, out], detached: true })
     closeSync(out)
@@ -195,7 +210,7 @@ export async function zookeeperServer(options: ServerOptions): Promise<Server> {
   const config = {
     dataDir: place.dataDirectory,
     clientPort: place.port,
-    clientPortAddress: '127.0.0.1',
+    clientPortAddress: place.host,
     // A short tick: sessions may be as short as a second and as long as ten.
     tickTime: 500,
     maxClientCnxns: 0,
@@ -206,7 +221,7 @@ export async function zookeeperServer(options: ServerOptions): Promise<Server> {
   }
   const launch =
     place.maker === 'apache'
-      ? javaServer(place.directory, '-Xmx256m', 'org.apache.zookeeper.server.quorum.QuorumPeerMain', place.configFile)
+      ? javaServer(place, '-Xmx256m', 'org.apache.zookeeper.server.quorum.QuorumPeerMain', place.configFile)
       : { command: program('zkServer.sh'), args: ['start-foreground', place.configFile] }
   return new Server(written({ ...place, ...launch }, config))
 }
@@ -231,7 +246,7 @@ export async function kafkaServer(options: ServerOptions & { zookeeper: string }
   }
   const launch =
     place.maker === 'apache'
-      ? javaServer(place.directory, '-Xmx512m', 'kafka.Kafka', place.configFile)
+      ? javaServer(place, '-Xmx512m', 'kafka.Kafka', place.configFile)
       : { command: program('kafka-server-start.sh'), args: [place.configFile] }
   return new Server(written({ ...place, ...launch }, config))
 }
@@ -244,6 +259,9 @@ async function prepared(kind: 'zookeeper' | 'kafka', options: ServerOptions): Pr
   return {
     kind,
     maker,
+    host: options.host ?? '127.0.0.1',
+    within: options.within ?? [],
+    release: options.release ?? 'apache',
     directory,
     dataDirectory,
     port: options.port ?? (await freePort()),
@@ -265,7 +283,7 @@ export function program(name: string): string {
   return fileURLToPath(new URL(`../../bin/${name}`, import.meta.url))
 }
 
-function javaServer(directory: string, heap: string, ...main: string[]): { command: string; args: string[] } {
+function javaServer({ directory, release }: Pick<Recipe, 'directory' | 'release'>, heap: string, ...main: string[]): { command: string; args: string[] } {
   const log4j = join(directory, 'log4j.properties')
   writeFileSync(
     log4j,
@@ -276,7 +294,7 @@ function javaServer(directory: string, heap: string, ...main: string[]): { comma
       'log4j.appender.stdout.layout.ConversionPattern=[%d] %p %m (%c)%n',
     ].join('\n'),
   )
-  return { command: 'java', args: [heap, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Djava.awt.headless=true', `-Dlog4j.configuration=file:${log4j}`, '-cp', where('apache'), ...main] }
+  return { command: 'java', args: [heap, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Djava.awt.headless=true', `-Dlog4j.configuration=file:${log4j}`, '-cp', where(release), ...main] }
 }
 
 /** A loopback port nobody listens on right now. */
@@ -292,9 +310,9 @@ export function freePort(): Promise<number> {
 }
 
 /** Sends bytes to a port and answers what comes back, until `enough`, the end, or two seconds. */
-export function exchange(port: number, request: Uint8Array | string, enough: (answer: Buffer) => boolean = () => false): Promise<Buffer> {
+export function exchange(port: number, request: Uint8Array | string, enough: (answer: Buffer) => boolean = () => false, host = '127.0.0.1'): Promise<Buffer> {
   return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1')
+    const socket = connect(port, host)
     let answer = Buffer.alloc(0)
     const finish = () => {
       socket.destroy()
@@ -313,11 +331,11 @@ export function exchange(port: number, request: Uint8Array | string, enough: (an
 
 /** A four-letter word and its answer. */
 export async function fourLetterWord(server: Server, word: string): Promise<string> {
-  return (await exchange(server.port, word)).toString()
+  return (await exchange(server.port, word, undefined, server.host)).toString()
 }
 
-async function zookeeperAnswers(port: number): Promise<boolean> {
-  return (await exchange(port, 'srvr')).includes('Mode: ')
+async function zookeeperAnswers(port: number, host: string): Promise<boolean> {
+  return (await exchange(port, 'srvr', undefined, host)).includes('Mode: ')
 }
 
 /** A broker is ready when Metadata v1 names a broker and a controller. */

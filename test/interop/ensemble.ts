@@ -1,0 +1,134 @@
+/** Ensembles of either maker's servers: made, looked at, compared. */
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { nodeHost } from '../../src/host/node.ts'
+import { silentLogger } from '../../src/host/logger.ts'
+import { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
+import type { Network } from './network.ts'
+import { until } from './process.ts'
+import { fourLetterWord, freePort, zookeeperServer, type ApacheRelease, type Maker, type Server, type ServerOptions } from './target.ts'
+
+const host = nodeHost({ logger: silentLogger })
+
+/** Who makes a server: Ottla, or one of Apache's releases. */
+export type Make = 'ottla' | ApacheRelease
+export const makerOf = (make: Make): { maker: Maker; release?: ApacheRelease } => (make === 'ottla' ? { maker: 'ottla' } : { maker: 'apache', release: make })
+/** `TARGET=apache` runs a test of three like servers with Apache's. */
+export const targetMake: Make = process.env.TARGET === 'apache' ? 'apache' : 'ottla'
+
+export interface EnsembleOptions {
+  /** More lines for every configuration file. */
+  readonly config?: Record<string, string | number | boolean>
+  /** Ids of servers that only observe. */
+  readonly observers?: readonly number[]
+  /** Servers live apart, and can be cut off from each other. */
+  readonly network?: Network
+  readonly directories?: readonly (string | undefined)[]
+}
+
+export class Ensemble {
+  readonly servers: Server[] = []
+  readonly #clients: ZooKeeperClient[] = []
+  readonly #options: ServerOptions[] = []
+
+  /** Prepares server 1 to n on folders of their own; none is started. */
+  static async prepare(makes: readonly Make[], { config, observers = [], network, directories = [] }: EnsembleOptions = {}): Promise<Ensemble> {
+    const ensemble = new Ensemble()
+    const lines: Record<string, string | number | boolean> = { initLimit: 20, syncLimit: 6, preAllocSize: 64, extendedTypesEnabled: false, ...config }
+    for (const at of makes.keys()) {
+      const address = network?.hosts[at] ?? '127.0.0.1'
+      lines[`server.${at + 1}`] = `${address}:${await freePort()}:${await freePort()}${observers.includes(at + 1) ? ':observer' : ''}`
+    }
+    for (const [at, make] of makes.entries()) {
+      const options: ServerOptions = {
+        config: { ...lines, ...(observers.includes(at + 1) && { peerType: 'observer' }) },
+        ...(network && { host: network.hosts[at], within: network.within(at) }),
+        ...(directories[at] !== undefined && { directory: directories[at] }),
+      }
+      const server = await zookeeperServer({ ...options, ...makerOf(make) })
+      writeFileSync(join(server.dataDirectory, 'myid'), `${at + 1}\n`)
+      ensemble.servers.push(server)
+      ensemble.#options.push(options)
+    }
+    return ensemble
+  }
+  static async start(makes: readonly Make[], options?: EnsembleOptions): Promise<Ensemble> {
+    const ensemble = await Ensemble.prepare(makes, options)
+    try {
+      await Promise.all(ensemble.servers.map((server) => server.start()))
+    } catch (error) {
+      await ensemble.dispose()
+      throw error
+    }
+    return ensemble
+  }
+
+  get addresses(): string[] {
+    return this.servers.map(({ address }) => address)
+  }
+  /** The server at this place is from now on another's, on the same folder and port. It must be stopped; it is not started. */
+  async replace(at: number, make: Make): Promise<Server> {
+    const old = this.servers[at]
+    return (this.servers[at] = await zookeeperServer({ ...this.#options[at], ...makerOf(make), directory: old.directory, port: old.port }))
+  }
+  /** A session of our own client at these servers, by default at all. */
+  async connect(...to: Server[]): Promise<ZooKeeperClient> {
+    const at = to.length > 0 ? to : this.servers
+    const client = await ZooKeeperClient.connect(host, { connect: at.map(({ address }) => address).join(','), sessionTimeoutMs: 10_000, connectTimeoutMs: 30_000 })
+    this.#clients.push(client)
+    return client
+  }
+  async leader(): Promise<Server> {
+    return until('a leader', async () => {
+      for (const server of this.servers) if ((await modeOf(server)) === 'leader') return server
+      return undefined
+    }, 60_000)
+  }
+  /** Waits until every server that runs serves. */
+  async allServe(): Promise<void> {
+    await until('all serve', async () => (await Promise.all(this.servers.filter(({ running }) => running).map(modeOf))).every((mode) => /leader|follower|observer/.test(mode)), 60_000)
+  }
+  /** Every server shows the same tree, down to zxids and times. */
+  async agreed(): Promise<void> {
+    const trees = await Promise.all(this.servers.map(async (server) => {
+      const client = await this.connect(server)
+      await client.sync('/')
+      const tree = await contents(client)
+      await client.close()
+      return tree
+    }))
+    for (const tree of trees.slice(1)) expect(tree).toEqual(trees[0])
+  }
+  async dispose(): Promise<void> {
+    for (const client of this.#clients.splice(0)) client.abandon()
+    for (const server of this.servers) {
+      await server.dispose()
+      // One that was replaced lies in the first one's folder, which is not its own to remove.
+      spawnSync('rm', ['-rf', server.directory])
+    }
+  }
+}
+
+export async function modeOf(server: Server): Promise<string> {
+  return /Mode: (\w+)/.exec(await fourLetterWord(server, 'srvr'))?.[1] ?? 'none'
+}
+/** A number of `mntr`, or NaN. */
+export async function metric(server: Server, name: string): Promise<number> {
+  return Number(new RegExp(`^${name}\\t(.*)$`, 'm').exec(await fourLetterWord(server, 'mntr'))?.[1])
+}
+/** Every node below, in order, with what must be the same everywhere. */
+async function contents(client: ZooKeeperClient, path = '/'): Promise<string[]> {
+  const found: string[] = []
+  const names = (await client.getChildren(path)).children.toSorted().filter((name) => path !== '/' || name !== 'zookeeper')
+  const children = await Promise.all(names.map(async (name) => {
+    const child = path === '/' ? `/${name}` : `${path}/${name}`
+    return { child, ...(await client.getData(child)) }
+  }))
+  for (const { child, data, stat } of children) {
+    found.push(`${child} ${data?.toString()} ${stat.czxid} ${stat.mzxid} ${stat.pzxid} ${stat.mtime} ${stat.version} ${stat.cversion} ${stat.ephemeralOwner}`)
+    if (stat.numChildren > 0) found.push(...(await contents(client, child)))
+  }
+  return found
+}
