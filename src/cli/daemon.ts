@@ -11,6 +11,8 @@ import { dirname } from 'node:path'
 import type { LogSink } from '../host/logger.ts'
 
 const marker = 'OTTLA_DAEMON'
+/** Names the log of a process that a supervisor has started (supervisor.ts). */
+export const supervisedMarker = 'OTTLA_SUPERVISED'
 
 export interface DaemonStart {
   /** The script Node runs: usually `process.argv[1]`. */
@@ -62,8 +64,22 @@ export interface DaemonChild {
   /** The server serves: whoever started the daemon may go. */
   ready(): void
 }
-/** What a daemon needs; undefined in a process that nobody started as one. */
-export function daemonChild(): DaemonChild | undefined {
+/**
+ * What a daemon needs; undefined in a process that nobody started as one. One with a supervisor does not outlive it: it asks itself to stop
+ * `orphanedMs` after the supervisor has gone.
+ */
+export function daemonChild({ orphanedMs = 0 }: { orphanedMs?: number } = {}): DaemonChild | undefined {
+  const supervisedLog = process.env[supervisedMarker]
+  if (supervisedLog !== undefined && supervisedLog !== '') {
+    delete process.env[supervisedMarker]
+    const orphaned = (): void => void setTimeout(() => process.kill(process.pid, 'SIGTERM'), orphanedMs)
+    if (process.connected) process.once('disconnect', orphaned)
+    else orphaned()
+    return {
+      logSink: (_, limits) => rotatingSink(supervisedLog, limits),
+      ready: () => void (process.connected && process.send?.('ready')),
+    }
+  }
   if (process.env[marker] !== '1') return undefined
   // Children of this process are no daemons.
   delete process.env[marker]

@@ -1,6 +1,7 @@
 /** One sentence for a start that failed: what was asked, what was found, what to do. */
 import { AssertionError } from 'node:assert'
 import { ConfigError } from '../kafka/config/refusal.ts'
+import { portHolderText } from './port-holder.ts'
 import { UsageError } from './usage-error.ts'
 
 type SystemError = NodeJS.ErrnoException & { address?: string; port?: number }
@@ -19,7 +20,7 @@ export function explain(error: unknown, { portOption, folderOption }: FailureWor
     const { code, address, port, path, message } = at as SystemError
     const place = address === undefined && port === undefined ? message : `${address === undefined || address === '::' ? 'port ' : `${address}:`}${port}`
     switch (code) {
-      case 'EADDRINUSE': return `Cannot listen on ${place}: another program listens there already. Stop that one, or choose another port with ${portOption}`
+      case 'EADDRINUSE': return `Cannot listen on ${place}: ${port === undefined ? 'another program' : portHolderText(port)} listens there already. Stop that one, or choose another port with ${portOption}`
       case 'EADDRNOTAVAIL': return `Cannot listen on ${place}: this machine has no such address. Name one of its own with ${portOption}`
       case 'EACCES': case 'EPERM':
         if (port !== undefined) return `Cannot listen on ${place}: ports below 1024 are for the administrator. Choose another with ${portOption}`

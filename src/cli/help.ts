@@ -6,7 +6,7 @@ export interface Command {
   about: string
 }
 export const commands: readonly Command[] = [
-  { name: 'up', about: 'start a Kafka broker and its ZooKeeper in this process, until Ctrl-C' },
+  { name: 'up', about: 'start a Kafka broker and its ZooKeeper in this process, or a cluster of processes, until Ctrl-C' },
   { name: 'help', about: 'show this' },
   { name: 'version', about: 'show the version' },
 ]

@@ -2,6 +2,8 @@
 import { nearest } from '../kafka/config/near.ts'
 import { fail } from './failure.ts'
 import { commands, helpText } from './help.ts'
+import { parseUpOptions } from './up-options.ts'
+import { shapeOf } from './up-shape.ts'
 import { packageVersion } from './version.ts'
 
 async function main([command, ...args]: readonly string[]): Promise<void> {
@@ -9,8 +11,10 @@ async function main([command, ...args]: readonly string[]): Promise<void> {
   if (command === 'version' || command === '--version') return void process.stdout.write(`${packageVersion()}\n`)
   if (command === 'up') {
     if (args.includes('--help') || args.includes('-h')) return void process.stdout.write(helpText())
-    const { up } = await import('./up.ts')
-    return up(args)
+    const options = parseUpOptions(args)
+    const shape = shapeOf(options)
+    if (shape === undefined) return (await import('./up.ts')).up(options)
+    return (await import('./up-cluster.ts')).upCluster(options, shape)
   }
   const near = nearest(command, commands.map(({ name }) => name))
   process.stderr.write(`Unknown command ${command}${near ? `; did you mean ${near}?` : '; `ottla help` shows what there is'}\n`)

@@ -8,11 +8,11 @@ import { tooFewFileDescriptors } from './file-descriptors.ts'
 import { tuneForBroker } from './memory.ts'
 import { readyMessage } from './ready-message.ts'
 import { untilStopped } from './until-stopped.ts'
-import { parseUpOptions } from './up-options.ts'
+import type { UpOptions } from './up-options.ts'
+import { writeRecord } from './up-record.ts'
 import { packageVersion } from './version.ts'
 
-export async function up(args: readonly string[]): Promise<void> {
-  const options = parseUpOptions(args)
+export async function up(options: UpOptions): Promise<void> {
   tuneForBroker()
   const { clock } = nodeHost()
   const logger = consoleLogger({ clock, level: options.verbose ? 'info' : 'warn' })
@@ -43,4 +43,11 @@ export async function up(args: readonly string[]): Promise<void> {
     bin: relative(process.cwd(), fileURLToPath(new URL('../../bin', import.meta.url))) || '.',
     seconds: process.uptime(),
   }))
+  // What `ottla status` looks for. A disk that is full says so elsewhere.
+  try {
+    const [zookeeperPort, kafkaPort] = [ottla.zookeeperConnect, ottla.bootstrapServers].map((address) => Number(address.slice(address.lastIndexOf(':') + 1)))
+    writeRecord(dataDir, { host: options.host === '' ? 'localhost' : options.host, brokers: [{ id: ottla.broker.brokerId, port: kafkaPort }], coordinators: [{ id: 1, port: zookeeperPort, quorum: 0, election: 0 }] })
+  } catch (error) {
+    logger.warn('ottla.json could not be written; `ottla status` will not find this start by its folder', { because: (error as Error).message })
+  }
 }

@@ -1,12 +1,12 @@
 /** zkServer.sh: start, stop and ask after a ZooKeeper server, with Apache's places for configuration, logs and process id. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { hostname, userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { versionText } from '../zookeeper/server/version.ts'
 import { startDaemon } from './daemon.ts'
+import { askWord, whyNoAnswer } from './four-letter-word.ts'
 import { UsageError } from './usage-error.ts'
 import { readServerPlace, type ServerPlace } from './zookeeper-config-file.ts'
 
@@ -104,9 +104,9 @@ class Control {
     if (clientPort === undefined) throw new UsageError(`${this.#file}: clientPort is missing, so there is nowhere to ask. Add a line clientPort=2181`)
     say(`Client port found: ${clientPort}. Client address: ${clientAddress}. Client SSL: false.\n`)
     const running = this.#running()
-    const answer = await ask(clientAddress, clientPort, 'srvr').catch((error: NodeJS.ErrnoException) => {
+    const answer = await askWord(clientAddress, clientPort, 'srvr').catch((error: NodeJS.ErrnoException) => {
       const process = running === undefined ? (existsSync(this.#processIdFile) ? `the process of ${this.#processIdFile} is gone` : `there is no ${this.#processIdFile}`) : `process ${running} is alive`
-      throw new UsageError(`Error contacting service: ${causeOf(error, clientAddress, clientPort)}; ${process}.`)
+      throw new UsageError(`Error contacting service: ${whyNoAnswer(error, clientAddress, clientPort)}; ${process}.`)
     })
     const mode = /^Mode: .*$/m.exec(answer)
     if (!mode) throw new UsageError(`Error contacting service: ${clientAddress}:${clientPort} answered ${JSON.stringify(answer.slice(0, 200))} to srvr.`)
@@ -120,26 +120,6 @@ class Control {
   }
 }
 
-function causeOf(error: NodeJS.ErrnoException, address: string, port: number): string {
-  switch (error.code) {
-    case 'ECONNREFUSED': return `nothing listens on ${address}:${port}`
-    case 'ECONNRESET': case 'EPIPE': return `${address}:${port} closed the connection without an answer; something else than ZooKeeper may listen there, or it takes no more connections`
-    case 'ETIMEDOUT': return `${address}:${port} gave no answer within 5 seconds`
-    case 'ENOTFOUND': case 'EAI_AGAIN': return `the name ${address} is unknown`
-    default: return `${address}:${port}: ${error.message}`
-  }
-}
-/** Sends a four-letter word and resolves with the whole answer. */
-function ask(host: string, port: number, word: string): Promise<string> {
-  return new Promise((done, failed) => {
-    let answer = ''
-    const socket = connect({ host, port }, () => socket.write(word))
-    socket.setTimeout(5_000, () => socket.destroy(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })))
-    socket.setEncoding('utf8').on('data', (text: string) => (answer += text))
-    socket.on('error', (error: NodeJS.ErrnoException) => failed('errors' in error ? ((error as unknown as AggregateError).errors[0] as Error) : error))
-    socket.on('end', () => (answer === '' ? failed(Object.assign(new Error('closed without an answer'), { code: 'ECONNRESET' })) : done(answer)))
-  })
-}
 function lives(processId: number): boolean {
   try {
     process.kill(processId, 0)

@@ -37,7 +37,8 @@ async function main(args: readonly string[]): Promise<void> {
   if (args.includes('--version')) return void process.stdout.write(`Apache ZooKeeper, version ${versionText}\n`)
   if (args.includes('--help') || args.includes('-h')) return void process.stdout.write(`${usage}\n`)
   const { daemon, file } = parse(args)
-  const child = daemonChild()
+  // Brokers that lost the same supervisor end their sessions first.
+  const child = daemonChild({ orphanedMs: 3_000 })
   if (daemon && child === undefined) return startInBackground(args)
   const { clock } = nodeHost()
   const toConsole = (line: string): void => void process.stdout.write(`${line}\n`)

@@ -23,7 +23,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 test('without options ottla up has the usual ports and ./data', () => {
-  expect(parseUpOptions([])).toEqual({ dataDir: 'data', kafkaPort: 9092, zookeeperPort: 2181, host: '', advertise: undefined, overrides: [], verbose: false })
+  expect(parseUpOptions([])).toEqual({ dataDir: 'data', kafkaPort: 9092, zookeeperPort: 2181, host: '', advertise: undefined, overrides: [], verbose: false, brokers: undefined, coordinators: undefined, restart: true })
 })
 test('every option of ottla up, with a blank or = before its value', () => {
   expect(parseUpOptions(['--data-dir', '/d', '--kafka-port=0', '--zookeeper-port', '2182', '--host', '::1', '--advertise=[fe80::1]:9092', '--override', 'num.partitions=3', '--override=a=b=c', '--verbose'])).toMatchObject({

@@ -60,7 +60,7 @@ test('ottla up says where it listens, answers there, keeps others off its folder
   const port = kafka.split(':')[1]
   const taken = run('ottla', 'up', '--data-dir', 'other', '--host', '127.0.0.1', '--kafka-port', port, '--zookeeper-port', '0')
   expect(taken.status).toBe(1)
-  expect(taken.stderr).toContain(`Cannot listen on 127.0.0.1:${port}: another program listens there already`)
+  expect(taken.stderr).toContain(`Cannot listen on 127.0.0.1:${port}: ${process.platform === 'linux' ? `process ${ottla.child.pid} (` : 'another program listens there already'}`)
 
   expect(await ottla.stop()).toBe(0)
   const again = await up('--data-dir', 'data')

@@ -62,9 +62,12 @@ export class BrokerRegistrar {
       throw error
     }
   }
-  /** Says that there is nothing left to take over. Call before the session is closed. */
+  /**
+   * Says that there is nothing left to take over. Call before the session is closed. Without a connection it cannot be closed, and the
+   * proof stays for the next start: the registration would else stand in its way until it expires.
+   */
   async stop(): Promise<void> {
-    if (this.#file !== undefined) await this.#host.disk.remove(this.#file)
+    if (this.#file !== undefined && this.#options.zookeeper.sessions.client.state === 'connected') await this.#host.disk.remove(this.#file)
   }
   /** Writes the registration anew in place: advertised addresses have changed. */
   async update(): Promise<void> {

@@ -82,6 +82,16 @@ test('after kill -9 the broker is back at once: with proof from its folder it en
   expect(await testHost.disk.facts(join(directory, sessionFileName))).toBeUndefined()
 })
 
+test('a broker that stops while ZooKeeper is away leaves the proof for its next start', async () => {
+  const zookeeper = await connect()
+  const registrar = registrarOf(zookeeper, 1, 9092, directory)
+  await registrar.start()
+  await service.stop()
+  await eventually('the connection is lost', () => zookeeper.sessions.client.state !== 'connected')
+  await registrar.stop()
+  expect((await testHost.disk.facts(join(directory, sessionFileName)))?.kind).toBe('file')
+})
+
 test('a broken session file is named and does not stop the start', async () => {
   await testHost.disk.replaceFile(join(directory, sessionFileName), '{"sessionId":')
   expect(await registrarOf(await connect(), 1, 9092, directory).start()).toBeGreaterThan(0n)
