@@ -1,10 +1,8 @@
 /** `npm run docs`: writes the generated pages. `--check` writes nothing and fails when one is not current. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { handlers } from '../dist/kafka/broker/handlers/table.js'
-import { consumerOptions } from '../dist/cli/console-consumer-options.js'
-import { producerOptions } from '../dist/cli/kafka-console-producer.js'
-import { groupsOptions } from '../dist/cli/kafka-consumer-groups.js'
-import { topicsOptions } from '../dist/cli/kafka-topics.js'
+import { kafkaTools } from '../dist/cli/kafka-tools.js'
+import { statusOptions } from '../dist/cli/status-options.js'
 import { upOptions } from '../dist/cli/up-options.js'
 import { commands, usageOf } from '../dist/cli/zk-cli/commands.js'
 import { brokerConfigs } from '../dist/kafka/config/broker-configs.js'
@@ -20,8 +18,8 @@ const pages = {
   'docs/errors.md': errorsPage(errors),
   'docs/four-letter-words.md': wordsPage(words),
   'docs/tools.md': toolsPage({
-    options: { 'kafka-topics.sh': topicsOptions, 'kafka-console-producer.sh': producerOptions, 'kafka-console-consumer.sh': consumerOptions, 'kafka-consumer-groups.sh': groupsOptions },
-    zkCli: commands, usageOf, ottla: upOptions,
+    options: kafkaTools,
+    zkCli: commands, usageOf, ottla: upOptions, status: statusOptions,
   }),
 }
 

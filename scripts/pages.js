@@ -121,11 +121,12 @@ ${rows.join('\n')}
 }
 
 /** Options of the tools that read them from a table. */
-export function toolsPage({ options, zkCli, usageOf, ottla }) {
-  const kafka = Object.entries(options).map(([tool, specs]) => {
+export function toolsPage({ options, zkCli, usageOf, ottla, status }) {
+  const table = ([tool, specs]) => {
     const rows = specs.map((spec) => row(code(`--${spec.name}${spec.takes ? ` <${spec.value ? `${spec.takes}: ${spec.value}` : spec.takes}>` : ''}`), `${spec.help}${spec.byDefault === undefined ? '' : ` (default: ${spec.byDefault})`}`))
     return `## ${tool}\n\n| option | |\n| --- | --- |\n${rows.join('\n')}\n`
-  })
+  }
+  const kafka = Object.entries(options).map(table)
   const up = Object.entries(ottla).map(([name, { value, about }]) => row(code(value === undefined ? name : `${name} ${value}`), about))
   return `${head('Tools', 'the tables of options in src/cli/')}
 All of them lie in \`bin/\`, write errors to standard error and end with a code other than 0 when something failed.
@@ -136,6 +137,7 @@ All of them lie in \`bin/\`, write errors to standard error and end with a code 
 | --- | --- |
 ${up.join('\n')}
 
+${table(['ottla status', status])}
 ## Servers with Apache's names
 
 \`\`\`

@@ -1,4 +1,5 @@
 /** What `ottla help` prints. */
+import { statusOptions } from './status-options.ts'
 import { upOptions } from './up-options.ts'
 
 export interface Command {
@@ -7,6 +8,7 @@ export interface Command {
 }
 export const commands: readonly Command[] = [
   { name: 'up', about: 'start a Kafka broker and its ZooKeeper in this process, or a cluster of processes, until Ctrl-C' },
+  { name: 'status', about: 'show servers, brokers, leaders and what is wrong; ends with 1 when something is' },
   { name: 'help', about: 'show this' },
   { name: 'version', about: 'show the version' },
 ]
@@ -20,6 +22,9 @@ ${columns(commands.map(({ name, about }) => [name, about]))}
 
 Options of up
 ${columns(options)}
+
+Options of status
+${columns(statusOptions.map(({ name, takes, value, help, byDefault }) => [takes ? `--${name} ${(value ?? takes).toUpperCase()}` : `--${name}`, `${help}${byDefault === undefined ? '' : ` (default: ${byDefault})`}`]))}
 
 Tools with Apache's names lie beside this one: kafka-topics.sh, kafka-console-producer.sh, kafka-console-consumer.sh,
 kafka-consumer-groups.sh, zkCli.sh, zkServer.sh, kafka-server-start.sh, zookeeper-server-start.sh and their -stop.sh.

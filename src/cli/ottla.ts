@@ -16,6 +16,11 @@ async function main([command, ...args]: readonly string[]): Promise<void> {
     if (shape === undefined) return (await import('./up.ts')).up(options)
     return (await import('./up-cluster.ts')).upCluster(options, shape)
   }
+  if (command === 'status') {
+    if (args.includes('--help') || args.includes('-h')) return void process.stdout.write(helpText())
+    const [{ status }, { runTool }] = await Promise.all([import('./status.ts'), import('./tool.ts')])
+    return runTool(status, args)
+  }
   const near = nearest(command, commands.map(({ name }) => name))
   process.stderr.write(`Unknown command ${command}${near ? `; did you mean ${near}?` : '; `ottla help` shows what there is'}\n`)
   process.exitCode = 1

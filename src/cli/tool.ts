@@ -50,11 +50,14 @@ export function refuseCommandLine(error: unknown, specs: readonly OptionSpec[], 
 /** Runs the tool when its module is the program that was started. */
 export function runAsProgram(moduleUrl: string, tool: Tool): void {
   const started = process.argv[1]
-  if (!started || realpathSync(started) !== fileURLToPath(moduleUrl)) return
+  if (started && realpathSync(started) === fileURLToPath(moduleUrl)) runTool(tool, process.argv.slice(2))
+}
+/** Runs the tool and ends the process with its exit code. */
+export function runTool(tool: Tool, argv: readonly string[]): void {
   const io = processIo()
   // Timers of the host do not keep a process alive, nor do connections that have just been lost; the tool decides when it is over.
   setInterval(() => {}, 0x7fff_ffff)
-  tool(process.argv.slice(2), io).then(
+  tool(argv, io).then(
     (code) => process.exit(code),
     (error: unknown) => {
       io.err(error instanceof Error ? error.message : String(error))

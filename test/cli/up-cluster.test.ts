@@ -72,6 +72,10 @@ test('three brokers and three coordinators: kept running, kept data, stopped in 
   expect(processes.every(isAlive)).toBe(true)
   expect(run('kafka-topics.sh', '--bootstrap-server', servers(first), '--create', '--topic', 'kept', '--partitions', '3', '--replication-factor', '3')).toMatchObject({ status: 0, stderr: '' })
 
+  const status = run('ottla', 'status', '--data-dir', 'cluster')
+  expect([status.status, status.stdout]).toEqual([0, expect.stringMatching(/^ZooKeeper\n(.*\n)+Brokers\n(.*\n)+Partitions\n {2}3 {2}in 1 topic\n(.*\n)+Everything is in order\.\n$/)])
+  expect(status.stdout.match(/ (follower|leader) +zxid 0x/g)).toHaveLength(3)
+
   process.kill(first.processOf('broker-1'), 'SIGKILL')
   process.kill(first.processOf('coordinator-2'), 'SIGKILL')
   const restarted = Number((await first.says(/broker-1 runs again as process (\d+)/))[1])
@@ -98,6 +102,9 @@ test('--coordinators alone is an ensemble without brokers; --no-restart leaves a
   expect(run('zkCli.sh', '-server', /ZooKeeper +(\S+)/.exec(ensemble.text)![1], 'ls', '/').stdout).toContain('[zookeeper]')
   process.kill(ensemble.processOf('coordinator-1'), 'SIGKILL')
   await ensemble.says(/coordinator-1 \(process \d+\) ended with SIGKILL; .* It is not started again/)
+  const status = run('ottla', 'status', '--data-dir', 'ensemble', '--json')
+  expect([status.status, (JSON.parse(status.stdout) as { ok: boolean }).ok]).toEqual([1, false])
+  expect(status.stdout).toContain('nothing listens on 127.0.0.1:')
   process.kill(ensemble.processOf('coordinator-2'), 'SIGKILL')
   await ensemble.says(/No server is left/)
   expect(await ensemble.stop('SIGTERM')).toBe(1)

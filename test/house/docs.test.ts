@@ -1,10 +1,8 @@
 import { readdirSync, readFileSync, existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
-import { consumerOptions } from '../../src/cli/console-consumer-options.ts'
-import { producerOptions } from '../../src/cli/kafka-console-producer.ts'
-import { groupsOptions } from '../../src/cli/kafka-consumer-groups.ts'
-import { topicsOptions } from '../../src/cli/kafka-topics.ts'
+import { kafkaTools } from '../../src/cli/kafka-tools.ts'
+import { statusOptions } from '../../src/cli/status-options.ts'
 import { upOptions } from '../../src/cli/up-options.ts'
 import { commands, usageOf } from '../../src/cli/zk-cli/commands.ts'
 import { handlers } from '../../src/kafka/broker/handlers/table.ts'
@@ -29,8 +27,8 @@ test.each([
   ['docs/errors.md', () => pages.errorsPage(errors)],
   ['docs/four-letter-words.md', () => pages.wordsPage(words)],
   ['docs/tools.md', () => pages.toolsPage({
-    options: { 'kafka-topics.sh': topicsOptions, 'kafka-console-producer.sh': producerOptions, 'kafka-console-consumer.sh': consumerOptions, 'kafka-consumer-groups.sh': groupsOptions },
-    zkCli: commands, usageOf, ottla: upOptions,
+    options: kafkaTools,
+    zkCli: commands, usageOf, ottla: upOptions, status: statusOptions,
   })],
 ])('%s is what `npm run docs` writes now', (path, page) => {
   expect(readFileSync(join(root, path), 'utf8') === page()).toBe(true)

@@ -1,0 +1,13 @@
+/** Kafka's tools by the names of their scripts in `bin/`: help and docs read this table. */
+import { consumerOptions } from './console-consumer-options.ts'
+import { producerOptions } from './kafka-console-producer.ts'
+import { groupsOptions } from './kafka-consumer-groups.ts'
+import { topicsOptions } from './kafka-topics.ts'
+import type { OptionSpec } from './options.ts'
+
+export const kafkaTools: Readonly<Record<string, readonly OptionSpec[]>> = {
+  'kafka-topics.sh': topicsOptions,
+  'kafka-console-producer.sh': producerOptions,
+  'kafka-console-consumer.sh': consumerOptions,
+  'kafka-consumer-groups.sh': groupsOptions,
+}
