@@ -69,6 +69,26 @@ describeWith(['apache', 'python', 'zkCli'], 'a member without a quorum', () => {
   })
 })
 
+describeWith(['apache'], 'away for longer than a leader remembers', () => {
+  test.each([[['ottla', 'ottla', 'apache']], [['apache', 'apache', 'ottla']]] satisfies Maker[][][])('%s: the last is sent the difference from the logs on disk', async (makers) => {
+    const [first, , last] = await ensemble(makers, { snapshotSizeFactor: 0, commitLogCount: 500 })
+    const before = await connect(first)
+    await before.create('/away', '')
+    await last.kill()
+    await until('the others serve', async () => (await modeOf(first)) !== 'none')
+    const client = await connect(first)
+    await Promise.all(Array.from({ length: 1500 }, (_, index) => client.create(`/away/${index}`, 'data')))
+    await last.start()
+    const reader = await connect(last)
+    await reader.sync('/')
+    expect((await reader.getChildren('/away')).children).toHaveLength(1500)
+    expect((await reader.getData('/away/1499')).stat).toEqual((await client.getData('/away/1499')).stat)
+    const said = last.log(400)
+    if (makers[2] === 'apache') expect(said).toMatch(/Getting a diff from the leader(?![\s\S]*Getting a snapshot)/)
+    else expect(said.slice(said.lastIndexOf('--- ottla'))).not.toContain('the leader sends a snapshot')
+  })
+})
+
 describeWith(['apache'], 'local sessions', () => {
   describe.each([[['apache', 'apache', 'ottla']], [['ottla', 'ottla', 'apache']]] satisfies Maker[][][])('%s', (makers) => {
     test('one costs no transaction, and becomes one of the ensemble by its first ephemeral', async () => {

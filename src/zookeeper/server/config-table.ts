@@ -67,6 +67,7 @@ export const configKeys = {
   'fastleader.minNotificationInterval': int(200, [1, intMax], 'first pause before a vote is sent again; it doubles', 'ms'),
   'fastleader.maxNotificationInterval': int(60_000, [1, intMax], 'longest such pause', 'ms'),
   commitLogCount: int(500, [1, 1_000_000], 'transactions in memory for members that were away for a moment'),
+  snapshotSizeFactor: text('0.33', 'how much of the logs a leader reads for a member that was away, in sizes of its newest snapshot; 0: any, below: nothing'),
   'readonlymode.enabled': bool(false, 'a member that sees no quorum serves reads to clients that ask for that'),
   localSessionsEnabled: bool(false, 'a new session is known to its own server alone'),
   localSessionsUpgradingEnabled: bool(false, 'a local session becomes one of the ensemble when it creates an ephemeral znode; false: it may not'),
@@ -81,7 +82,7 @@ export type ConfigName = keyof typeof configKeys
 /** Those of them that mean something to members of an ensemble alone. */
 export const ensembleKeys: ReadonlySet<string> = new Set([
   'initLimit', 'syncLimit', 'electionAlg', 'peerType', 'quorumListenOnAllIPs', 'cnxTimeout', 'quorumCnxnTimeoutMs', 'electionPortBindRetry',
-  'fastleader.minNotificationInterval', 'fastleader.maxNotificationInterval', 'commitLogCount', 'forceSnapshotSync',
+  'fastleader.minNotificationInterval', 'fastleader.maxNotificationInterval', 'commitLogCount', 'forceSnapshotSync', 'snapshotSizeFactor',
   'readonlymode.enabled', 'localSessionsEnabled', 'localSessionsUpgradingEnabled', 'leaderServes',
 ] satisfies ConfigName[])
 
@@ -89,7 +90,7 @@ export const ensembleKeys: ReadonlySet<string> = new Set([
 export const quietKeys: readonly RegExp[] = [
   /^(connectToLearnerMasterLimit|syncEnabled|observerMasterPort)$/,
   /^(quorum\.cnxn\.threads\.size|multiAddress\..*|leader\..*|observer\..*|leaderConnectDelayDuringRetryMs)$/,
-  /^(snapshotSizeFactor|flushDelay|maxWriteQueuePollTime|maxBatchSize|serializeLastProcessedZxid\.enabled|commitProcessor\..*)$/,
+  /^(flushDelay|maxWriteQueuePollTime|maxBatchSize|serializeLastProcessedZxid\.enabled|commitProcessor\..*)$/,
   /^(maxResponseCacheSize|maxGetChildrenResponseCacheSize|watchManagerName|serverCnxnFactory|nio\..*|netty\..*|tcpKeepAlive|clientTcpKeepAlive|jute\.maxbuffer\.extrasize)$/,
   /^(metricsProvider\..*|jvm\..*|jmx\..*|log4j\..*|admin\.(idleTimeout|rateLimiterIntervalInMS|snapshot\.enabled|restore\.enabled))$/,
   /^(request_throttle_.*|throttled_op_wait_time|connection_throttle_.*|connection_.*|largeRequestThreshold|enableEagerACLCheck|allowSaslFailedClients|fips-mode)$/,

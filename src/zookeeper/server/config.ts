@@ -157,6 +157,7 @@ function build(values: ReadonlyMap<string, Value>): ZooKeeperConfig {
       datadirAutocreate: bool('datadir.autocreate'),
       dbAutocreate: bool('db.autocreate'),
       digestEnabled: bool('digest.enabled'),
+      snapshotSizeFactor: parseDecimal('snapshotSizeFactor', values.get('snapshotSizeFactor') ?? { text: text('snapshotSizeFactor'), where: '' }),
     },
     ensemble: undefined,
     clientPort: Math.max(0, int('clientPort')),
@@ -199,6 +200,10 @@ function parseInteger(name: ConfigName, { text, where }: Value): number {
   if (!(value >= low && value <= high) && value !== key.default)
     throw new ConfigError(`${where}: ${name}=${text} is not a whole number from ${low} to ${high}${key.unit ? ` (${key.unit})` : ''}. It is the ${key.about}; the default is ${key.default}`)
   return value
+}
+function parseDecimal(name: ConfigName, { text, where }: Value): number {
+  if (!/^-?\d{1,6}(\.\d{1,6})?$/.test(text)) throw new ConfigError(`${where}: ${name}=${text} is not a decimal number. It says ${configKeys[name].about}; the default is ${configKeys[name].default}`)
+  return Number(text)
 }
 function parseBoolean(name: ConfigName, { text, where }: Value): boolean {
   const value = text.toLowerCase()

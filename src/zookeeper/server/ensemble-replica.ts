@@ -139,6 +139,9 @@ export class EnsembleReplica implements Replica {
 
   // ---- synchronization
 
+  history(from: bigint, below: bigint): Promise<readonly CommittedTransaction[] | undefined> {
+    return this.#store.history(from, below)
+  }
   async truncate(zxid: bigint): Promise<void> {
     await this.#store.truncate(zxid)
     this.#reloaded()

@@ -7,6 +7,8 @@ import type { LoggedTransaction } from '../znodes/store.ts'
 import type { ZnodeTree } from '../znodes/tree.ts'
 import { digestVersion } from '../znodes/digest.ts'
 import { hexZxid, listZxidFiles, type Folders, type ZxidFile } from './folders.ts'
+import { follows } from './history.ts'
+import { readInstalled } from './installed.ts'
 import { logHeaderSize } from './log-format.ts'
 import { readLog, type LogEnd } from './log-read.ts'
 import type { SnapshotDigest } from './snapshot-format.ts'
@@ -61,6 +63,9 @@ class Recovery {
   /** Until replay has reached this digest's zxid, a fuzzy snapshot's tree fits no digest. */
   #snapshotDigest: SnapshotDigest | undefined
   #digestsFit = false
+  /** Zxid of the last snapshot that a leader sent. */
+  #installed = -1n
+  #skipped: readonly ZxidFile[] = []
 
   constructor(host: Host, folders: Folders, config: RecoveryConfig, tree: ZnodeTree) {
     this.#host = host
@@ -74,7 +79,10 @@ class Recovery {
   async run(): Promise<Restored> {
     const { clock } = this.#host
     const began = clock.monotonic()
+    this.#installed = await readInstalled(this.#disk, this.#folders)
     const { snapshot, skipped } = await this.#loadSnapshot()
+    this.#skipped = skipped
+    for (const file of skipped) if (file.zxid === this.#installed) throw this.#otherHistory(file.path, undefined, 'this snapshot cannot be read')
     const loaded = clock.monotonic()
     const logs = await listZxidFiles(this.#disk, this.#folders.logs, 'log')
     if (!snapshot) await this.#withoutSnapshot(logs)
@@ -211,12 +219,20 @@ class Recovery {
   /** Transactions are numbered without a gap; a new epoch begins at 1. */
   #mustFollow(zxid: bigint, log: ZxidFile, position: number, before: string): void {
     const last = this.#tree.lastProcessedZxid
-    if (zxid === last + 1n) return
-    if (zxid >> 32n > last >> 32n && (zxid & 0xffff_ffffn) <= 1n) return
+    if (last < this.#installed && zxid > this.#installed) throw this.#otherHistory(log.path, position, `this log goes on behind a snapshot that is missing`)
+    const between = this.#skipped.find((file) => file.zxid > last && file.zxid < zxid)
+    if (follows(zxid, last) && !between) return
+    if (between) throw new StorageError(log.path, position, `transaction 0x${hexZxid(zxid)} follows ${between.name}, which cannot be read, and not 0x${hexZxid(last)}. Restore that snapshot from a copy, or, in an ensemble, move this folder's content away: the leader then sends everything`)
     throw new StorageError(
       log.path,
       position,
       `transaction 0x${hexZxid(zxid)} follows 0x${hexZxid(last)} (from ${before}): what stood between them is missing. A log file was lost or damaged: restore it from a copy, or move ${log.name} and all later logs away to give up what they hold`,
+    )
+  }
+  #otherHistory(path: string, position: number | undefined, what: string): StorageError {
+    return new StorageError(
+      path, position,
+      `${what}. A leader sent snapshot.${hexZxid(this.#installed)}, and what this folder holds of before may differ from what the ensemble committed. Restore that snapshot from a copy, or move this folder's content away: the leader then sends everything`,
     )
   }
   /** A snapshot that could not be read still says how far the logs must reach. */

@@ -6,6 +6,8 @@ import { digestVersion } from '../znodes/digest.ts'
 import type { LoggedTransaction, ReplicaStore } from '../znodes/store.ts'
 import type { ZnodeTree } from '../znodes/tree.ts'
 import { foldersOf, hexZxid, listZxidFiles, prepareFolders, type Folders } from './folders.ts'
+import { readHistory } from './history.ts'
+import { forgetInstalled, readInstalled, writeInstalled } from './installed.ts'
 import { LogWriter } from './log-write.ts'
 import { purge } from './purge.ts'
 import { recover, type Restored } from './recovery.ts'
@@ -35,6 +37,8 @@ export interface StoreConfig {
   readonly digestEnabled: boolean
   /** How many of the latest transactions are kept in memory for other members of an ensemble (`commitLogCount`); 0: none. */
   readonly recentMax: number
+  /** How many bytes of logs may be read for another member, in sizes of the newest snapshot (`snapshotSizeFactor`); 0: any number, below: none. */
+  readonly snapshotSizeFactor: number
   /**
    * Whether what the logs held at start is put into a snapshot at once. Not in an ensemble: there the end of the log may never have been
    * committed, and the leader may want it cut.
@@ -56,6 +60,7 @@ export const storeDefaults: Omit<StoreConfig, 'dataDir'> = {
   dbAutocreate: true,
   digestEnabled: true,
   recentMax: 0,
+  snapshotSizeFactor: 0.33,
   snapshotAtStart: true,
 }
 
@@ -255,6 +260,7 @@ export class DiskStore implements ReplicaStore {
     await this.#snapshotting?.catch(() => {})
     await this.#log.rest()
     await truncateHistory(this.#host, this.#folders, zxid)
+    await forgetInstalled(this.#host.disk, this.#folders, zxid)
     await this.reload()
   }
   async install(): Promise<void> {
@@ -265,7 +271,18 @@ export class DiskStore implements ReplicaStore {
     if (this.#lastZxid > lastProcessedZxid) await truncateHistory(this.#host, this.#folders, lastProcessedZxid)
     this.#lastZxid = lastProcessedZxid
     this.#snapshotZxid = undefined
+    await writeInstalled(this.#host.disk, this.#folders, lastProcessedZxid)
     await this.snapshot()
+  }
+  async history(from: bigint, below: bigint): Promise<readonly LoggedTransaction[] | undefined> {
+    const { snapshotSizeFactor } = this.#config
+    const { disk } = this.#host
+    if (snapshotSizeFactor < 0) return undefined
+    const newest = (await listZxidFiles(disk, this.#folders.snapshots, 'snapshot')).at(-1)
+    const sizeMax = Math.floor(((newest && (await disk.facts(newest.path))?.size) ?? 0) * snapshotSizeFactor)
+    // A factor of 0 allows any size; a snapshot so small that it allows nothing is sent.
+    if (snapshotSizeFactor > 0 && sizeMax === 0) return undefined
+    return readHistory(disk, this.#folders, { from, below, since: await readInstalled(disk, this.#folders), sizeMax })
   }
 
   #purgeSoon(): void {

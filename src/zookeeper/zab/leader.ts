@@ -6,7 +6,7 @@
 import type { CommittedTransaction } from './committed-log.ts'
 import { LearnerInfo, packetType, type QuorumPacket } from '../protocol/quorum.ts'
 import { packetOf, protocolVersion } from './learner.ts'
-import { synchronizationOf } from './synchronization.ts'
+import { historyNeeded, joined, synchronizationOf } from './synchronization.ts'
 
 export interface LeaderFacts {
   readonly serverId: number
@@ -42,12 +42,16 @@ export type LeaderInput =
   | { readonly kind: 'propose'; readonly transaction: CommittedTransaction; readonly now: number }
   /** Own transactions up to this one are durable. */
   | { readonly kind: 'logged'; readonly zxid: bigint }
+  /** What `readHistory` asked for; undefined: the logs do not hold it. */
+  | { readonly kind: 'history'; readonly from: LearnerKey; readonly transactions: readonly CommittedTransaction[] | undefined }
   /** Every half tick. */
   | { readonly kind: 'ticked'; readonly now: number }
 export type LeaderOutput =
   | { readonly kind: 'send'; readonly to: readonly LearnerKey[]; readonly packet: QuorumPacket }
   /** Send a SNAP with this zxid and the tree as it is now; what is sent to the learner afterwards goes behind it. */
   | { readonly kind: 'sendSnapshot'; readonly to: LearnerKey; readonly zxid: bigint }
+  /** Look in the logs for what this learner lacks, from the transaction at or before `from` up to `below`; then say `history`. */
+  | { readonly kind: 'readHistory'; readonly to: LearnerKey; readonly from: bigint; readonly below: bigint }
   /** Make the epoch durable, then say `persisted`. */
   | { readonly kind: 'persist'; readonly name: 'acceptedEpoch' | 'currentEpoch'; readonly epoch: number }
   /** The epoch is established: transactions are numbered from `zxid`, which counts as processed; clients may be served. */
@@ -67,7 +71,7 @@ interface LearnerState {
   readonly key: LearnerKey
   serverId: number
   role: 'follower' | 'observer'
-  phase: 'introduction' | 'epoch' | 'epochAcknowledged' | 'synchronizing' | 'synced'
+  phase: 'introduction' | 'epoch' | 'epochAcknowledged' | 'readingHistory' | 'synchronizing' | 'synced'
   acceptedEpoch: number
   lastZxid: bigint
   hasUpToDate: boolean
@@ -142,6 +146,10 @@ export class Leader {
         return []
       case 'persisted': return this.#persisted(input.name)
       case 'propose': return this.#propose(input.transaction, input.now)
+      case 'history': {
+        const learner = this.#learners.get(input.from)
+        return learner?.phase === 'readingHistory' ? this.#send(learner, input.transactions) : []
+      }
       case 'logged': return this.#logged(input.zxid)
       case 'ticked': return this.#ticked(input.now)
       default: return input satisfies never
@@ -173,7 +181,7 @@ export class Leader {
       case 'introduction': return this.#introduced(learner, packet)
       case 'epoch': return this.#epochAcknowledged(learner, packet)
       // It waits for us, and has nothing to say.
-      case 'epochAcknowledged': return this.#close(from, `packet ${packet.type} before the synchronization`)
+      case 'epochAcknowledged': case 'readingHistory': return this.#close(from, `packet ${packet.type} before the synchronization`)
       case 'synchronizing': case 'synced': return this.#said(learner, packet, now)
       default: return learner.phase satisfies never
     }
@@ -247,12 +255,20 @@ export class Leader {
   // ---- synchronization
 
   #synchronize(learner: LearnerState): LeaderOutput[] {
+    const below = historyNeeded(this.#situationOf(learner))
+    if (below === undefined) return this.#send(learner, undefined)
+    learner.phase = 'readingHistory'
+    return [{ kind: 'readHistory', to: learner.key, from: learner.lastZxid, below }]
+  }
+  #situationOf({ lastZxid }: LearnerState) {
+    return { peerLast: lastZxid, lastProcessed: this.#facts.lastProcessed(), committed: this.#facts.committed(), ...(this.#facts.forceSnapshot && { forceSnapshot: true }) }
+  }
+  /** Says how the learner's history is made ours, and sends what it lacks; from then on it hears of all that is proposed. */
+  #send(learner: LearnerState, history: readonly CommittedTransaction[] | undefined): LeaderOutput[] {
     learner.phase = 'synchronizing'
     const to = [learner.key]
-    const lastProcessed = this.#facts.lastProcessed()
-    const plan = synchronizationOf({
-      peerLast: learner.lastZxid, lastProcessed, committed: this.#facts.committed(), ...(this.#facts.forceSnapshot && { forceSnapshot: true }),
-    })
+    const situation = this.#situationOf(learner)
+    const plan = synchronizationOf({ ...situation, committed: joined(history, situation.committed) })
     const outputs: LeaderOutput[] = []
     if (plan.kind === 'snap') outputs.push({ kind: 'sendSnapshot', to: learner.key, zxid: plan.zxid })
     else {

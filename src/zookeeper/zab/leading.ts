@@ -180,6 +180,7 @@ export class Leading implements LeadingDoor {
         if (connection) void this.#sendSnapshot(connection, output.zxid)
         return
       }
+      case 'readHistory': return void this.#readHistory(output.to, output.from, output.below)
       case 'persist': return void this.#persist(output.name, output.epoch)
       case 'lead':
         this.#host.logger.info('this server leads', { epoch: output.epoch, zxid: `0x${output.zxid.toString(16)}` })
@@ -194,6 +195,17 @@ export class Leading implements LeadingDoor {
       case 'abdicate': return this.stop(output.reason)
       default: return output satisfies never
     }
+  }
+  async #readHistory(to: number, from: bigint, below: bigint): Promise<void> {
+    let transactions: readonly CommittedTransaction[] | undefined
+    try {
+      transactions = await this.#replica.history(from, below)
+    } catch (cause) {
+      // Damage in old logs is no reason to turn somebody away: a snapshot needs none of them.
+      this.#host.logger.warn('the logs cannot be read for a learner; it is sent a snapshot', { cause: (cause as Error).message })
+    }
+    this.#host.logger.info('a learner was away longer than memory reaches', { last: `0x${from.toString(16)}`, fromLogs: transactions?.length ?? 'not there, or more than a snapshot' })
+    this.#step({ kind: 'history', from: to, transactions })
   }
   async #persist(name: 'acceptedEpoch' | 'currentEpoch', epoch: number): Promise<void> {
     try {

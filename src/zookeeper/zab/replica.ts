@@ -8,6 +8,8 @@ export interface Replica {
   readonly lastProcessed: bigint
   /** The latest committed transactions, oldest first. */
   readonly committed: readonly CommittedTransaction[]
+  /** What the logs hold of before `below`, beginning with the last transaction up to `from`, without a gap; undefined where they lack any of it, or it is too much. */
+  history(from: bigint, below: bigint): Promise<readonly CommittedTransaction[] | undefined>
   epochs(): Promise<{ acceptedEpoch: number; currentEpoch: number }>
   writeEpoch(name: 'acceptedEpoch' | 'currentEpoch', epoch: number): Promise<void>
   /** Queues a leader's transaction for the log. Throws MalformedError where it is none. */

@@ -40,6 +40,11 @@ export interface TransactionStore {
 export interface ReplicaStore extends TransactionStore {
   /** The latest transactions found at start or by the last `reload`, oldest first. */
   readonly recent: readonly LoggedTransaction[]
+  /**
+   * The last transaction up to `from` and all behind it, up to `below` (excluded), as the logs hold them; undefined where they do not hold all of
+   * that, or it is more than is worth sending.
+   */
+  history(from: bigint, below: bigint): Promise<readonly LoggedTransaction[] | undefined>
   /** Cuts the logs behind `zxid`, durably, and makes the tree what it was then. Nothing may be appended meanwhile. */
   truncate(zxid: bigint): Promise<void>
   /** The tree has been replaced by a leader's: makes it durable as a snapshot. The next log begins behind it. */

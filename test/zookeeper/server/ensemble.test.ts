@@ -1,9 +1,9 @@
 import { afterEach, expect, test } from 'vitest'
 import type { Logger } from '../../../src/host/host.ts'
 import { op } from '../../../src/zookeeper/protocol/op-codes.ts'
-import { GetDataRequest, SyncRequest } from '../../../src/zookeeper/protocol/records.ts'
+import { CreateRequest, GetDataRequest, SyncRequest } from '../../../src/zookeeper/protocol/records.ts'
 import { TestEnsemble, until } from './ensemble.ts'
-import { WireClient } from './wire-client.ts'
+import { open, WireClient } from './wire-client.ts'
 
 const ensembles: TestEnsemble[] = []
 const clients: WireClient[] = []
@@ -163,4 +163,38 @@ test('what a leader logged alone is cut when it comes back', async () => {
   await ensemble.start(lost)
   await ensemble.settled()
   await ensemble.agreed()
+})
+
+test('who was away longer than memory reaches is sent the difference from the logs, after a cut where it needs one', async () => {
+  const events: { event: string; facts: unknown }[] = []
+  const note = (event: string, facts?: unknown): void => void events.push({ event, facts })
+  const logger: Logger = { debug: note, info: note, warn: note, error: note, named: () => logger }
+  const ensemble = await create({ logger })
+  ensemble.membership = { commitLogCount: 10 }
+  ensemble.settings = { snapshotSizeFactor: 0 }
+  await ensemble.start()
+  await ensemble.settled()
+  const lost = leaderOf(ensemble)
+  const first = await clientOf(ensemble, lost)
+  for (let count = 0; count < 30; count++) await first.create(`/a${count}`)
+  await ensemble.agreed()
+  // It logs one more alone, which the others never hear of.
+  await ensemble.stop(...followersOf(ensemble))
+  const cut = ensemble.servers.get(lost)?.tree.lastProcessedZxid as bigint
+  first.send(op.create, CreateRequest.encode({ path: '/lost', data: null, acl: open, flags: 0 }))
+  await until('it is logged', () => (ensemble.servers.get(lost)?.store.lastZxid ?? 0n) > cut)
+  await ensemble.stop(lost)
+  const others = [1, 2, 3].filter((id) => id !== lost)
+  await ensemble.start(...others)
+  await ensemble.settled()
+  const client = await clientOf(ensemble, others[0])
+  for (let count = 0; count < 100; count++) expect((await client.create(`/b${count}`)).err).toBe(0)
+  events.length = 0
+  await ensemble.start(lost)
+  await ensemble.settled()
+  await ensemble.agreed()
+  expect(ensemble.servers.get(lost)?.tree.get('/lost')).toBe(undefined)
+  expect(events.map(({ event }) => event)).not.toContain('the leader sends a snapshot')
+  expect(events.find(({ event }) => event.startsWith('a learner was away'))?.facts).toMatchObject({ fromLogs: expect.any(Number) })
+  expect(events.map(({ event }) => event)).toContain('the log is cut: the leader does not know what follows')
 })

@@ -3,7 +3,7 @@ import { packetType } from '../../../src/zookeeper/protocol/quorum.ts'
 import { Learner, packetOf } from '../../../src/zookeeper/zab/learner.ts'
 import { Leader, type LeaderFacts } from '../../../src/zookeeper/zab/leader.ts'
 import { LearnerInfo } from '../../../src/zookeeper/protocol/quorum.ts'
-import { synchronizationOf } from '../../../src/zookeeper/zab/synchronization.ts'
+import { historyNeeded, joined, synchronizationOf } from '../../../src/zookeeper/zab/synchronization.ts'
 
 const zxid = (epoch: number, counter: number): bigint => (BigInt(epoch) << 32n) | BigInt(counter)
 const transactions = (...zxids: bigint[]) => zxids.map((id) => ({ zxid: id, bytes: Buffer.from(String(id)) }))
@@ -27,6 +27,17 @@ describe('how a learner is synchronized (reference §5.3)', () => {
   ])('%s', (_law, peerLast, expected) => expect(plan(peerLast)).toBe(expected))
   test('who has something of an epoch that is unknown here gets a snapshot', () => {
     expect(plan(zxid(2, 4), { committed: transactions(zxid(1, 5), zxid(3, 1)), lastProcessed: zxid(3, 1) })).toBe('snap 3:1')
+  })
+  test('logs and memory are one history where they meet, and memory alone where they do not', () => {
+    const need = (peerLast: bigint) => historyNeeded({ peerLast, lastProcessed: zxid(2, 2), committed })
+    expect([need(zxid(1, 2)), need(zxid(1, 3)), need(zxid(2, 9)), need(0n)]).toEqual([zxid(1, 3), undefined, undefined, undefined])
+    const ids = (...history: bigint[]) => joined(transactions(...history), committed).map((found) => show(found.zxid)).join(' ')
+    expect(ids(zxid(1, 1), zxid(1, 2))).toBe('1:1 1:2 1:3 1:4 1:5 2:1 2:2')
+    expect(ids(zxid(1, 1), zxid(1, 2), zxid(1, 3), zxid(1, 4))).toBe('1:1 1:2 1:3 1:4 1:5 2:1 2:2')
+    // Memory has moved on meanwhile.
+    expect(ids(zxid(1, 1))).toBe('1:3 1:4 1:5 2:1 2:2')
+    expect(ids(zxid(1, 1), zxid(2, 7))).toBe('1:3 1:4 1:5 2:1 2:2')
+    expect(joined(undefined, committed)).toBe(committed)
   })
   test('forceSnapshotSync leaves no choice', () => expect(plan(zxid(2, 2), { forceSnapshot: true })).toBe('snap 2:2'))
 })
