@@ -2,6 +2,7 @@
 import { consumerOptions } from './console-consumer-options.ts'
 import { producerOptions } from './kafka-console-producer.ts'
 import { groupsOptions } from './kafka-consumer-groups.ts'
+import { reassignOptions } from './kafka-reassign-partitions.ts'
 import { topicsOptions } from './kafka-topics.ts'
 import type { OptionSpec } from './options.ts'
 
@@ -10,4 +11,5 @@ export const kafkaTools: Readonly<Record<string, readonly OptionSpec[]>> = {
   'kafka-console-producer.sh': producerOptions,
   'kafka-console-consumer.sh': consumerOptions,
   'kafka-consumer-groups.sh': groupsOptions,
+  'kafka-reassign-partitions.sh': reassignOptions,
 }

@@ -11,6 +11,7 @@ import { ConfigChanges } from '../metadata/config-changes.ts'
 import { KafkaZooKeeper } from '../metadata/kafka-zookeeper.ts'
 import { MetadataCache } from '../metadata/metadata-cache.ts'
 import { ReplicaManager } from '../replication/replica-manager.ts'
+import { ReplicationQuota } from '../replication/replication-quota.ts'
 import { ControllerLink } from './controller-link.ts'
 import { ControllerRequests } from './controller-requests.ts'
 import { Dispatcher } from './dispatch.ts'
@@ -147,6 +148,14 @@ async function startRooms(
   undo.push(() => listeners.stop(0))
 
   const metadata = new MetadataCache()
+  const quotaOf = (rate: 'leader.replication.throttled.rate' | 'follower.replication.throttled.rate', list: 'leader.replication.throttled.replicas' | 'follower.replication.throttled.replicas') =>
+    new ReplicationQuota({
+      brokerId,
+      rate: () => settings.values[rate],
+      listOf: (topic) => overrides.config(topic)[list],
+      windowCount: values['replication.quota.window.num'],
+      windowMs: values['replication.quota.window.size.seconds'] * 1_000,
+    })
   const replicas = new ReplicaManager({
     host,
     brokerId,
@@ -158,6 +167,7 @@ async function startRooms(
     fetcherCount: () => settings.values['num.replica.fetchers'],
     endpointOf: (id) => metadata.brokers.get(id)?.endpoints.get(endpoints.interBroker),
     isAlive: (id) => metadata.brokers.has(id),
+    followerQuota: quotaOf('follower.replication.throttled.rate', 'follower.replication.throttled.replicas'),
     alterPartition: (request, how) => controllerLink.alterPartition(request, how),
   })
   const controllerRequests = new ControllerRequests({ metadata, replicas })
@@ -246,6 +256,7 @@ async function startRooms(
     metadata,
     logs,
     replicas,
+    leaderQuota: quotaOf('leader.replication.throttled.rate', 'leader.replication.throttled.replicas'),
     groups,
     controller,
     controllerRequests,

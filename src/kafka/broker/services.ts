@@ -8,6 +8,7 @@ import type { KafkaZooKeeper } from '../metadata/kafka-zookeeper.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import type { Api } from '../protocol/api.ts'
 import type { ReplicaManager } from '../replication/replica-manager.ts'
+import type { ReplicationQuota } from '../replication/replication-quota.ts'
 import type { TransactionCoordinator } from '../transactions/transaction-coordinator.ts'
 import type { ControllerRequests } from './controller-requests.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
@@ -30,6 +31,8 @@ export interface BrokerServices {
   readonly metadata: MetadataCache
   readonly logs: LogManager
   readonly replicas: ReplicaManager
+  /** Bounds what followers outside the ISR take from this broker. */
+  readonly leaderQuota: ReplicationQuota
   readonly groups: GroupCoordinator
   readonly fetchSessions: FetchSessions
   readonly transactions: TransactionCoordinator

@@ -4,7 +4,7 @@ import { bool, double, int, list, long, longMax, text, type Definition, type Val
 import { alwaysConverted, levelOfGzip, protocolVersionRule, throttledReplicas } from './rules.ts'
 
 const tiered = { refused: 'tiered storage does not work yet' } as const
-const throttle = { rule: throttledReplicas, ignored: 'partitions have one replica so far' } as const
+const throttle = { rule: throttledReplicas } as const
 
 export const topicConfigs = {
   'cleanup.policy': list('delete', 'What happens to old segments: delete, compact, or both.', { oneOf: ['compact', 'delete'] }),

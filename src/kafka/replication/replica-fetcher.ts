@@ -9,6 +9,7 @@ import { ListOffsets } from '../protocol/list-offsets.ts'
 import { FetchSessionClient, type SessionWish } from './fetch-session-client.ts'
 import type { Partition } from './partition.ts'
 import type { FollowerOutput, PartitionFollower } from './partition-follower.ts'
+import type { ReplicationQuota } from './replication-quota.ts'
 
 export interface FetcherSettings {
   readonly 'replica.fetch.max.bytes': number
@@ -27,12 +28,15 @@ export interface FetcherOptions {
   readonly settings: FetcherSettings
   /** Where the leader listens for brokers; undefined while it is not known to live. */
   readonly endpointOf: (brokerId: number) => { host: string; port: number } | undefined
+  readonly quota: ReplicationQuota
 }
 type FetchedPartition = ResponseOf<typeof Fetch>['responses'][number]['partitions'][number]
 
 interface Following {
   readonly partition: Partition
   readonly follower: PartitionFollower
+  /** It had all that was committed when it was last told: no throttle holds it back then. */
+  level: boolean
   /** What is being done with the last answer. */
   busy: Promise<void> | undefined
 }
@@ -65,7 +69,7 @@ export class ReplicaFetcher {
   follow(partition: Partition): void {
     const { follower } = partition
     if (!follower || this.#stopped) return
-    this.#followings.set(partition, { partition, follower, busy: undefined })
+    this.#followings.set(partition, { partition, follower, level: false, busy: undefined })
     this.#wake?.()
     if (!this.#running) void this.#run()
   }
@@ -93,8 +97,9 @@ export class ReplicaFetcher {
       for (const following of this.#followings.values()) {
         const { notBefore } = following.follower
         if (notBefore === undefined || following.busy) continue
-        if (notBefore <= now) ready.push(following)
-        else next = Math.min(next, notBefore)
+        if (notBefore > now) next = Math.min(next, notBefore)
+        else if (this.#isHeldBack(following, now)) next = Math.min(next, now + this.#options.settings['replica.fetch.backoff.ms'])
+        else ready.push(following)
       }
       if (ready.length === 0) await this.#pause(next - now)
       else await this.#fetch(ready)
@@ -102,6 +107,10 @@ export class ReplicaFetcher {
     this.#running = false
     this.#connection?.close()
     this.#connection = undefined
+  }
+  #isHeldBack({ partition: { topic, index }, level }: Following, now: number): boolean {
+    const { quota } = this.#options
+    return !level && quota.isThrottled(topic, index) && quota.isExceeded(now)
   }
   /** Until then, or until something changes. */
   #pause(ms: number): Promise<void> {
@@ -200,6 +209,8 @@ export class ReplicaFetcher {
     const now = this.#host.clock.monotonic()
     try {
       for (const output of follower.step({ kind: 'fetched', sent, answer, now })) await this.#do(following, output, records)
+      if (errorCode === 0) following.level = highWatermark <= partition.log.logEndOffset
+      if (answer.recordsSize > 0 && this.#options.quota.isThrottled(partition.topic, partition.index)) this.#options.quota.record(answer.recordsSize, now)
     } catch (error) {
       if (partition.log.failure) return
       this.#log.warn('a follower failed; trying again', { partition: name, leader: this.#options.leaderId, error })

@@ -10,6 +10,7 @@ import { IsrChanges, type IsrChangesOptions } from './isr-changes.ts'
 import { Partition, type PartitionState } from './partition.ts'
 import type { FetcherSettings } from './replica-fetcher.ts'
 import { ReplicaFetchers } from './replica-fetchers.ts'
+import type { ReplicationQuota } from './replication-quota.ts'
 
 /** What coordinators want to know of the partitions of their topics. */
 export type LeadershipChange =
@@ -34,6 +35,7 @@ export interface ReplicaManagerOptions {
   /** Where a live broker listens for others; undefined for one that is not alive. */
   endpointOf: (brokerId: number) => { host: string; port: number } | undefined
   isAlive: (brokerId: number) => boolean
+  followerQuota: ReplicationQuota
   alterPartition: IsrChangesOptions['alterPartition']
 }
 
@@ -51,7 +53,7 @@ export class ReplicaManager {
   constructor(options: ReplicaManagerOptions) {
     this.#options = options
     const { host, brokerId, brokerEpoch, settings, endpointOf, alterPartition } = options
-    this.#fetchers = new ReplicaFetchers(host, { brokerId, brokerEpoch, settings, endpointOf, count: options.fetcherCount })
+    this.#fetchers = new ReplicaFetchers(host, { brokerId, brokerEpoch, settings, endpointOf, count: options.fetcherCount, quota: options.followerQuota })
     this.#isrChanges = new IsrChanges(host, { brokerId, brokerEpoch, alterPartition })
     this.#lagCheck = host.timers.every(settings['replica.lag.time.max.ms'] / 2, () => {
       const now = host.clock.monotonic()

@@ -27,6 +27,8 @@ interface Result {
   /** The partition, when there was no error; and how far it could be read when it was. */
   partition: Partition | undefined
   readableTo: number
+  /** It has what is wanted, but may not give it now. */
+  heldBack: boolean
 }
 
 const readCommitted = 1
@@ -89,7 +91,14 @@ class Reading {
       this.#waited = true
       results = await this.#readAll()
     }
+    if (this.#replicaId >= 0) this.#count(results)
     return this.#shape(results)
+  }
+  /** In sync or not: what a throttled replica was given counts. */
+  #count(results: readonly Result[]): void {
+    const { leaderQuota, host } = this.#context.broker
+    for (const { partition, recordsSize } of results)
+      if (partition && recordsSize > 0 && leaderQuota.isThrottled(partition.topic, partition.index)) leaderQuota.record(recordsSize, host.clock.monotonic())
   }
 
   async #readAll(): Promise<Result[]> {
@@ -121,7 +130,7 @@ class Reading {
         records: Buffer.alloc(0),
         ...(withHint && { currentLeader: leaderHint(this.#context, topic, target.partition) }),
       }
-      return { target, topic, answer, recordsSize: 0, partition: undefined, readableTo: -1 }
+      return { target, topic, answer, recordsSize: 0, partition: undefined, readableTo: -1, heldBack: false }
     }
     if (topic === '') return failed((version >= 13 ? errors.unknownTopicId : errors.unknownTopicOrPartition).code)
     const partition = broker.replicas.find(topic, target.partition)
@@ -147,7 +156,7 @@ class Reading {
       abortedTransactions: committedOnly ? [] : null,
       records: Buffer.alloc(0),
     }
-    const result: Result = { target, topic, answer, recordsSize: 0, partition, readableTo }
+    const result: Result = { target, topic, answer, recordsSize: 0, partition, readableTo, heldBack: false }
     if (target.lastFetchedEpoch >= 0) {
       const { epoch, endOffset } = log.endOffsetForEpoch(target.lastFetchedEpoch)
       if (epoch < 0 || endOffset < 0 || target.fetchOffset < log.logStartOffset) return failed(errors.offsetOutOfRange.code)
@@ -162,6 +171,7 @@ class Reading {
     // Once: what the follower has it said when it asked, not when it is answered.
     if (asReplica && !this.#waited) partition.followerFetched(this.#replicaId, target.fetchOffset)
     if (target.fetchOffset >= readableTo) return result
+    if (asReplica && this.#isHeldBack(partition)) return { ...result, heldBack: true }
     const reading = log.read({ offset: target.fetchOffset, maxBytes, minOneBatch, upTo: readableTo })
     const outcome = reading instanceof Promise ? await reading : reading
     if (isRefused(outcome)) return failed(outcome.errorCode)
@@ -174,6 +184,12 @@ class Reading {
       answer.records = converted.bytes
     }
     return result
+  }
+
+  /** A follower that is not in sync takes no more than its bound allows (KIP-73). */
+  #isHeldBack(partition: Partition): boolean {
+    const { leaderQuota, host } = this.#context.broker
+    return leaderQuota.isThrottled(partition.topic, partition.index) && !partition.leader?.isr.includes(this.#replicaId) && leaderQuota.isExceeded(host.clock.monotonic())
   }
 
   #shouldWait(results: readonly Result[], minBytes: number): boolean {
@@ -203,9 +219,9 @@ class Reading {
       let forgetClose = (): void => {}
       forgetClose = this.#context.onClosed(finish)
       // Something may have come while the disk was being read.
-      const news = results.some(({ partition, readableTo }) => partition !== undefined && this.#readableTo(partition) !== readableTo)
+      const news = results.some(({ partition, readableTo, heldBack }) => partition !== undefined && !heldBack && this.#readableTo(partition) !== readableTo)
       if (news) finish()
-      else for (const { partition } of results) partition?.addWaiter(waiter, this.#replicaId >= 0)
+      else for (const { partition, heldBack } of results) if (!heldBack) partition?.addWaiter(waiter, this.#replicaId >= 0)
     })
   }
   #readableTo(partition: Partition): number {

@@ -1,7 +1,9 @@
 /** Keys of quotas and of figures about the broker. */
-import { className, int, list, long, text } from '../definition.ts'
+import { className, int, list, long, longMax, text } from '../definition.ts'
 
 const quota = { from: 1, refused: 'quotas do not work yet' } as const
+/** Dynamic alone in Apache's table, and shown only where it is set. */
+const rate = { from: 0, update: 'cluster-wide', internal: true } as const
 const plugIn = 'plug-in classes of the JVM cannot work here'
 
 export const quotaConfigs = {
@@ -9,8 +11,10 @@ export const quotaConfigs = {
   'quota.window.size.seconds': int(1, 'Length of such a sample.', quota),
   'controller.quota.window.num': int(11, 'Samples kept for quotas on changes of topics.', quota),
   'controller.quota.window.size.seconds': int(1, 'Length of such a sample.', quota),
-  'replication.quota.window.num': int(11, 'Samples kept for quotas of replication.', quota),
-  'replication.quota.window.size.seconds': int(1, 'Length of such a sample.', quota),
+  'replication.quota.window.num': int(11, 'Samples kept for quotas of replication.', { from: 1 }),
+  'replication.quota.window.size.seconds': int(1, 'Length of such a sample.', { from: 1 }),
+  'leader.replication.throttled.rate': long(longMax, 'Bytes a second that throttled replicas elsewhere may take from this broker; set while it runs.', rate),
+  'follower.replication.throttled.rate': long(longMax, 'Bytes a second that throttled replicas on this broker may take from elsewhere; set while it runs.', rate),
   'alter.log.dirs.replication.quota.window.num': int(11, 'Samples kept for quotas of moves between folders.', quota),
   'alter.log.dirs.replication.quota.window.size.seconds': int(1, 'Length of such a sample.', quota),
   'client.quota.callback.class': className(null, 'Class that decides about quotas.', { refused: plugIn }),
