@@ -21,6 +21,12 @@ export interface EnsembleConfig {
   readonly leaderServes: boolean
   /** Whether there is a line clientPort; otherwise the own server line has to say where clients are served. */
   readonly isClientPortSaid: boolean
+  /** A single participant is an ensemble only without it. */
+  readonly standaloneEnabled: boolean
+  /** zoo.cfg itself, where there is such a file: reconfigurations are written next to it. */
+  readonly file: string | undefined
+  /** The server lines stand in a file of their own. */
+  readonly isDynamic: boolean
 }
 
 /** Members by the lines of this file or of the dynamic one; undefined where they make no ensemble. Throws ConfigError. */

@@ -52,14 +52,14 @@ export const configKeys = {
   'DigestAuthenticationProvider.superDigest': text('', '`user:base64(sha1(user:password))` of who may do everything'),
   'enforce.auth.enabled': bool(false, 'refuse requests of connections that have not authenticated'),
   'enforce.auth.schemes': text('', 'schemes that count for enforce.auth.enabled, separated by commas'),
-  reconfigEnabled: bool(false, 'dynamic reconfiguration; a server that is alone has nothing to reconfigure, and an ensemble refuses it for now'),
+  reconfigEnabled: bool(false, 'members of the ensemble may be added, removed and changed while it runs; a server that is alone has none'),
   '4lw.commands.whitelist': text('srvr', 'four-letter words that are answered, separated by commas; * for all'),
   standaloneEnabled: bool(true, 'a single server line makes no ensemble; false: an ensemble of one'),
   initLimit: int(0, [1, intMax], 'how long a member may take to find and copy its leader; required in an ensemble', 'ticks'),
   syncLimit: int(0, [1, intMax], 'how long a member may be silent; required in an ensemble', 'ticks'),
   electionAlg: int(3, [3, 3], 'the way of electing; 3, fast leader election, is the only one'),
   peerType: text('participant', 'participant or observer; what the own server line says counts'),
-  dynamicConfigFile: text('', 'file with the server, group and weight lines, in place of this one'),
+  dynamicConfigFile: text('', 'file with the server, group and weight lines, in place of this one; with reconfigEnabled, each change writes one and names it here'),
   quorumListenOnAllIPs: bool(false, 'quorum and election ports listen on all addresses'),
   cnxTimeout: int(5000, [1, intMax], 'how long a connection to an election port may take', 'ms'),
   quorumCnxnTimeoutMs: int(-1, [-1, intMax], 'how long a caller at the election port may take to say who it is; −1: syncLimit ticks', 'ms'),
@@ -113,7 +113,6 @@ const refusals: readonly { readonly key: RegExp; readonly why: string; readonly 
 ]
 /** What a server that is alone may have said in vain, and an ensemble would miss. */
 const ensembleRefusals: typeof refusals = [
-  { key: /^reconfigEnabled$/, why: 'dynamic reconfiguration of an ensemble is not available yet', harmless: off },
   { key: /^observerMasterPort$/, why: 'observers connect to the leader; observer masters are not available yet', harmless: new Set([...off, '0']) },
   { key: /^multiAddress\.enabled$/, why: 'several addresses of one server are not available yet', harmless: off },
 ]

@@ -53,7 +53,10 @@ export interface ParsedConfig {
   /** One quiet line for each key that means nothing here. */
   readonly notices: readonly string[]
 }
-/** Throws ConfigError. `file` is for messages; `read` answers the text of another file that this one names (dynamicConfigFile). */
+/**
+ * Throws ConfigError. `read` answers the text of another file that this one names (dynamicConfigFile). With it, `file` is the path of zoo.cfg;
+ * without, it is for messages alone.
+ */
 export function parseZooCfg(text: string, file: string, read?: (path: string) => string): ParsedConfig {
   const values = new Map<string, Value>()
   const notices: string[] = []
@@ -89,10 +92,10 @@ export function parseZooCfg(text: string, file: string, read?: (path: string) =>
     if (settingsOf(values).int(name) === 0) throw new ConfigError(`${file}: ${name} is missing, and the server lines make this an ensemble. Add a line ${name}=${name === 'initLimit' ? 10 : 5} (in ticks: ${configKeys[name].about})`)
   if (!values.has('clientPort') && ![...membership.quorum.servers.values()].some(({ client }) => client))
     throw new ConfigError(`${file}: clientPort is missing. Add a line clientPort=2181, or a client port to the server lines (server.1=HOST:2888:3888;2181)`)
-  return { config: { ...build(values), ensemble: ensembleOf(values, membership.quorum) }, notices: [...notices, ...membership.notices] }
+  return { config: { ...build(values), ensemble: ensembleOf(values, membership.quorum, read && file) }, notices: [...notices, ...membership.notices] }
 }
-function ensembleOf(values: ReadonlyMap<string, Value>, quorum: QuorumConfig): EnsembleConfig {
-  const { int, bool, yes } = settingsOf(values)
+function ensembleOf(values: ReadonlyMap<string, Value>, quorum: QuorumConfig, file: string | undefined): EnsembleConfig {
+  const { int, bool, text, yes } = settingsOf(values)
   int('electionAlg')
   const handshake = int('quorumCnxnTimeoutMs')
   return {
@@ -111,6 +114,9 @@ function ensembleOf(values: ReadonlyMap<string, Value>, quorum: QuorumConfig): E
     localSessions: { enabled: bool('localSessionsEnabled'), upgrading: bool('localSessionsUpgradingEnabled') },
     leaderServes: yes('leaderServes'),
     isClientPortSaid: values.has('clientPort'),
+    standaloneEnabled: bool('standaloneEnabled'),
+    file,
+    isDynamic: text('dynamicConfigFile') !== '',
   }
 }
 

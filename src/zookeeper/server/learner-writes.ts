@@ -4,7 +4,7 @@ import { errorCode } from '../protocol/errors.ts'
 import { readMultiRequest } from '../protocol/multi.ts'
 import { op } from '../protocol/op-codes.ts'
 import { packetType } from '../protocol/quorum.ts'
-import { CheckVersionRequest, CreateRequest, CreateTTLRequest, DeleteRequest, SetACLRequest, SetDataRequest, SyncRequest } from '../protocol/records.ts'
+import { CheckVersionRequest, CreateRequest, CreateTTLRequest, DeleteRequest, ReconfigRequest, SetACLRequest, SetDataRequest, SyncRequest } from '../protocol/records.ts'
 import type { Transaction } from '../protocol/transactions.ts'
 import type { FollowingDoor } from '../zab/replica.ts'
 import type { WriteRequest } from '../znodes/prepare.ts'
@@ -25,6 +25,7 @@ const decoders: ReadonlyMap<number, (reader: Reader) => unknown> = new Map<numbe
   [op.setACL, (reader) => SetACLRequest.read(reader)],
   [op.check, (reader) => CheckVersionRequest.read(reader)],
   [op.multi, readMultiRequest],
+  [op.reconfig, (reader) => ReconfigRequest.read(reader)],
   [op.sync, (reader) => SyncRequest.read(reader)],
 ])
 
@@ -54,9 +55,8 @@ export class LearnerWrites implements WritePath {
   drained(): Promise<void> {
     return Promise.resolve()
   }
-  /** Leaders up to 3.9.5 stop committing for good when a body cannot be read (§8 trap 22); reconfiguration is not available yet. */
+  /** Leaders up to 3.9.5 stop committing for good when a body cannot be read (§8 trap 22). */
   refusalOf(type: number, body: Buffer): number | undefined {
-    if (type === op.reconfig) return errorCode.unimplemented
     try {
       decoders.get(type)?.(new Reader(body))
       return undefined

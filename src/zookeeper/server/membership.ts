@@ -2,8 +2,9 @@
 import { join } from 'node:path'
 import type { Disk, Host } from '../../host/host.ts'
 import { ElectionDriver } from '../zab/election-driver.ts'
-import { formatQuorumConfig, hostPort, type QuorumConfig } from '../zab/quorum-config.ts'
+import { hostPort, type QuorumConfig } from '../zab/quorum-config.ts'
 import type { EnsembleConfig } from './config-ensemble.ts'
+import { ConfigFiles } from './config-files.ts'
 import { ConfigError, type ZooKeeperConfig } from './config.ts'
 import type { EnsembleOptions } from './server.ts'
 
@@ -16,7 +17,7 @@ export async function readServerId(disk: Disk, dataDir: string, quorum: QuorumCo
   const text = (await disk.readFile(path)).toString('latin1').split(/\r\n|\n|\r/)[0].trim()
   const max = extendedTypes ? 254 : 255
   if (!/^\d{1,15}$/.test(text) || Number(text) > max) throw new ConfigError(`${path} holds ${JSON.stringify(text.slice(0, 40))}, which is not a number from 0 to ${max}. ${advice}`)
-  if (!quorum.servers.has(Number(text))) throw new ConfigError(`${path} holds ${text}, but there is no line server.${text}. ${advice}`)
+  if (!quorum.servers.has(Number(text))) throw new ConfigError(`${path} holds ${text}, but there is no line server.${text}. ${advice}; a server that was removed from its ensemble, or is to be added, starts with a line of its own`)
   return Number(text)
 }
 
@@ -26,12 +27,15 @@ export async function memberOf(host: Host, config: ZooKeeperConfig, ensemble: En
   const serverId = await readServerId(host.disk, config.store.dataDir, quorum, config.extendedTypes)
   const { connectTimeoutMs, handshakeTimeoutMs, bindRetries, minNotificationMs, maxNotificationMs } = ensemble
   const settings = { serverId, config: quorum, listenOnAllIPs: listenOnAll, connectTimeoutMs, handshakeTimeoutMs, bindRetries, minNotificationMs, maxNotificationMs }
-  const { initLimit, syncLimit, commitLogCount, forceSnapshot, readOnly, localSessions, leaderServes } = ensemble
+  const { initLimit, syncLimit, commitLogCount, forceSnapshot, standaloneEnabled, readOnly, localSessions, leaderServes } = ensemble
+  const keeper = config.reconfigEnabled && ensemble.file !== undefined ? new ConfigFiles(host.disk, ensemble.file, serverId) : undefined
+  if (keeper && !ensemble.isDynamic) await keeper.backUp()
+  const seen = ensemble.isDynamic ? await keeper?.readSeen() : undefined
   return {
     config: withClientPart(config, ensemble, serverId),
     ensemble: {
-      serverId, config: quorum, configText: formatQuorumConfig(quorum), initLimit, syncLimit, commitLogCount, forceSnapshot, listenOnAll, readOnly, localSessions, leaderServes,
-      elections: (of) => ElectionDriver.start(of, settings),
+      serverId, config: quorum, lastSeen: seen, keeper, standaloneEnabled, initLimit, syncLimit, commitLogCount, forceSnapshot, listenOnAll, readOnly, localSessions, leaderServes,
+      elections: (of, { lastSeen, onNewerConfig }) => ElectionDriver.start(of, { ...settings, lastSeen, reconfigEnabled: config.reconfigEnabled, onNewerConfig }),
     },
   }
 }

@@ -7,8 +7,10 @@ import { op } from '../protocol/op-codes.ts'
 import type { Transaction } from '../protocol/transactions.ts'
 import { DeleteContainerRequest, type Id } from '../protocol/records.ts'
 import { openStore } from '../storage/store.ts'
+import { Configurations, type ConfigKeeper } from '../zab/configurations.ts'
+import { formatQuorumConfig, sameMembership, type QuorumConfig } from '../zab/quorum-config.ts'
 import { Peer, type Elections, type PeerOptions } from '../zab/peer.ts'
-import type { ServingRole } from '../zab/replica.ts'
+import type { LeadingDoor, ServingRole } from '../zab/replica.ts'
 import { builtInSchemes } from '../znodes/acl.ts'
 import { Preparation } from '../znodes/prepare.ts'
 import { firstSessionId, Sessions, type Session } from '../znodes/sessions.ts'
@@ -35,8 +37,16 @@ import { Writes } from './writes.ts'
 import { versionText } from './version.ts'
 
 /** What makes a server a member of an ensemble. */
-export interface EnsembleOptions extends Pick<PeerOptions, 'serverId' | 'config' | 'configText' | 'initLimit' | 'syncLimit' | 'forceSnapshot' | 'listenOnAll'> {
-  readonly elections: (host: Host) => Promise<Elections>
+export interface EnsembleOptions extends Pick<PeerOptions, 'initLimit' | 'syncLimit' | 'forceSnapshot' | 'listenOnAll'> {
+  readonly serverId: number
+  readonly config: QuorumConfig
+  /** A configuration that was proposed when the server stopped. */
+  readonly lastSeen?: QuorumConfig | undefined
+  /** Keeps configurations that come later. */
+  readonly keeper?: ConfigKeeper | undefined
+  readonly standaloneEnabled?: boolean
+  /** `onNewerConfig`: to be called with a configuration that another server goes by. */
+  readonly elections: (host: Host, configurations: { readonly config: QuorumConfig; readonly lastSeen: QuorumConfig; onNewerConfig(config: QuorumConfig): void }) => Promise<Elections>
   /** How many transactions are kept in memory for learners that were away (`commitLogCount`). */
   readonly commitLogCount?: number
   /** Whether reads are served where no quorum is seen (`readonlymode.enabled`), and after how long (default and least: a tick, or two seconds). */
@@ -90,7 +100,9 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
   #serving: Serving | undefined
   #replica: EnsembleReplica | undefined
   #peer: Peer | undefined
-  #configText = ''
+  #configurations: Configurations | undefined
+  /** Moves of the client port, one after the other. */
+  #moving: Promise<void> = Promise.resolve()
   readonly #connections = new Set<ClientConnection>()
   readonly #bySession = new Map<bigint, ClientConnection>()
   readonly #byAddress = new Map<string, number>()
@@ -101,6 +113,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
   /** Sockets whose last byte is written and whose other side has not closed yet. */
   readonly #ending = new Map<Connection, Timer>()
   #listener: ListenerSocket | undefined
+  #clientAddress: { readonly host: string | undefined } = { host: undefined }
   #admin: AdminServer | undefined
   #tick: Timer | undefined
   #sweep: Timer | undefined
@@ -152,11 +165,18 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
       }),
     }
   }
-  #newPreparation(): Preparation {
+  #newPreparation(leading?: LeadingDoor): Preparation {
     const { config } = this
+    const standaloneEnabled = this.#options.ensemble?.standaloneEnabled ?? true
     return new Preparation(this.tree, {
       schemes: builtInSchemes, skipACL: config.skipACL, enforceQuota: config.enforceQuota, digests: config.digestEnabled,
       reconfigEnabled: config.reconfigEnabled, closeSessionPaths: config.closeSessionPaths,
+      ...(leading && {
+        reconfigure: (asked, zxid) => {
+          const next = leading.nextConfig(asked, zxid, standaloneEnabled)
+          return typeof next === 'number' ? next : Buffer.from(formatQuorumConfig(next))
+        },
+      }),
     })
   }
 
@@ -186,8 +206,12 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
   get leaderId(): number | undefined {
     return this.#peer?.leader
   }
-  get membership(): EnsembleOptions | undefined {
-    return this.#options.ensemble
+  get membership(): ServerFacts['membership'] {
+    const { ensemble } = this.#options
+    const configurations = this.#configurations
+    if (!ensemble || !configurations) return undefined
+    const { committed: config } = configurations
+    return { serverId: ensemble.serverId, config, configText: formatQuorumConfig(config), initLimit: ensemble.initLimit, syncLimit: ensemble.syncLimit }
   }
   /** A leader's learners. */
   get learners(): { total: number; synced: number; observers: number } | undefined {
@@ -229,6 +253,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     }
     const { clientPortAddress: host, clientPort: port, clientPortListenBacklog: backlog } = config
     try {
+      this.#clientAddress = { host }
       this.#listener = await this.#host.network.listen({ host, port, ...(backlog > 0 && { backlog }) }, (socket) => this.#accept(socket))
     } catch (cause) {
       throw listenError('clientPort', host, port, cause)
@@ -281,28 +306,65 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     })
     // A history that contradicts its epochs is told at once, not when a leader is found.
     await this.#replica.epochs()
+    const { config, lastSeen, keeper, serverId, initLimit, syncLimit, forceSnapshot, listenOnAll } = ensemble
+    const configurations = new Configurations({ serverId, config, lastSeen, keeper, isEnabled: this.config.reconfigEnabled, logger: this.logger.named('zab') })
+    this.#configurations = configurations
+    configurations.onChange.push(({ isActivation, previous }) => {
+      if (isActivation) this.#reconfigured(previous, configurations)
+    })
+    const elections = await ensemble.elections(this.#host, {
+      config: configurations.committed, lastSeen: configurations.lastSeen, onNewerConfig: (newer) => void configurations.activate(newer),
+    })
     this.#peer = new Peer(this.#host, this.#replica, {
-      ...ensemble, elections: await ensemble.elections(this.#host), tickMs: this.config.tickTime,
+      configurations, elections, tickMs: this.config.tickTime, initLimit, syncLimit, ...(forceSnapshot && { forceSnapshot }), ...(listenOnAll && { listenOnAll }),
       ...(ensemble.readOnly && { readOnlyAfterMs: Math.max(ensemble.readOnlyAfterMs ?? readOnlyAfterMs, this.config.tickTime) }),
       onFailure: (error) => this.#failed(error, 'this member of the ensemble cannot go on, and stops serving'),
     })
-    this.#configText = ensemble.configText
     this.#peer.start()
   }
   /** Sessions of the ensemble are left alone: what becomes of them, only a quorum can say. */
   #serveReadOnly(): void {
     this.#serving = { mode: 'read-only', writes: readOnlyWrites }
-    this.tree.configure(Buffer.from(this.#configText))
+    this.#showConfig(this.#configurations as Configurations)
     this.logger.warn('there is no quorum: clients that asked for a read-only server are served, without writes', { zxid: hex(this.tree.lastProcessedZxid) })
+  }
+  #showConfig({ committed }: Configurations): void {
+    this.tree.configure(Buffer.from(formatQuorumConfig(committed)), { version: committed.version, time: this.clock.now() })
+  }
+  #reconfigured(previous: QuorumConfig, configurations: Configurations): void {
+    this.#showConfig(configurations)
+    const { committed, serverId } = configurations
+    const own = committed.servers.get(serverId)
+    if (sameMembership(previous, committed) || !own) return
+    if (own.client) this.#moveClients(own.client)
+    else if (previous.servers.get(serverId)?.client) this.logger.warn('the new configuration does not say where this server serves clients: it goes on where it is', { port: this.port })
+  }
+  /** Listens where the configuration says; clients that are connected stay. */
+  #moveClients({ host, port }: { host: string; port: number }): void {
+    const address = host === '0.0.0.0' || host === '::' ? undefined : host
+    this.#moving = this.#moving.then(async () => {
+      const old = this.#listener
+      if (this.#isStopping || !old || (this.#clientAddress.host === address && old.port === port)) return
+      // One port cannot be bound twice, whatever the addresses.
+      if (old.port === port) await old.close()
+      try {
+        this.#listener = await this.#host.network.listen({ host: address, port }, (socket) => this.#accept(socket))
+        this.#clientAddress = { host: address }
+        this.logger.info('clients are served at another address', { address: address ?? 'all', port })
+        if (old.port !== port) await old.close()
+      } catch (cause) {
+        this.logger.error('clients cannot be served where the new configuration says', { cause: listenError('the server line', address, port, cause) })
+      }
+    })
   }
   #serve(role: ServingRole): void {
     const { sessions, clock } = this
     const replica = this.#replica as EnsembleReplica
     // A leader's snapshot brings its own.
-    this.tree.configure(Buffer.from(this.#configText))
+    this.#showConfig(this.#configurations as Configurations)
     sessions.clear({ reports: role.kind !== 'leader' })
     if (role.kind === 'leader') {
-      const preparation = this.#newPreparation()
+      const preparation = this.#newPreparation(role.leading)
       preparation.beginEpoch(role.zxid)
       const writes = new LeaderWrites({
         clock, sessions, preparation, leading: role.leading, ...(this.#localSessions.enabled && { localSessionsOf: this.serverId }),
@@ -343,6 +405,8 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     this.#sweep?.cancel()
     this.#stopReaper?.()
     await this.#peer?.stop()
+    await this.#configurations?.written()
+    await this.#moving
     await Promise.all([this.#listener?.close(), this.#admin?.close(), this.#closeClients()])
     await this.store.close()
   }

@@ -2,7 +2,7 @@
 import type { Writer } from '../../wire/writer.ts'
 import { writeMultiResponse, type MultiResult } from '../protocol/multi.ts'
 import { op } from '../protocol/op-codes.ts'
-import { Create2Response, CreateResponse, SetDataResponse } from '../protocol/records.ts'
+import { Create2Response, CreateResponse, GetDataResponse, SetDataResponse } from '../protocol/records.ts'
 import type { Applied } from '../znodes/tree.ts'
 
 function multiResult({ type, err, path, stat }: Applied): MultiResult {
@@ -26,6 +26,7 @@ export function writeReply(writer: Writer, applied: Applied): number {
     case op.create: CreateResponse.write(writer, applied); break
     case op.create2: case op.createContainer: case op.createTTL: if (applied.stat) Create2Response.write(writer, { path: applied.path, stat: applied.stat }); break
     case op.setData: case op.setACL: if (applied.stat) SetDataResponse.write(writer, { stat: applied.stat }); break
+    case op.reconfig: if (applied.stat) GetDataResponse.write(writer, { data: applied.data ?? null, stat: applied.stat }); break
     default:
   }
   return 0

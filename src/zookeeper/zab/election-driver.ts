@@ -48,7 +48,12 @@ export class ElectionDriver {
   /** Listens at the election port of this server's line. Rejects where the port is taken. */
   static async start(host: Host, settings: ElectionDriverSettings): Promise<ElectionDriver> {
     const driver = new ElectionDriver(host, settings)
-    await driver.#network.listen()
+    try {
+      await driver.#network.listen()
+    } catch (error) {
+      await driver.shutdown()
+      throw error
+    }
     return driver
   }
 
@@ -118,6 +123,7 @@ export class ElectionDriver {
         case 'disarm': this.#timers.get(output.timer)?.cancel(); break
         case 'decided': this.#decided(output.vote, output.state); break
         case 'configSeen':
+          // What has been seen beyond it, if anything, comes back with `setConfig`.
           this.#network.configure(output.config)
           this.#onNewerConfig?.(output.config)
           break

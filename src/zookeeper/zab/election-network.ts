@@ -68,6 +68,9 @@ export class ElectionNetwork {
   readonly #settings: Required<ElectionNetworkSettings>
   readonly #events: ElectionNetworkEvents
   #config: QuorumConfig
+  /** By the latest configuration that has this server. */
+  #own: readonly HostAndPort[]
+  #isListening = false
   readonly #peers = new Map<ServerId, Peer>()
   readonly #listeners: ListenerSocket[] = []
   readonly #connections = new Set<Connection>()
@@ -80,19 +83,24 @@ export class ElectionNetwork {
     this.#settings = { listenOnAllIPs: false, multiAddress: false, connectTimeoutMs: 5_000, handshakeTimeoutMs: 10_000, bindRetries: 3, ...settings }
     this.#events = events
     this.#config = settings.config
+    this.#own = electionAddresses(settings.config, settings.serverId)
   }
 
   /** Listens at the own election addresses. Rejects with the address and what to do when somebody else holds it. */
   async listen(): Promise<void> {
-    for (const { host, port } of this.#ownAddresses()) {
+    this.#isListening = true
+    const own = this.#own
+    for (const { host, port } of own) {
       for (let attempt = 1; ; attempt++) {
         try {
-          this.#listeners.push(await this.#host.network.listen({ host: this.#settings.listenOnAllIPs ? undefined : host, port }, (connection) => this.#accept(connection)))
+          const listener = await this.#host.network.listen({ host: this.#settings.listenOnAllIPs ? undefined : host, port }, (connection) => this.#accept(connection))
+          // It has been closed, or has moved on, meanwhile.
+          if (this.#closed || own !== this.#own) await listener.close()
+          else this.#listeners.push(listener)
           break
         } catch (cause) {
-          if (this.#closed) return
+          if (this.#closed || own !== this.#own) return
           if (this.#settings.bindRetries > 0 && attempt >= this.#settings.bindRetries) {
-            await this.close()
             throw new InUseError(`election port ${hostPort(host, port)} of server.${this.#settings.serverId} cannot be bound: ${(cause as Error).message}. Stop what uses it, or correct the server line`, { cause })
           }
           this.#host.logger.warn('election port is taken, trying again', { address: hostPort(host, port), attempt, error: (cause as Error).message })
@@ -101,9 +109,27 @@ export class ElectionNetwork {
       }
     }
   }
-  /** Connections to servers that are gone stay until they close. */
+  /** Connections to servers that are gone stay until they close; those that have moved are called where they are now. */
   configure(config: QuorumConfig): void {
+    const moved = [...this.#peers.values()].filter(({ id }) => config.servers.has(id) && textOf(electionAddresses(config, id)) !== textOf(this.#addressesOf(id)))
     this.#config = config
+    for (const peer of moved) {
+      const old = peer.link
+      peer.link = undefined
+      old?.destroy()
+    }
+    // Who is no member any more stays where it was.
+    const own = electionAddresses(config, this.#settings.serverId)
+    if (own.length === 0 || textOf(own) === textOf(this.#own)) return
+    this.#own = own
+    if (this.#isListening) void this.#move()
+  }
+  /** Listens at other addresses of its own. */
+  async #move(): Promise<void> {
+    const own = this.#own
+    await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()))
+    this.#host.logger.info('the election port moves', { to: textOf(own) })
+    await this.listen().catch((cause: unknown) => this.#host.logger.error('the election port of the new configuration cannot be bound: other servers cannot reach this one', { cause }))
   }
 
   /** Sends now, or once connected; a message that still waits for this peer is forgotten. */
@@ -133,11 +159,8 @@ export class ElectionNetwork {
     await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()))
   }
 
-  #ownAddresses(): HostAndPort[] {
-    return this.#addressesOf(this.#settings.serverId)
-  }
   #addressesOf(id: ServerId): HostAndPort[] {
-    return (this.#config.servers.get(id)?.addresses ?? []).map(({ host, electionPort }) => ({ host, port: electionPort }))
+    return electionAddresses(this.#config, id)
   }
   #add(id: ServerId): Peer {
     const peer: Peer = { id, link: undefined, linkedAt: 0, heard: false, redialMs, congested: false, waiting: undefined, last: undefined, dialling: false, introduced: undefined, unreachableSince: undefined, loggedAt: -Infinity }
@@ -160,8 +183,8 @@ export class ElectionNetwork {
         peer.dialling = false
         if (this.#closed) return connection.destroy()
         this.#reached(peer)
-        this.#own(connection)
-        connection.write([encodeInitial(this.#settings.serverId, this.#ownAddresses(), this.#settings.multiAddress)])
+        this.#keep(connection)
+        connection.write([encodeInitial(this.#settings.serverId, this.#own, this.#settings.multiAddress)])
         if (peer.id < this.#settings.serverId) return this.#adopt(peer, connection, Buffer.alloc(0))
         // The larger id keeps the connections: it calls back. Until then, introducing oneself again would only make it hang up.
         connection.onData(() => {})
@@ -209,12 +232,12 @@ export class ElectionNetwork {
     this.#host.logger.warn(event, { peer: peer.id, ...facts })
   }
 
-  #own(connection: Connection): void {
+  #keep(connection: Connection): void {
     this.#connections.add(connection)
   }
   #accept(connection: Connection): void {
     if (this.#closed || this.#introductions >= introductionsMax) return connection.destroy()
-    this.#own(connection)
+    this.#keep(connection)
     this.#introductions++
     let received: Buffer | undefined = Buffer.alloc(0)
     const timer = this.#host.timers.set(this.#settings.handshakeTimeoutMs, () => connection.destroy())
@@ -325,4 +348,11 @@ export class ElectionNetwork {
     this.#host.timers.set(peer.redialMs, () => { if (!peer.link && (peer.waiting ?? peer.last)) this.#dial(peer) })
     peer.redialMs = Math.min(peer.redialMs * 2, redialMsMax)
   }
+}
+
+function electionAddresses(config: QuorumConfig, id: ServerId): HostAndPort[] {
+  return (config.servers.get(id)?.addresses ?? []).map(({ host, electionPort }) => ({ host, port: electionPort }))
+}
+function textOf(addresses: readonly HostAndPort[]): string {
+  return addresses.map(({ host, port }) => hostPort(host, port)).join('|')
 }

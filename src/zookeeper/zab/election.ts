@@ -163,8 +163,9 @@ export class Election {
     outputs.push(...this.#conclude())
     return outputs
   }
+  /** Who only a proposed configuration lets vote supports others, and does not stand itself. */
   #ownVote(): Vote {
-    return this.#isVoter ? this.#initial : { leader: noVote, zxid: noZxid, electionEpoch: 0, peerEpoch: noVote }
+    return this.#configs[0].voters.has(this.serverId) ? this.#initial : { leader: noVote, zxid: noZxid, electionEpoch: 0, peerEpoch: noVote }
   }
   #propose(vote: Vote): ElectionOutput[] {
     this.#vote = { ...vote, electionEpoch: this.#round }
@@ -253,7 +254,8 @@ export class Election {
 
   #decide({ leader, zxid, electionEpoch, peerEpoch }: Vote): ElectionOutput[] {
     const vote = { leader, zxid, electionEpoch, peerEpoch }
-    const state = leader === this.serverId ? 'leading' : this.#isVoter ? 'following' : 'observing'
+    // Who is no member follows without a vote.
+    const state = leader === this.serverId ? 'leading' : this.#configs[0].servers.get(this.serverId)?.role === 'observer' ? 'observing' : 'following'
     return [...this.#settle(state, vote), { kind: 'decided', vote, state }]
   }
   #settle(state: SettledState, vote: Vote): ElectionOutput[] {

@@ -2,8 +2,12 @@
 import type { Connection, Host, Timer } from '../../host/host.ts'
 import { MalformedError } from '../../wire/reader.ts'
 import type { QuorumPacket } from '../protocol/quorum.ts'
+import type { Configurations } from './configurations.ts'
 import { Learner, type LearnerFacts, type LearnerOutput } from './learner.ts'
 import { encodePacket, QuorumConnection } from './quorum-connection.ts'
+import type { RoleEnd } from './leading.ts'
+import type { QuorumConfig } from './quorum-config.ts'
+import { quorumAddress } from './reconfiguration.ts'
 import type { FollowingDoor, Replica } from './replica.ts'
 
 /** The leader opens its port when its own election ends, a moment after ours. */
@@ -16,8 +20,8 @@ export interface FollowingOptions {
   readonly tickMs: number
   readonly initLimit: number
   readonly syncLimit: number
+  readonly configurations: Configurations
   readonly onServe: (epoch: number) => void
-  readonly onConfig?: ((text: string) => void) | undefined
 }
 
 export class Following implements FollowingDoor {
@@ -38,8 +42,10 @@ export class Following implements FollowingDoor {
   #flushWanted = false
   #isOver = false
   #isInstalling = false
-  #end: (reason: string) => void = () => {}
-  readonly #ended: Promise<string>
+  #end: (end: RoleEnd) => void = () => {}
+  readonly #ended: Promise<RoleEnd>
+  /** What a new configuration leaves no room for; carried out once the transaction that brought it is applied. */
+  #change: RoleEnd | undefined
 
   constructor(host: Host, replica: Replica, options: FollowingOptions) {
     this.#host = host
@@ -51,10 +57,10 @@ export class Following implements FollowingDoor {
   }
 
   /** Resolves with the reason why it follows no longer. */
-  async run(): Promise<string> {
+  async run(): Promise<RoleEnd> {
     const { clock, timers, logger } = this.#host
     const socket = await this.#connect()
-    if (typeof socket === 'string') return socket
+    if (typeof socket === 'string') return { reason: socket }
     this.#heardAt = clock.monotonic()
     const connection = new QuorumConnection(socket, timers, {
       received: () => {
@@ -78,16 +84,16 @@ export class Following implements FollowingDoor {
       else if (clock.monotonic() - this.#heardAt > limit * this.#options.tickMs) this.stop(`nothing was heard of the leader for ${limit} ticks`)
     })
     await this.#carryOut(this.#machine.step({ kind: 'connected' }))
-    const reason = await this.#ended
+    const end = await this.#ended
     this.#watch.cancel()
     connection.destroy()
     await this.#working
     if (this.#isInstalling) await this.#replica.abandonInstall()
-    return reason
+    return end
   }
-  stop(reason: string): void {
+  stop(reason: string, successor?: number): void {
     this.#isOver = true
-    this.#end(reason)
+    this.#end({ reason, successor })
   }
   get #isSynced(): boolean {
     return this.#machine.phase === 'newLeader' || this.#machine.phase === 'broadcast'
@@ -136,6 +142,7 @@ export class Following implements FollowingDoor {
           this.#working = this.#carryOut(outputs).then(
             () => {
               this.#isBusy = false
+              this.#parted()
               if (this.#isOver) return
               connection.resume()
               this.#take()
@@ -146,11 +153,32 @@ export class Following implements FollowingDoor {
           if (output.kind === 'commit') commits++
           this.#quick(output)
         }
+        if (this.#change && !this.#isBusy) break
       }
     } catch (cause) {
       this.#failed(cause)
     }
     if (commits > 0) this.#replica.committedGroup()
+    if (!this.#isBusy) this.#parted()
+  }
+  /** Where the reconfiguration has another leader or another role for this server, it ends here. */
+  #parted(): void {
+    const change = this.#change
+    this.#change = undefined
+    if (!change || this.#isOver) return
+    this.#replica.committedGroup()
+    this.stop(change.reason, change.successor)
+  }
+  #activated(config: QuorumConfig, leader: number | undefined): void {
+    const { configurations, facts } = this.#options
+    const before = configurations.committed
+    if (!configurations.activate(config)) return
+    const isObserver = facts.role === 'observer'
+    if (leader !== undefined) {
+      if (leader !== this.leader) this.#change = { reason: `server ${leader} leads after the reconfiguration`, successor: leader }
+      else if (configurations.isObserver !== isObserver) this.#change = { reason: `this server has become ${isObserver ? 'a participant' : 'an observer'}`, successor: leader }
+    } else if (configurations.isObserver !== isObserver || !config.voters.has(this.leader) || quorumAddress(before, this.leader) !== quorumAddress(config, this.leader))
+      this.#change = { reason: 'the ensemble was reconfigured while this server was away' }
   }
   #failed(cause: unknown): void {
     this.#isBusy = false
@@ -175,6 +203,9 @@ export class Following implements FollowingDoor {
         case 'receiveSnapshot':
           await this.#receiveSnapshot(output.zxid)
           break
+        case 'configSeen':
+          await this.#options.configurations.see(output.config)
+          break
         default:
           this.#quick(output)
       }
@@ -187,18 +218,16 @@ export class Following implements FollowingDoor {
         this.#replica.append(output)
         return this.#flushSoon()
       case 'commit': return this.#replica.commit(output.zxid)
-      case 'configured': return this.#options.onConfig?.(output.text)
+      case 'configActivated': return this.#activated(output.config, output.leader)
       case 'serve':
+        if (this.#change) return
         this.#options.onServe(output.epoch)
         return this.#replica.serve({ kind: this.#options.facts.role, epoch: output.epoch, following: this })
       case 'ping': return this.send({ ...output.packet, data: this.takeSessions?.() ?? Buffer.alloc(0), authinfo: null })
       case 'synced': return this.onSynced?.()
       case 'revalidated': return this.onRevalidated?.(output.sessionId, output.isValid)
-      case 'reconfigured':
-        this.#host.logger.warn('the ensemble was reconfigured; this server goes on with the members of its own configuration file', { zxid: `0x${output.zxid.toString(16)}` })
-        return
       case 'abort': return this.stop(output.reason)
-      case 'persist': case 'truncate': case 'receiveSnapshot': throw new Error(`${output.kind} needs waiting`)
+      case 'persist': case 'truncate': case 'receiveSnapshot': case 'configSeen': throw new Error(`${output.kind} needs waiting`)
       default: return output satisfies never
     }
   }
@@ -251,4 +280,4 @@ export class Following implements FollowingDoor {
   }
 }
 
-const isSlow = ({ kind }: LearnerOutput): boolean => kind === 'persist' || kind === 'truncate' || kind === 'receiveSnapshot'
+const isSlow = ({ kind }: LearnerOutput): boolean => kind === 'persist' || kind === 'truncate' || kind === 'receiveSnapshot' || kind === 'configSeen'

@@ -6,6 +6,8 @@
 import type { CommittedTransaction } from './committed-log.ts'
 import { LearnerInfo, packetType, type QuorumPacket } from '../protocol/quorum.ts'
 import { packetOf, protocolVersion } from './learner.ts'
+import { formatQuorumConfig, hasQuorumInAll, type QuorumConfig } from './quorum-config.ts'
+import { reconfigurationIn, staysLeader, successorOf } from './reconfiguration.ts'
 import { historyNeeded, joined, synchronizationOf } from './synchronization.ts'
 
 export interface LeaderFacts {
@@ -14,17 +16,16 @@ export interface LeaderFacts {
   readonly currentEpoch: number
   /** Of the last transaction in the log; all of them count as committed once a quorum has them. */
   readonly lastZxid: bigint
-  /** Whether these voters decide for the ensemble. */
-  readonly hasQuorum: (servers: ReadonlySet<number>) => boolean
-  readonly isVoter: (server: number) => boolean
-  /** Whether the configuration has this server at all. Others may copy the history and have no say in anything. */
-  readonly isMember: (server: number) => boolean
+  /** In force. Who is in no configuration may copy the history and has no say in anything. */
+  readonly config: QuorumConfig
+  /** Proposed, and perhaps committed by a leader before: both have to agree until it is in force. */
+  readonly lastSeen?: QuorumConfig | undefined
+  /** Without it the configuration stays what it is, and has no version. */
+  readonly reconfigEnabled?: boolean
   /** The latest committed transactions, ending at what is applied. Read when a learner is synchronized. */
   readonly committed: () => readonly CommittedTransaction[]
   /** Zxid of the last transaction applied here. */
   readonly lastProcessed: () => bigint
-  readonly configText: string
-  readonly configVersion: bigint
   readonly tickMs: number
   /** In ticks. */
   readonly initLimit: number
@@ -64,8 +65,12 @@ export type LeaderOutput =
   /** Sessions that a learner has heard of since its last answer to a ping. */
   | { readonly kind: 'alive'; readonly from: LearnerKey; readonly sessions: Buffer }
   | { readonly kind: 'close'; readonly learner: LearnerKey; readonly reason: string }
-  /** Lead no longer: why. */
-  | { readonly kind: 'abdicate'; readonly reason: string }
+  /** This configuration is proposed: to be durable before own transactions count as logged. */
+  | { readonly kind: 'configSeen'; readonly config: QuorumConfig }
+  /** This configuration is in force from here on. */
+  | { readonly kind: 'configActivated'; readonly config: QuorumConfig }
+  /** Lead no longer: why, and who shall lead without an election. */
+  | { readonly kind: 'abdicate'; readonly reason: string; readonly successor?: number | undefined }
 
 interface LearnerState {
   readonly key: LearnerKey
@@ -84,6 +89,10 @@ interface LearnerState {
 interface Proposal {
   readonly transaction: CommittedTransaction
   readonly acknowledged: Set<number>
+  /** Those in force or proposed when it was proposed: each needs a quorum. */
+  readonly configs: readonly QuorumConfig[]
+  /** The one that it brings. */
+  readonly config: QuorumConfig | undefined
 }
 
 const hex = (zxid: bigint): string => `0x${BigInt.asUintN(64, zxid).toString(16)}`
@@ -93,7 +102,13 @@ const epochMax = 0x7fff_ffff
 export class Leader {
   readonly #facts: LeaderFacts
   readonly #learners = new Map<LearnerKey, LearnerState>()
-  #phase: 'discovery' | 'acceptedEpoch' | 'epochAcknowledgement' | 'currentEpoch' | 'synchronization' | 'broadcast' | 'ended' = 'discovery'
+  #phase: 'discovery' | 'acceptedEpoch' | 'epochAcknowledgement' | 'currentEpoch' | 'synchronization' | 'broadcast' | 'handingOver' | 'ended' = 'discovery'
+  #config: QuorumConfig
+  #lastSeen: QuorumConfig
+  /** Both, or the only one. */
+  #active: readonly QuorumConfig[] = []
+  #successor: number | undefined
+  #handOverTick = 0
   #epoch: number
   /** Who took part in the choice of the epoch, acknowledged it, acknowledged NEWLEADER. */
   readonly #connecting: Set<number>
@@ -109,6 +124,9 @@ export class Leader {
   constructor(facts: LeaderFacts) {
     this.#facts = facts
     this.#epoch = facts.acceptedEpoch
+    this.#config = facts.config
+    this.#lastSeen = facts.lastSeen ?? facts.config
+    this.#agreeing()
     this.#connecting = new Set([facts.serverId])
     this.#electing = new Set([facts.serverId])
     this.#synced = new Set([facts.serverId])
@@ -117,6 +135,28 @@ export class Leader {
 
   get epoch(): number {
     return this.#epoch
+  }
+  /** In force, and the latest proposed: the same unless a reconfiguration is on its way. */
+  get configs(): { readonly committed: QuorumConfig; readonly lastSeen: QuorumConfig } {
+    return { committed: this.#config, lastSeen: this.#lastSeen }
+  }
+  /** Whether a quorum of this configuration is here and has the history. */
+  isSynced(config: QuorumConfig): boolean {
+    const synced = new Set([this.#facts.serverId])
+    for (const { serverId, role, phase, deadline } of this.#learners.values()) if (role === 'follower' && phase === 'synced' && this.#tick <= deadline) synced.add(serverId)
+    return hasQuorumInAll([config], synced)
+  }
+  #agreeing(): void {
+    this.#active = this.#lastSeen.version > this.#config.version ? [this.#config, this.#lastSeen] : [this.#config]
+  }
+  #hasQuorum(servers: ReadonlySet<number>): boolean {
+    return hasQuorumInAll(this.#active, servers)
+  }
+  #isVoter(server: number): boolean {
+    return this.#active.some(({ voters }) => voters.has(server))
+  }
+  #isMember(server: number): boolean {
+    return this.#active.some(({ servers }) => servers.has(server))
   }
   get isEstablished(): boolean {
     return this.#phase === 'broadcast'
@@ -143,7 +183,7 @@ export class Leader {
       case 'packet': return this.#packet(input.from, input.packet, input.now)
       case 'disconnected':
         this.#learners.delete(input.from)
-        return []
+        return this.#phase === 'handingOver' ? this.#handedOver() : []
       case 'persisted': return this.#persisted(input.name)
       case 'propose': return this.#propose(input.transaction, input.now)
       case 'history': {
@@ -191,7 +231,7 @@ export class Leader {
     if (!data || data.length < 20) return this.#close(learner.key, 'a learner of before ZooKeeper 3.5, or no ZooKeeper server')
     const info = LearnerInfo.decode(data)
     if (info.protocolVersion < protocolVersion) return this.#close(learner.key, `protocol version ${info.protocolVersion} is older than ${protocolVersion}`)
-    if (info.configVersion > this.#facts.configVersion) return this.#close(learner.key, `its configuration has version ${hex(info.configVersion)}, and ours ${hex(this.#facts.configVersion)}: it knows a later one`)
+    if (info.configVersion > this.#config.version) return this.#close(learner.key, `its configuration has version ${hex(info.configVersion)}, and ours ${hex(this.#config.version)}: it knows a later one`)
     // Only numbers that a vote can carry are compared with ours.
     learner.serverId = Number(info.serverid)
     learner.role = type === packetType.followerInfo ? 'follower' : 'observer'
@@ -201,12 +241,12 @@ export class Leader {
     learner.phase = 'epoch'
     if (this.#phase !== 'discovery') return this.#phase === 'acceptedEpoch' ? [] : [this.#leaderInfo([learner.key])]
     // Epochs are few: no stranger may use them up.
-    if (learner.acceptedEpoch > this.#epoch && this.#facts.isMember(learner.serverId)) this.#epoch = learner.acceptedEpoch
-    if (learner.role === 'follower' && this.#facts.isVoter(learner.serverId)) this.#connecting.add(learner.serverId)
+    if (learner.acceptedEpoch > this.#epoch && this.#isMember(learner.serverId)) this.#epoch = learner.acceptedEpoch
+    if (learner.role === 'follower' && this.#isVoter(learner.serverId)) this.#connecting.add(learner.serverId)
     return this.#chooseEpoch()
   }
   #chooseEpoch(): LeaderOutput[] {
-    if (this.#phase !== 'discovery' || !this.#facts.hasQuorum(this.#connecting)) return []
+    if (this.#phase !== 'discovery' || !this.#hasQuorum(this.#connecting)) return []
     if (this.#epoch >= epochMax) return this.#abdicate(`epoch ${this.#epoch} has been accepted, and there is none after it`)
     this.#epoch++
     this.#phase = 'acceptedEpoch'
@@ -222,13 +262,20 @@ export class Leader {
       if (this.#phase !== 'acceptedEpoch') return []
       this.#phase = 'epochAcknowledgement'
       const waiting = [...this.#learners.values()].filter(({ phase }) => phase === 'epoch').map(({ key }) => key)
-      return [...(waiting.length > 0 ? [this.#leaderInfo(waiting)] : []), ...this.#epochElected()]
+      return [...this.#firstVersion(), ...(waiting.length > 0 ? [this.#leaderInfo(waiting)] : []), ...this.#epochElected()]
     }
     if (this.#phase !== 'currentEpoch') return []
     this.#phase = 'synchronization'
     const outputs: LeaderOutput[] = []
     for (const learner of this.#learners.values()) if (learner.phase === 'epochAcknowledged') outputs.push(...this.#synchronize(learner))
     return [...outputs, ...this.#established()]
+  }
+  /** A configuration that nobody has agreed on yet gets a version, so that it counts for more than what newcomers bring along. */
+  #firstVersion(): LeaderOutput[] {
+    if (!this.#facts.reconfigEnabled || this.#config.version !== 0n || this.#lastSeen.version !== 0n) return []
+    this.#lastSeen = { ...this.#config, version: BigInt(this.#epoch) << 32n }
+    this.#agreeing()
+    return [{ kind: 'configSeen', config: this.#lastSeen }]
   }
   #epochAcknowledged(learner: LearnerState, { type, zxid, data }: QuorumPacket): LeaderOutput[] {
     if (type !== packetType.ackEpoch) return this.#close(learner.key, `packet ${type} where ACKEPOCH had to come`)
@@ -238,7 +285,7 @@ export class Leader {
     const { currentEpoch, lastZxid } = this.#facts
     learner.lastZxid = zxid
     learner.phase = 'epochAcknowledged'
-    const isCounted = epoch !== -1 && zxid !== -1n && learner.role === 'follower' && this.#facts.isVoter(learner.serverId)
+    const isCounted = epoch !== -1 && zxid !== -1n && learner.role === 'follower' && this.#isVoter(learner.serverId)
     if (this.#phase !== 'epochAcknowledgement') return this.#phase === 'currentEpoch' ? [] : this.#synchronize(learner)
     // Whose history is better should lead in our place.
     if (epoch !== -1 && (epoch > currentEpoch || (epoch === currentEpoch && zxid > lastZxid)))
@@ -247,7 +294,7 @@ export class Leader {
     return this.#epochElected()
   }
   #epochElected(): LeaderOutput[] {
-    if (this.#phase !== 'epochAcknowledgement' || !this.#facts.hasQuorum(this.#electing)) return []
+    if (this.#phase !== 'epochAcknowledgement' || !this.#hasQuorum(this.#electing)) return []
     this.#phase = 'currentEpoch'
     return [{ kind: 'persist', name: 'currentEpoch', epoch: this.#epoch }]
   }
@@ -281,22 +328,53 @@ export class Leader {
     if (learner.role === 'follower') {
       for (const { transaction: { zxid, bytes } } of this.#outstanding) outputs.push({ kind: 'send', to, packet: packetOf(packetType.proposal, zxid, bytes) })
     }
-    outputs.push({ kind: 'send', to, packet: packetOf(packetType.newLeader, BigInt(this.#epoch) << 32n, Buffer.from(this.#facts.configText)) })
+    outputs.push({ kind: 'send', to, packet: packetOf(packetType.newLeader, BigInt(this.#epoch) << 32n, Buffer.from(formatQuorumConfig(this.#lastSeen))) })
     return outputs
   }
   #established(): LeaderOutput[] {
-    if (this.#phase !== 'synchronization' || !this.#facts.hasQuorum(this.#synced)) return []
+    if (this.#phase !== 'synchronization' || !this.#hasQuorum(this.#synced)) return []
     this.#phase = 'broadcast'
     const zxid = BigInt(this.#epoch) << 32n
     this.#lastProposed = zxid
+    const activated = this.#completeReconfiguration()
     const ready = [...this.#learners.values()].filter(({ phase }) => phase === 'synced')
     for (const learner of ready) {
       learner.hasUpToDate = true
       learner.deadline = this.#tick + this.#facts.syncLimit
     }
-    const outputs: LeaderOutput[] = [{ kind: 'lead', epoch: this.#epoch, zxid }]
+    const outputs: LeaderOutput[] = [...activated]
+    if (this.#phase === 'broadcast') outputs.push({ kind: 'lead', epoch: this.#epoch, zxid })
     if (ready.length > 0) outputs.push({ kind: 'send', to: ready.map(({ key }) => key), packet: packetOf(packetType.upToDate, -1n) })
     return outputs
+  }
+
+  // ---- reconfiguration
+
+  /** What a quorum of both configurations has heard of with NEWLEADER is in force. */
+  #completeReconfiguration(): LeaderOutput[] {
+    const next = this.#lastSeen
+    if (next.version <= this.#config.version) return []
+    const outputs = this.#activate(next)
+    // Without a successor: those who follow learn of it with UPTODATE, and elect.
+    if (!staysLeader(this.#facts.serverId, this.#facts.config, next)) this.#handOver(undefined)
+    return outputs
+  }
+  #activate(config: QuorumConfig): LeaderOutput[] {
+    this.#config = config
+    if (this.#lastSeen.version < config.version) this.#lastSeen = config
+    this.#agreeing()
+    return [{ kind: 'configActivated', config }]
+  }
+  /** Nothing is committed any more. The learners part by themselves once they have read why: until then they are not cut off. */
+  #handOver(successor: number | undefined): void {
+    this.#phase = 'handingOver'
+    this.#successor = successor
+    this.#handOverTick = this.#tick
+  }
+  #handedOver(): LeaderOutput[] {
+    if ([...this.#learners.values()].some((learner) => this.#isForwarded(learner)) && this.#tick <= this.#handOverTick + this.#facts.syncLimit) return []
+    this.#phase = 'ended'
+    return [{ kind: 'abdicate', reason: 'another server leads after the reconfiguration', successor: this.#successor }]
   }
 
   // ---- broadcast
@@ -305,7 +383,10 @@ export class Leader {
     switch (packet.type) {
       case packetType.ack: return this.#acknowledged(learner, packet.zxid, now)
       case packetType.ping: return packet.data && packet.data.length > 0 ? [{ kind: 'alive', from: learner.key, sessions: packet.data }] : []
-      case packetType.request: return this.#phase === 'broadcast' ? [{ kind: 'request', from: learner.key, packet }] : this.#close(learner.key, 'a request before UPTODATE')
+      case packetType.request:
+        // It will ask its next leader.
+        if (this.#phase === 'handingOver') return []
+        return this.#phase === 'broadcast' ? [{ kind: 'request', from: learner.key, packet }] : this.#close(learner.key, 'a request before UPTODATE')
       case packetType.revalidate: return [{ kind: 'revalidate', from: learner.key, packet }]
       default: return this.#close(learner.key, `packet ${packet.type}, which no learner sends`)
     }
@@ -320,7 +401,7 @@ export class Leader {
     if (learner.phase !== 'synchronizing' || zxid !== BigInt(this.#epoch) << 32n) return []
     learner.phase = 'synced'
     learner.deadline = this.#tick + this.#facts.syncLimit
-    if (learner.role === 'follower' && this.#facts.isVoter(learner.serverId)) this.#synced.add(learner.serverId)
+    if (learner.role === 'follower' && this.#isVoter(learner.serverId)) this.#synced.add(learner.serverId)
     if (this.#phase === 'synchronization') return this.#established()
     if (this.#phase !== 'broadcast' || learner.hasUpToDate) return []
     learner.hasUpToDate = true
@@ -334,7 +415,14 @@ export class Leader {
     if (this.#phase !== 'broadcast') throw new Error('a proposal of a server that does not lead')
     if (transaction.zxid !== this.#lastProposed + 1n) throw new Error(`proposal ${hex(transaction.zxid)} after ${hex(this.#lastProposed)}`)
     this.#lastProposed = transaction.zxid
-    this.#outstanding.push({ transaction, acknowledged: new Set() })
+    const config = this.#facts.reconfigEnabled ? reconfigurationIn(transaction.bytes) : undefined
+    const outputs: LeaderOutput[] = []
+    if (config) {
+      this.#lastSeen = config
+      this.#agreeing()
+      outputs.push({ kind: 'configSeen', config })
+    }
+    this.#outstanding.push({ transaction, acknowledged: new Set(), configs: this.#active, config })
     const to: LearnerKey[] = []
     for (const learner of this.#learners.values()) {
       if (learner.role !== 'follower' || !this.#isForwarded(learner)) continue
@@ -342,7 +430,7 @@ export class Leader {
       learner.oldest ??= { zxid: transaction.zxid, at: now }
       learner.newest = transaction.zxid
     }
-    const outputs: LeaderOutput[] = to.length > 0 ? [{ kind: 'send', to, packet: packetOf(packetType.proposal, transaction.zxid, transaction.bytes) }] : []
+    if (to.length > 0) outputs.push({ kind: 'send', to, packet: packetOf(packetType.proposal, transaction.zxid, transaction.bytes) })
     // The next number would be that of the next epoch.
     if ((transaction.zxid & counterMax) === counterMax) return [...outputs, ...this.#abdicate('the transactions of this epoch are used up; the next leader begins a new one')]
     return outputs
@@ -355,7 +443,7 @@ export class Leader {
     return this.#commit()
   }
   #count(serverId: number, zxid: bigint): LeaderOutput[] {
-    if (this.#outstanding.length === 0 || !this.#facts.isVoter(serverId)) return []
+    if (this.#outstanding.length === 0) return []
     const at = Number(zxid - this.#outstanding[0].transaction.zxid)
     if (at < 0 || at >= this.#outstanding.length) return []
     this.#outstanding[at].acknowledged.add(serverId)
@@ -364,13 +452,23 @@ export class Leader {
   #commit(): LeaderOutput[] {
     let count = 0
     const outputs: LeaderOutput[] = []
-    while (count < this.#outstanding.length && this.#facts.hasQuorum(this.#outstanding[count].acknowledged)) {
-      const { zxid, bytes } = this.#outstanding[count++].transaction
+    while (count < this.#outstanding.length && this.#phase === 'broadcast' && hasQuorumInAll(this.#outstanding[count].configs, this.#outstanding[count].acknowledged)) {
+      const { transaction: { zxid, bytes }, config, acknowledged } = this.#outstanding[count++]
       const followers: LearnerKey[] = []
       const observers: LearnerKey[] = []
       for (const learner of this.#learners.values()) if (this.#isForwarded(learner)) (learner.role === 'follower' ? followers : observers).push(learner.key)
-      if (followers.length > 0) outputs.push({ kind: 'send', to: followers, packet: packetOf(packetType.commit, zxid) })
-      if (observers.length > 0) outputs.push({ kind: 'send', to: observers, packet: packetOf(packetType.inform, zxid, bytes) })
+      if (config) {
+        const successor = staysLeader(this.#facts.serverId, this.#config, config) ? undefined : successorOf(this.#facts.serverId, config, acknowledged, this.#outstanding.slice(count).map((later) => later.acknowledged))
+        const leader = Buffer.alloc(8)
+        leader.writeBigInt64BE(BigInt(successor ?? this.#facts.serverId))
+        outputs.push(...this.#activate(config))
+        if (followers.length > 0) outputs.push({ kind: 'send', to: followers, packet: packetOf(packetType.commitAndActivate, zxid, leader) })
+        if (observers.length > 0) outputs.push({ kind: 'send', to: observers, packet: packetOf(packetType.informAndActivate, zxid, Buffer.concat([leader, bytes])) })
+        if (successor !== undefined) this.#handOver(successor)
+      } else {
+        if (followers.length > 0) outputs.push({ kind: 'send', to: followers, packet: packetOf(packetType.commit, zxid) })
+        if (observers.length > 0) outputs.push({ kind: 'send', to: observers, packet: packetOf(packetType.inform, zxid, bytes) })
+      }
       outputs.push({ kind: 'commit', zxid })
       const syncing = this.#syncs.get(zxid)
       if (!syncing) continue
@@ -397,14 +495,17 @@ export class Leader {
     this.#isHalf = !this.#isHalf
     if (!this.#isHalf) {
       this.#tick++
-      if (this.#phase !== 'broadcast') {
+      if (this.#phase === 'handingOver') {
+        const over = this.#handedOver()
+        if (over.length > 0) return over
+      } else if (this.#phase !== 'broadcast') {
         if (this.#tick > initLimit) return this.#abdicate(`no quorum followed within initLimit (${initLimit} ticks): ${this.#missing()}`)
       } else {
         const alive = new Set([this.#facts.serverId])
         for (const { serverId, role, phase, deadline } of this.#learners.values()) {
-          if (role === 'follower' && phase === 'synced' && this.#tick <= deadline && this.#facts.isVoter(serverId)) alive.add(serverId)
+          if (role === 'follower' && phase === 'synced' && this.#tick <= deadline && this.#isVoter(serverId)) alive.add(serverId)
         }
-        if (!this.#facts.hasQuorum(alive)) return this.#abdicate(`only ${[...alive].join(', ')} of the voters are left: no quorum`)
+        if (!this.#hasQuorum(alive)) return this.#abdicate(`only ${[...alive].join(', ')} of the voters are left: no quorum`)
       }
     }
     for (const learner of this.#learners.values()) {

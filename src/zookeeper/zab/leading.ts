@@ -2,7 +2,11 @@
 import type { Host, ListenerSocket, Timer } from '../../host/host.ts'
 import { MalformedError } from '../../wire/reader.ts'
 import { snapshotSignature, type QuorumPacket } from '../protocol/quorum.ts'
+import type { ErrorCode } from '../protocol/errors.ts'
 import type { CommittedTransaction } from './committed-log.ts'
+import type { Configurations } from './configurations.ts'
+import type { QuorumConfig } from './quorum-config.ts'
+import { nextConfig, type ReconfigurationRequest } from './reconfiguration.ts'
 import { packetOf } from './learner.ts'
 import { Leader, type LeaderFacts, type LeaderInput, type LeaderOutput } from './leader.ts'
 import { encodePacket, QuorumConnection } from './quorum-connection.ts'
@@ -15,8 +19,14 @@ const learnersMax = 1000
 export interface LeadingOptions {
   readonly facts: Omit<LeaderFacts, 'committed' | 'lastProcessed' | 'now'>
   readonly listen: { readonly host: string | undefined; readonly port: number }
+  readonly configurations: Configurations
   /** Called when the epoch is established. */
   readonly onLead: (epoch: number) => void
+}
+/** Why a role ended, and who shall lead next where that is decided already. */
+export interface RoleEnd {
+  readonly reason: string
+  readonly successor?: number | undefined
 }
 
 export class Leading implements LeadingDoor {
@@ -35,8 +45,10 @@ export class Leading implements LeadingDoor {
   #isRunning = false
   #flushing = false
   #flushWanted = false
-  #end: (reason: string) => void = () => {}
-  readonly #ended: Promise<string>
+  #end: (end: RoleEnd) => void = () => {}
+  readonly #ended: Promise<RoleEnd>
+  /** Own transactions count as logged only when what they say of the ensemble is durable too. */
+  #seen: Promise<void> = Promise.resolve()
   #isOver = false
 
   constructor(host: Host, replica: Replica, options: LeadingOptions) {
@@ -48,26 +60,26 @@ export class Leading implements LeadingDoor {
   }
 
   /** Resolves with the reason why it leads no longer. */
-  async run(): Promise<string> {
+  async run(): Promise<RoleEnd> {
     const { listen, facts } = this.#options
     try {
       this.#listener = await this.#host.network.listen(listen, (socket) => this.#accept(socket))
     } catch (cause) {
-      return `cannot listen on ${listen.host ?? '*'}:${listen.port} for learners: ${(cause as Error).message}`
+      return { reason: `cannot listen on ${listen.host ?? '*'}:${listen.port} for learners: ${(cause as Error).message}` }
     }
     this.#ticks = this.#host.timers.every(facts.tickMs / 2, () => this.#step({ kind: 'ticked', now: this.#host.clock.monotonic() }))
     this.#do(this.#machine.begin())
-    const reason = await this.#ended
+    const end = await this.#ended
     this.#isOver = true
     this.#ticks.cancel()
     for (const connection of this.#connections.values()) connection.destroy()
     this.#connections.clear()
     await this.#listener.close()
-    return reason
+    return end
   }
-  stop(reason: string): void {
+  stop(reason: string, successor?: number): void {
     this.#isOver = true
-    this.#end(reason)
+    this.#end({ reason, successor })
   }
 
   // ---- door
@@ -79,6 +91,9 @@ export class Leading implements LeadingDoor {
     if (this.#isOver) return
     this.#step({ kind: 'propose', transaction, now: this.#host.clock.monotonic() })
     this.#flushSoon()
+  }
+  nextConfig(request: ReconfigurationRequest, zxid: bigint, standaloneEnabled: boolean): QuorumConfig | ErrorCode {
+    return nextConfig(request, { ...this.#machine.configs, zxid, standaloneEnabled, isSynced: (config) => this.#machine.isSynced(config) })
   }
   sync(learner: number): void {
     this.#do(this.#machine.sync(learner))
@@ -192,7 +207,11 @@ export class Leading implements LeadingDoor {
       case 'revalidate': return this.onRevalidate?.(output.from, output.packet)
       case 'alive': return this.onAlive?.(output.from, output.sessions)
       case 'close': return this.#closeLearner(output.learner, output.reason)
-      case 'abdicate': return this.stop(output.reason)
+      case 'configSeen':
+        this.#seen = this.#options.configurations.see(output.config)
+        return void this.#seen.catch((cause: unknown) => this.stop(`the proposed configuration cannot be written: ${(cause as Error).message}`))
+      case 'configActivated': return void this.#options.configurations.activate(output.config)
+      case 'abdicate': return this.stop(output.reason, output.successor)
       default: return output satisfies never
     }
   }
@@ -245,6 +264,7 @@ export class Leading implements LeadingDoor {
       do {
         this.#flushWanted = false
         const zxid = await this.#replica.flushed()
+        await this.#seen
         this.#step({ kind: 'logged', zxid })
       } while (this.#flushWanted && !this.#isOver)
     } catch (cause) {

@@ -5,6 +5,8 @@
  * before it is done.
  */
 import { LearnerInfo, packetType, type QuorumPacket } from '../protocol/quorum.ts'
+import { parseQuorumConfig, QuorumConfigError, type QuorumConfig } from './quorum-config.ts'
+import { reconfigurationIn } from './reconfiguration.ts'
 
 export interface LearnerFacts {
   readonly serverId: number
@@ -15,6 +17,8 @@ export interface LearnerFacts {
   readonly lastZxid: bigint
   /** Version of the ensemble's configuration that this server knows. */
   readonly configVersion: bigint
+  /** Without it what the leader says of configurations is passed over. */
+  readonly reconfigEnabled?: boolean
 }
 export type LearnerInput =
   | { readonly kind: 'connected' }
@@ -33,16 +37,16 @@ export type LearnerOutput =
   | { readonly kind: 'append'; readonly zxid: bigint; readonly bytes: Buffer }
   /** Apply the oldest transaction appended and not applied. */
   | { readonly kind: 'commit'; readonly zxid: bigint }
-  /** The leader's configuration of the ensemble. */
-  | { readonly kind: 'configured'; readonly text: string }
+  /** This configuration is proposed: make it durable, and only then go on. */
+  | { readonly kind: 'configSeen'; readonly config: QuorumConfig }
+  /** It is in force; `leader`: who leads from here on, where that is said. */
+  | { readonly kind: 'configActivated'; readonly config: QuorumConfig; readonly leader: number | undefined }
   /** Clients may be served. */
   | { readonly kind: 'serve'; readonly epoch: number }
   /** The oldest sync that was asked for is done. */
   | { readonly kind: 'synced' }
   | { readonly kind: 'ping'; readonly packet: QuorumPacket }
   | { readonly kind: 'revalidated'; readonly sessionId: bigint; readonly isValid: boolean }
-  /** This transaction has changed the ensemble's configuration. */
-  | { readonly kind: 'reconfigured'; readonly zxid: bigint }
   /** Part from the leader: why. */
   | { readonly kind: 'abort'; readonly reason: string }
 
@@ -64,6 +68,10 @@ export class Learner {
   #unacknowledged: bigint[] = []
   /** Appended and not durable yet. */
   #toLog: bigint[] = []
+  /** Configurations that pending transactions bring. */
+  readonly #proposed = new Map<bigint, QuorumConfig>()
+  /** What came with NEWLEADER: in force with UPTODATE. */
+  #leadersConfig: QuorumConfig | undefined
 
   constructor(facts: LearnerFacts) {
     this.#facts = facts
@@ -99,6 +107,14 @@ export class Learner {
   }
 
   #packet(packet: QuorumPacket): LearnerOutput[] {
+    try {
+      return this.#understood(packet)
+    } catch (error) {
+      if (!(error instanceof QuorumConfigError)) throw error
+      return this.#abort(`the leader's configuration of the ensemble cannot be read: ${error.message}`)
+    }
+  }
+  #understood(packet: QuorumPacket): LearnerOutput[] {
     switch (this.#phase) {
       case 'discovery': return this.#leaderInfo(packet)
       case 'synchronization': return this.#howToSynchronize(packet)
@@ -144,11 +160,16 @@ export class Learner {
       case packetType.proposal: return this.#append(packet)
       // Here Apache's own learner passes over a commit without its proposal.
       case packetType.commit: return this.#pending[0] === packet.zxid ? this.#commit(packet.zxid) : []
-      case packetType.commitAndActivate: return this.#pending[0] === packet.zxid ? [...this.#commit(packet.zxid), { kind: 'reconfigured', zxid: packet.zxid }] : []
+      case packetType.commitAndActivate: return this.#pending[0] === packet.zxid ? this.#commitAndActivate(packet) : []
       case packetType.inform: return this.#inform(packet)
+      case packetType.informAndActivate: return this.#informAndActivate(packet)
       case packetType.newLeader: {
         this.#phase = 'newLeader'
-        const outputs: LearnerOutput[] = data && data.length > 0 ? [{ kind: 'configured', text: data.toString('utf8') }] : []
+        const outputs: LearnerOutput[] = []
+        if (this.#facts.reconfigEnabled && data && data.length > 1) {
+          this.#leadersConfig = parseQuorumConfig(data.toString('utf8'))
+          outputs.push({ kind: 'configSeen', config: this.#leadersConfig })
+        }
         const acknowledgement = packetOf(packetType.ack, packet.zxid)
         return [...outputs, { kind: 'persist', log: true, currentEpoch: this.#epoch, afterwards: [acknowledgement] }]
       }
@@ -159,7 +180,7 @@ export class Learner {
     switch (packet.type) {
       case packetType.proposal: return this.#append(packet)
       case packetType.commit: return this.#commit(packet.zxid)
-      case packetType.commitAndActivate: return [...this.#commit(packet.zxid), { kind: 'reconfigured', zxid: packet.zxid }]
+      case packetType.commitAndActivate: return this.#commitAndActivate(packet)
       case packetType.inform: return this.#inform(packet)
       case packetType.informAndActivate: return this.#informAndActivate(packet)
       case packetType.upToDate: {
@@ -167,6 +188,7 @@ export class Learner {
         const held = this.#unacknowledged
         this.#unacknowledged = []
         return [
+          ...(this.#leadersConfig ? [{ kind: 'configActivated', config: this.#leadersConfig, leader: undefined } as const] : []),
           { kind: 'send', packet: packetOf(packetType.ack, BigInt(this.#epoch) << 32n) },
           ...held.map((zxid): LearnerOutput => ({ kind: 'send', packet: packetOf(packetType.ack, zxid) })),
           { kind: 'serve', epoch: this.#epoch },
@@ -179,7 +201,7 @@ export class Learner {
     switch (packet.type) {
       case packetType.proposal: return this.#append(packet)
       case packetType.commit: return this.#commit(packet.zxid)
-      case packetType.commitAndActivate: return [...this.#commit(packet.zxid), { kind: 'reconfigured', zxid: packet.zxid }]
+      case packetType.commitAndActivate: return this.#commitAndActivate(packet)
       case packetType.inform: return this.#inform(packet)
       case packetType.informAndActivate: return this.#informAndActivate(packet)
       // A second one is a leader's way to say nothing.
@@ -207,13 +229,26 @@ export class Learner {
     this.#last = zxid
     this.#pending.push(zxid)
     this.#toLog.push(zxid)
-    return [{ kind: 'append', zxid, bytes: data }]
+    const config = this.#facts.reconfigEnabled ? reconfigurationIn(data) : undefined
+    if (!config) return [{ kind: 'append', zxid, bytes: data }]
+    this.#proposed.set(zxid, config)
+    return [{ kind: 'configSeen', config }, { kind: 'append', zxid, bytes: data }]
   }
   #commit(zxid: bigint): LearnerOutput[] {
     if (this.#pending[0] !== zxid)
       return this.#abort(`the leader committed ${hex(zxid)}, and the oldest proposal here is ${this.#pending.length > 0 ? hex(this.#pending[0]) : 'none'}`)
     this.#pending.shift()
+    // Committed before this leader began: what is in force comes with NEWLEADER.
+    if (this.#proposed.size > 0) this.#proposed.delete(zxid)
     return [{ kind: 'commit', zxid }]
+  }
+  /** In force before it is applied: the client that asked for it is told the new configuration. */
+  #commitAndActivate({ zxid, data }: QuorumPacket): LearnerOutput[] {
+    const config = this.#proposed.get(zxid)
+    this.#proposed.delete(zxid)
+    const committed = this.#commit(zxid)
+    if (!config || committed[0].kind === 'abort') return committed
+    return [{ kind: 'configActivated', config, leader: data && data.length >= 8 ? Number(data.readBigInt64BE(0)) : undefined }, ...committed]
   }
   /** An observer hears of a transaction when it is committed. */
   #inform(packet: QuorumPacket): LearnerOutput[] {
@@ -222,7 +257,8 @@ export class Learner {
   }
   #informAndActivate(packet: QuorumPacket): LearnerOutput[] {
     if (!packet.data || packet.data.length < 8) return this.#abort('an INFORMANDACTIVATE that is too short')
-    return [...this.#inform({ ...packet, data: packet.data.subarray(8) }), { kind: 'reconfigured', zxid: packet.zxid }]
+    const appended = this.#append({ ...packet, data: packet.data.subarray(8) })
+    return appended[0].kind === 'abort' ? appended : [...appended, ...this.#commitAndActivate(packet)]
   }
 
   #logged(zxid: bigint): LearnerOutput[] {

@@ -2,7 +2,8 @@
 import type { Host } from '../../host/host.ts'
 import { Following } from './following.ts'
 import { Leading } from './leading.ts'
-import { hasQuorum, type QuorumConfig } from './quorum-config.ts'
+import type { Configurations } from './configurations.ts'
+import type { QuorumConfig } from './quorum-config.ts'
 import type { Replica } from './replica.ts'
 import type { PeerState, ServerId, SettledState, Vote } from './vote.ts'
 
@@ -11,13 +12,12 @@ export interface Elections {
   /** From the call on this peer is looking. Rejects once the election is shut down. */
   lookForLeader(history: { zxid: bigint; epoch: number }): Promise<Vote>
   setState(state: SettledState, vote: Vote): void
+  /** From now on these have to agree. */
+  setConfig(config: QuorumConfig, lastSeen: QuorumConfig): void
   shutdown(): Promise<void>
 }
 export interface PeerOptions {
-  readonly serverId: ServerId
-  readonly config: QuorumConfig
-  /** Text of the configuration, as NEWLEADER carries it. */
-  readonly configText: string
+  readonly configurations: Configurations
   readonly elections: Elections
   readonly tickMs: number
   /** In ticks. */
@@ -49,6 +49,8 @@ export class Peer {
     this.#host = { ...host, logger: host.logger.named('zookeeper.zab') }
     this.#replica = replica
     this.#options = options
+    const { configurations, elections } = options
+    configurations.onChange.push(() => elections.setConfig(configurations.committed, configurations.lastSeen))
   }
 
   get state(): PeerState {
@@ -71,17 +73,21 @@ export class Peer {
   }
 
   async #run(): Promise<void> {
-    const { elections, serverId, config } = this.#options
+    const { elections, configurations } = this.#options
+    const { serverId } = configurations
     const { logger } = this.#host
+    // After a reconfiguration it may be known who leads: then there is no election.
+    let successor: ServerId | undefined
+    let vote: Vote = { leader: serverId, zxid: 0n, electionEpoch: 0, peerEpoch: 0 }
     while (!this.#isStopping) {
       this.#state = 'looking'
       this.#leader = undefined
+      await configurations.written()
       const { acceptedEpoch, currentEpoch } = await this.#replica.epochs()
       const lastZxid = this.#replica.lastProcessed
-      let vote: Vote
       const alone = this.#serveAloneLater()
       try {
-        vote = await elections.lookForLeader({ zxid: lastZxid, epoch: currentEpoch })
+        vote = successor === undefined ? await elections.lookForLeader({ zxid: lastZxid, epoch: currentEpoch }) : { ...vote, leader: successor, zxid: lastZxid }
       } catch (error) {
         if (this.#isStopping) return
         throw error
@@ -90,10 +96,14 @@ export class Peer {
       }
       if (this.#isStopping) return
       this.#leader = vote.leader
-      const settle = (state: SettledState) => (epoch: number) => elections.setState(state, { ...vote, peerEpoch: epoch })
-      if (vote.leader === serverId) this.#lead({ acceptedEpoch, currentEpoch, lastZxid }, settle('leading'))
+      const settled = vote
+      const settle = (state: SettledState) => (epoch: number) => elections.setState(state, { ...settled, peerEpoch: epoch })
+      // Who is no member follows, and votes for nothing.
+      const state = vote.leader === serverId ? 'leading' : configurations.isObserver ? 'observing' : 'following'
+      if (successor !== undefined) elections.setState(state, vote)
+      successor = undefined
+      if (state === 'leading') this.#lead({ acceptedEpoch, currentEpoch, lastZxid }, settle('leading'))
       else {
-        const state = config.voters.has(serverId) ? 'following' : 'observing'
         if (!this.#follow(vote.leader, state, { acceptedEpoch, currentEpoch, lastZxid }, settle(state))) {
           logger.warn('the elected leader is no member of the configuration here', { leader: vote.leader })
           await this.#host.timers.sleep(this.#options.tickMs)
@@ -102,11 +112,12 @@ export class Peer {
       }
       const role = this.#role as Leading | Following
       const began = this.#host.clock.monotonic()
-      const reason = await role.run()
-      logger[this.#isStopping ? 'info' : 'warn'](`no longer ${this.state}`, { leader: vote.leader, reason, afterMs: Math.round(this.#host.clock.monotonic() - began) })
+      const { reason, successor: next } = await role.run()
+      successor = next
+      logger[this.#isStopping || next !== undefined ? 'info' : 'warn'](`no longer ${this.state}`, { leader: vote.leader, reason, afterMs: Math.round(this.#host.clock.monotonic() - began) })
       this.#role = undefined
       await this.#replica.stopServing()
-      if (this.state === 'observing' && !this.#isStopping) await this.#host.timers.sleep(this.#host.random.below(observerPauseMs))
+      if (this.state === 'observing' && !this.#isStopping && successor === undefined) await this.#host.timers.sleep(this.#host.random.below(observerPauseMs))
     }
   }
   #serveAloneLater(): { end(): Promise<void> } {
@@ -125,26 +136,28 @@ export class Peer {
     }
   }
   #lead(history: { acceptedEpoch: number; currentEpoch: number; lastZxid: bigint }, onLead: (epoch: number) => void): void {
-    const { serverId, config, configText, tickMs, initLimit, syncLimit, forceSnapshot, listenOnAll } = this.#options
+    const { configurations, tickMs, initLimit, syncLimit, forceSnapshot, listenOnAll } = this.#options
+    const { serverId, committed, lastSeen, own } = configurations
     this.#state = 'leading'
-    const own = config.servers.get(serverId)
     if (!own) throw new Error(`server ${serverId} is not in the configuration`)
     this.#role = new Leading(this.#host, this.#replica, {
       facts: {
-        ...history, serverId, hasQuorum: (servers) => hasQuorum(config, servers), isVoter: (id) => config.voters.has(id), isMember: (id) => config.servers.has(id),
-        configText, configVersion: config.version, tickMs, initLimit, syncLimit, ...(forceSnapshot && { forceSnapshot }),
+        ...history, serverId, config: committed, lastSeen, reconfigEnabled: configurations.isEnabled, tickMs, initLimit, syncLimit, ...(forceSnapshot && { forceSnapshot }),
       },
+      configurations,
       listen: { host: listenOnAll ? undefined : own.addresses[0].host, port: own.addresses[0].quorumPort },
       onLead,
     })
   }
   #follow(leaderId: ServerId, state: 'following' | 'observing', history: { acceptedEpoch: number; currentEpoch: number; lastZxid: bigint }, onServe: (epoch: number) => void): boolean {
-    const { serverId, config, tickMs, initLimit, syncLimit } = this.#options
-    const leader = config.servers.get(leaderId)
+    const { configurations, tickMs, initLimit, syncLimit } = this.#options
+    const { serverId, committed, lastSeen } = configurations
+    const leader = committed.servers.get(leaderId) ?? lastSeen.servers.get(leaderId)
     if (!leader) return false
     this.#state = state
     this.#role = new Following(this.#host, this.#replica, {
-      facts: { ...history, serverId, role: state === 'following' ? 'follower' : 'observer', configVersion: config.version },
+      facts: { ...history, serverId, role: state === 'following' ? 'follower' : 'observer', configVersion: committed.version, reconfigEnabled: configurations.isEnabled },
+      configurations,
       leader: { id: leaderId, addresses: leader.addresses }, tickMs, initLimit, syncLimit, onServe,
     })
     return true

@@ -247,9 +247,13 @@ export function parseQuorumConfig(text: string): QuorumConfig {
   return readQuorumLines(lines, version)
 }
 
-/** A dynamic configuration file; its version is the suffix of its name (`zoo.cfg.dynamic.100000000`), 0 where there is none. */
+/** As a dynamic configuration file holds it: the lines sorted as text, without a line feed at the end; with `version=HEX` while it is only proposed. */
+export function formatDynamicFile(config: QuorumConfig, isProposed = false): string {
+  return (isProposed ? formatQuorumConfig(config) : formatQuorumLines(config)).split('\n').toSorted((a, b) => (a < b ? -1 : 1)).join('\n')
+}
+/** A dynamic configuration file; its version is the last part of its name (`zoo.cfg.dynamic.100000000`), 0 where that is no number. */
 export function parseDynamicFile(text: string, path: string): QuorumConfig {
-  const suffix = /\.dynamic\.([0-9a-fA-F]{1,16})$/.exec(path)
+  const suffix = /\.([0-9a-fA-F]{1,16})$/.exec(path)
   const lines = splitLines(text, path)
   const version = lines.find((line) => line.key === 'version')
   if (version) throw new QuorumConfigError(`${version.where}: version=${version.value} does not belong into a dynamic configuration file: its version is the end of its name`)

@@ -1,5 +1,8 @@
 /** What ZAB needs of the server whose history it keeps: the door between this room and `zookeeper/server`. */
+import type { ErrorCode } from '../protocol/errors.ts'
 import type { CommittedTransaction } from './committed-log.ts'
+import type { QuorumConfig } from './quorum-config.ts'
+import type { ReconfigurationRequest } from './reconfiguration.ts'
 import type { SnapshotSink } from './quorum-stream.ts'
 import type { QuorumPacket } from '../protocol/quorum.ts'
 
@@ -43,6 +46,8 @@ export type ServingRole =
 
 /** What a serving leader may ask of ZAB; the replica sets what it wants to be asked. */
 export interface LeadingDoor {
+  /** The configuration that a client asks for, numbered with the zxid that its transaction gets, or the error code that refuses it. */
+  nextConfig(request: ReconfigurationRequest, zxid: bigint, standaloneEnabled: boolean): QuorumConfig | ErrorCode
   /** False once this server has stopped leading: nothing may be numbered in its epoch any more. */
   readonly isLeading: boolean
   propose(transaction: CommittedTransaction): void

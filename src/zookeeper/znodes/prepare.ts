@@ -3,18 +3,19 @@
  * after it (reference §1.10–1.13). A refused write is a transaction too, of type error: it consumes a zxid like any other.
  * In an ensemble the leader alone prepares; everybody applies.
  */
+import type { Message } from '../../wire/codec.ts'
 import { MalformedError, Reader } from '../../wire/reader.ts'
 import { errorCode } from '../protocol/errors.ts'
 import { readMultiRequest, type MultiWriteOperation } from '../protocol/multi.ts'
 import { createMode, op, permission } from '../protocol/op-codes.ts'
 import {
-  CheckVersionRequest, CreateRequest, CreateTTLRequest, DeleteContainerRequest, DeleteRequest, SetACLRequest, SetDataRequest, type Acl, type Id,
+  CheckVersionRequest, CreateRequest, CreateTTLRequest, DeleteContainerRequest, DeleteRequest, ReconfigRequest, SetACLRequest, SetDataRequest, type Acl, type Id,
 } from '../protocol/records.ts'
 import type { SimpleBody, Transaction, TxnBody } from '../protocol/transactions.ts'
 import { builtInSchemes, fixedAcl, isAllowed, type Schemes } from './acl.ts'
 import { digestVersion, DigestSum, isDigested } from './digest.ts'
 import { containerOwner, isTTL, lifetimeOf, ownerOfTTL } from './owner.ts'
-import { isReserved, parentOf, pathFault, sequenceSuffix } from './paths.ts'
+import { isReserved, parentOf, pathFault, reserved, sequenceSuffix } from './paths.ts'
 import { PendingChanges, type PendingNode } from './pending.ts'
 import { limitsPath, parseQuota, statsPath, type Quota } from './quota.ts'
 import type { ZnodeTree } from './tree.ts'
@@ -36,6 +37,8 @@ export interface PreparationOptions {
   readonly enforceQuota?: boolean
   readonly digests?: boolean
   readonly reconfigEnabled?: boolean
+  /** At a leader: the text of the configuration that is asked for and gets this zxid, or the error code that refuses it. */
+  readonly reconfigure?: (request: Message<typeof ReconfigRequest>, zxid: bigint) => Buffer | number
   /** closeSessionTxn.enabled: whether the end of a session lists what dies with it. */
   readonly closeSessionPaths?: boolean
 }
@@ -125,8 +128,7 @@ export class Preparation {
       case op.setData: return this.#setData(SetDataRequest.read(reader), request, zxid, time)
       case op.setACL: return this.#setACL(SetACLRequest.read(reader), request, zxid)
       case op.check: return this.#check(CheckVersionRequest.read(reader), request)
-      // A standalone server has no members to change.
-      case op.reconfig: return refuse(this.#options.reconfigEnabled ? errorCode.unimplemented : errorCode.reconfigDisabled)
+      case op.reconfig: return this.#reconfigure(ReconfigRequest.read(reader), request, zxid, time)
       default: return refuse(errorCode.unimplemented)
     }
   }
@@ -226,6 +228,17 @@ export class Preparation {
     const next = nextVersion(node.version, version)
     this.#change(zxid, node, { version: next, mtime: time, mzxid: zxid, content: this.#tree.digester.content(node.path, data) })
     return { type: op.setData, path, data, version: next }
+  }
+  #reconfigure(asked: Message<typeof ReconfigRequest>, { ids }: WriteRequest, zxid: bigint, time: number): SimpleBody {
+    const { reconfigEnabled, reconfigure } = this.#options
+    if (!reconfigEnabled) refuse(errorCode.reconfigDisabled)
+    // A standalone server has no members to change.
+    const data = reconfigure ? reconfigure(asked, zxid) : errorCode.unimplemented
+    if (typeof data === 'number') return refuse(data)
+    const node = this.#pending.find(reserved.config) ?? refuse(errorCode.noNode)
+    this.#allow(node, permission.write, ids)
+    this.#change(zxid, node, { version: -1, mtime: time, mzxid: zxid, content: this.#tree.digester.content(node.path, data) })
+    return { type: op.reconfig, path: reserved.config, data, version: -1 }
   }
   #setACL({ path, acl: asked, version }: { path: string; acl: Acl[] | null; version: number }, { ids }: WriteRequest, zxid: bigint): SimpleBody {
     if (pathFault(path) !== undefined) refuse(errorCode.badArguments)

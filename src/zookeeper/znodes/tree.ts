@@ -26,6 +26,8 @@ export interface Applied {
   /** After this operation; undefined where the reply needs none. */
   readonly stat: Stat | undefined
   readonly operations: readonly Applied[] | undefined
+  /** Of a reconfiguration: the new configuration. */
+  readonly data?: Buffer | null
 }
 
 /** A snapshot in the making. While it is open, the tree remembers what the snapshot must not see. */
@@ -165,10 +167,15 @@ export class ZnodeTree {
     return applied
   }
 
-  /** Writes the ensemble's members into /zookeeper/config: every server for itself, by no transaction. */
-  configure(text: Buffer): void {
+  /** Writes the ensemble's members into /zookeeper/config: every server for itself, by no transaction. `version`: of the configuration; `time`: wall clock, ms. */
+  configure(text: Buffer, { version, time }: { version: bigint; time: number }): void {
     const node = this.#nodes.get(reserved.config)
-    if (node) this.#replaceData(node, reserved.config, text)
+    if (!node || (node.mzxid === version && node.version === -1 && node.data?.equals(text))) return
+    this.#replaceData(node, reserved.config, text)
+    node.version = -1
+    node.mzxid = version
+    node.mtime = time
+    this.watches.changed(reserved.config, version, this.aclOf(node))
   }
 
   #applyMulti(operations: readonly SimpleBody[], header: TxnHeader): Applied {
@@ -255,7 +262,7 @@ export class ZnodeTree {
     this.#digestStat(node, path)
     this.#count(path, 0, node.dataLength - before)
     this.watches.changed(path, zxid, this.aclOf(node))
-    return { type: body.type, err: 0, path, stat: this.statOf(node), operations: undefined }
+    return { type: body.type, err: 0, path, stat: this.statOf(node), operations: undefined, ...(body.type === op.reconfig && { data: body.data }) }
   }
   #setACL(body: { path: string; acl: Acl[] | null; version: number }): Applied {
     const { path } = body

@@ -46,7 +46,6 @@ describe('refusals name file, line, key, value and what is expected', () => {
     ['server.1=a:2888:3888\nserver.2=b:2888', /^zoo\.cfg line 9: server\.2=b:2888: both ports are needed/],
     ['server.1=a:2888:3888\nserver.2=a:2888:3889', /^zoo\.cfg: a:2888 is claimed by server\.1 as quorum port and by server\.2/],
     ['server.1=a:2888:3888\nserver.2=b:2888:3888\nobserverMasterPort=2191', /^zoo\.cfg line 10: observerMasterPort=2191 is refused in an ensemble: observers connect/],
-    ['server.1=a:2888:3888\nserver.2=b:2888:3888\nreconfigEnabled=true', /is refused in an ensemble: dynamic reconfiguration/],
     ['DigestAuthenticationProvider.superDigest=nonsense', /superDigest is not user:base64/],
     ['enforce.auth.enabled=true', /needs enforce\.auth\.schemes/],
   ])('%s', (line, message) => {
@@ -93,7 +92,6 @@ describe('an ensemble', () => {
     ['syncLimit=0', /^zoo\.cfg: syncLimit is missing, and the server lines make this an ensemble/],
     ['electionAlg=1', /electionAlg=1 is not a whole number from 3 to 3/],
     ['peerType=voter', /peerType=voter is neither participant nor observer/],
-    ['reconfigEnabled=true', /^zoo\.cfg line 11: reconfigEnabled=true is refused in an ensemble/],
     ['observerMasterPort=2191', /is refused in an ensemble/],
     ['multiAddress.enabled=true', /is refused in an ensemble/],
     ['server.4=d:2888:3888|e:2888:3888', /^zoo\.cfg: server\.4 has 2 addresses/],

@@ -7,7 +7,7 @@ import type { Logger } from '../../../src/host/host.ts'
 import { silentLogger } from '../../../src/host/logger.ts'
 import { nodeHost } from '../../../src/host/node.ts'
 import { ElectionDriver } from '../../../src/zookeeper/zab/election-driver.ts'
-import { formatQuorumConfig, quorumConfig, type QuorumConfig } from '../../../src/zookeeper/zab/quorum-config.ts'
+import { quorumConfig, type QuorumConfig } from '../../../src/zookeeper/zab/quorum-config.ts'
 import { zooKeeperConfig } from '../../../src/zookeeper/server/config.ts'
 import { ZooKeeperServer, type EnsembleOptions } from '../../../src/zookeeper/server/server.ts'
 
@@ -31,8 +31,8 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
 /** What makes a server a member: the election over real sockets. */
 export function member(serverId: number, config: QuorumConfig, options: Partial<EnsembleOptions> = {}): EnsembleOptions {
   return {
-    serverId, config, configText: formatQuorumConfig(config), initLimit: 20, syncLimit: 10,
-    elections: (host) => ElectionDriver.start(host, { serverId, config, minNotificationMs: 20, finalizeMs: 20 }), ...options,
+    serverId, config, initLimit: 20, syncLimit: 10,
+    elections: (host, configurations) => ElectionDriver.start(host, { ...configurations, serverId, reconfigEnabled: true, minNotificationMs: 20, finalizeMs: 20 }), ...options,
   }
 }
 

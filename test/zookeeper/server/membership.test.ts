@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { nodeHost } from '../../../src/host/node.ts'
 import { ConfigError, parseZooCfg } from '../../../src/zookeeper/server/config.ts'
 import { memberOf } from '../../../src/zookeeper/server/membership.ts'
+import { formatQuorumConfig } from '../../../src/zookeeper/zab/quorum-config.ts'
 
 let dataDir = ''
 beforeEach(async () => { dataDir = await mkdtemp(join(tmpdir(), 'ottla-membership-')) })
@@ -22,7 +23,7 @@ async function member(myid: string | undefined, lines = 'clientPort=0\n') {
 test('myid says which line is this server; the configuration text is what servers send each other', async () => {
   const { config, ensemble } = await member('1\n')
   expect(ensemble).toMatchObject({ serverId: 1, initLimit: 10, syncLimit: 5, commitLogCount: 500 })
-  expect(ensemble.configText).toBe('server.1=a:2888:3888:participant\nserver.2=b:2888:3888:participant;127.0.0.2:2182\nserver.3=c:2888:3888:participant;0.0.0.0:2183\nversion=0')
+  expect(formatQuorumConfig(ensemble.config)).toBe('server.1=a:2888:3888:participant\nserver.2=b:2888:3888:participant;127.0.0.2:2182\nserver.3=c:2888:3888:participant;0.0.0.0:2183\nversion=0')
   expect(config).toMatchObject({ clientPort: 0, clientPortAddress: undefined })
 })
 test('the own server line may say where clients are served', async () => {

@@ -7,6 +7,7 @@ import { LearnerInfo } from '../../../src/zookeeper/protocol/quorum.ts'
 import { Leader } from '../../../src/zookeeper/zab/leader.ts'
 import { Learner } from '../../../src/zookeeper/zab/learner.ts'
 import { QuorumStream } from '../../../src/zookeeper/zab/quorum-stream.ts'
+import { ensembleOf } from './members.ts'
 
 const streams = readFileSync(new URL('../protocol/recorded/quorum-streams.txt', import.meta.url), 'utf8').split('\n').filter((line) => /^[0-9a-f]{8,}$/.test(line)).map((line) => Buffer.from(line, 'hex'))
 const packets = fc.record({
@@ -46,8 +47,8 @@ test('a damaged stream is read or is malformed, and never takes more than it was
 test('a leader outlives whatever learners say, and commits nothing that no voter has logged', () => {
   fc.assert(fc.property(fc.array(fc.tuple(fc.integer({ min: 1, max: 3 }), packets), { maxLength: 40 }), (said) => {
     const leader = new Leader({
-      serverId: 5, acceptedEpoch: 1, currentEpoch: 1, lastZxid: 1n, hasQuorum: (ids) => ids.size >= 2, isVoter: (id) => id <= 5, isMember: (id) => id <= 5, committed: () => [], lastProcessed: () => 1n,
-      configText: '', configVersion: 0n, tickMs: 100, initLimit: 5, syncLimit: 2, now: 0,
+      serverId: 5, acceptedEpoch: 1, currentEpoch: 1, lastZxid: 1n, config: ensembleOf(1, 2, 5), committed: () => [], lastProcessed: () => 1n,
+      tickMs: 100, initLimit: 5, syncLimit: 2, now: 0,
     })
     let proposed = 0
     for (const [from, packet] of said) {

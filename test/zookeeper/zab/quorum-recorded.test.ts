@@ -5,6 +5,7 @@ import { LearnerInfo, packetType, type QuorumPacket } from '../../../src/zookeep
 import type { CommittedTransaction } from '../../../src/zookeeper/zab/committed-log.ts'
 import { Leader, type LeaderInput, type LeaderOutput } from '../../../src/zookeeper/zab/leader.ts'
 import { Learner, type LearnerInput, type LearnerOutput } from '../../../src/zookeeper/zab/learner.ts'
+import { parseQuorumConfig } from '../../../src/zookeeper/zab/quorum-config.ts'
 import { encodePacket } from '../../../src/zookeeper/zab/quorum-connection.ts'
 import { QuorumStream } from '../../../src/zookeeper/zab/quorum-stream.ts'
 
@@ -108,8 +109,9 @@ describe.each(conversations)('conversation $id', ({ fromLearner, fromLeader }) =
     // A learner that comes back within an epoch counts for no quorum: its leader serves already.
     const isLate = (acknowledgement.data as Buffer).readInt32BE(0) === -1 || opening.type === packetType.snap
     const leader = new Leader({
-      serverId: 99, acceptedEpoch: leaderEpoch - 1, currentEpoch: leaderEpoch - 1, lastZxid: opening.zxid, hasQuorum: (ids) => ids.has(99) && (isLate || ids.has(serverId)), isVoter: () => true, isMember: () => true,
-      committed: () => committed, lastProcessed: () => opening.zxid, configText: (newLeader.data as Buffer).toString(), configVersion: 0n, tickMs: 2000, initLimit: 10, syncLimit: 5, now: 0,
+      serverId: 99, acceptedEpoch: leaderEpoch - 1, currentEpoch: leaderEpoch - 1, lastZxid: opening.zxid, 
+      config: { ...parseQuorumConfig((newLeader.data as Buffer).toString()), voters: new Set(isLate ? [99] : [99, serverId]) },
+      committed: () => committed, lastProcessed: () => opening.zxid, tickMs: 2000, initLimit: 10, syncLimit: 5, now: 0,
     })
     const step = (input: LeaderInput): void => {
       for (const output of leader.step(input)) carryOut(output)

@@ -4,6 +4,7 @@ import { Learner, packetOf } from '../../../src/zookeeper/zab/learner.ts'
 import { Leader, type LeaderFacts } from '../../../src/zookeeper/zab/leader.ts'
 import { LearnerInfo } from '../../../src/zookeeper/protocol/quorum.ts'
 import { historyNeeded, joined, synchronizationOf } from '../../../src/zookeeper/zab/synchronization.ts'
+import { ensembleOf } from './members.ts'
 
 const zxid = (epoch: number, counter: number): bigint => (BigInt(epoch) << 32n) | BigInt(counter)
 const transactions = (...zxids: bigint[]) => zxids.map((id) => ({ zxid: id, bytes: Buffer.from(String(id)) }))
@@ -92,8 +93,8 @@ describe('a learner promises and acknowledges nothing before it is durable', () 
 
 describe('a leader', () => {
   const facts: LeaderFacts = {
-    serverId: 3, acceptedEpoch: 4, currentEpoch: 4, lastZxid: zxid(4, 2), hasQuorum: (ids) => ids.size >= 2, isVoter: (id) => id <= 3, isMember: (id) => id <= 3, committed: () => [], lastProcessed: () => zxid(4, 2),
-    configText: '', configVersion: 0n, tickMs: 100, initLimit: 5, syncLimit: 2, now: 0,
+    serverId: 3, acceptedEpoch: 4, currentEpoch: 4, lastZxid: zxid(4, 2), config: ensembleOf(1, 2, 3), committed: () => [], lastProcessed: () => zxid(4, 2),
+    tickMs: 100, initLimit: 5, syncLimit: 2, now: 0,
   }
   const info = (serverId: number, epoch: number, configVersion = 0n) => packetOf(packetType.followerInfo, BigInt(epoch) << 32n, LearnerInfo.encode({ serverid: BigInt(serverId), protocolVersion: 0x10000, configVersion }))
   const epoch = (current: number, last: bigint) => {
