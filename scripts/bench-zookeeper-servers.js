@@ -1,0 +1,151 @@
+/** Ensembles of either maker as processes of this machine, with the same zoo.cfg: started, killed, restarted, looked at. */
+import { spawn } from 'node:child_process'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const bin = fileURLToPath(new URL('../bin/', import.meta.url))
+/** Debian's packages zookeeper, libnetty-java and so on lie there together. */
+const debian = '/usr/share/java'
+
+/** Where Apache's jars are: KAFKA_LIBS, whose folder has ZooKeeper's too, or Debian's package. Undefined: nowhere. */
+export function apacheClassPath() {
+  const libs = process.env['KAFKA_LIBS']
+  if (libs) return { classPath: `${libs}/*`, from: libs }
+  if (!existsSync(join(debian, 'zookeeper.jar'))) return undefined
+  const jars = ['zookeeper', 'zookeeper-jute', 'slf4j-api', 'slf4j-log4j12', 'log4j-1.2', 'snappy-java', 'netty-all', 'metrics-core', 'commons-cli']
+  return { classPath: jars.map((jar) => join(debian, `${jar}.jar`)).join(':'), from: debian }
+}
+
+const freePort = () => new Promise((done) => {
+  const server = createServer().listen(0, '127.0.0.1', () => {
+    const { port } = server.address()
+    server.close(() => done(port))
+  })
+})
+export const sleep = (ms) => new Promise((done) => setTimeout(done, ms))
+
+/** CPU seconds a process has used; its clock ticks a hundred times a second on Linux. */
+function cpuSecondsOf(pid) {
+  const words = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')
+  return (Number(words[11]) + Number(words[12])) / 100
+}
+
+/** The answer to a four-letter word; '' where there is none. */
+function say(port, word) {
+  return new Promise((done) => {
+    let answer = ''
+    const socket = connect({ port, host: '127.0.0.1' }, () => socket.write(word))
+    socket.setTimeout(2_000, () => socket.destroy())
+    socket.setEncoding('utf8').on('data', (text) => (answer += text)).on('error', () => {}).on('close', () => done(answer))
+  })
+}
+
+export class Ensemble {
+  /** `size` 1: a server alone. `cfg`: more lines for zoo.cfg. */
+  static async start(maker, size, folder, { cfg = [], heap = '-Xmx1000m' } = {}) {
+    const ensemble = new Ensemble(maker, folder, heap)
+    const ports = await Promise.all(Array.from({ length: size * 3 }, freePort))
+    const members = size === 1 ? [] : Array.from({ length: size }, (_, index) => `server.${index + 1}=127.0.0.1:${ports[index * 3]}:${ports[index * 3 + 1]}`)
+    for (let index = 0; index < size; index++) {
+      const home = join(folder, `${maker}-${size}-${index + 1}`)
+      mkdirSync(home, { recursive: true })
+      const lines = [
+        'tickTime=2000', 'initLimit=10', 'syncLimit=5', 'maxClientCnxns=0', 'admin.enableServer=false', '4lw.commands.whitelist=srvr,mntr', `dataDir=${home}`,
+        `clientPort=${ports[index * 3 + 2]}`, 'clientPortAddress=127.0.0.1', ...members, ...cfg,
+      ]
+      writeFileSync(join(home, 'zoo.cfg'), `${lines.join('\n')}\n`)
+      if (size > 1) writeFileSync(join(home, 'myid'), `${index + 1}\n`)
+      ensemble.servers.push({ id: index + 1, home, port: ports[index * 3 + 2], log: join(home, 'server.log'), child: undefined })
+    }
+    for (const server of ensemble.servers) ensemble.run(server)
+    await ensemble.serving()
+    return ensemble
+  }
+  constructor(maker, folder, heap) {
+    this.maker = maker
+    this.folder = folder
+    this.heap = heap
+    this.servers = []
+  }
+
+  /** Starts the process of one server. */
+  run(server) {
+    const log = openSync(server.log, 'a')
+    const config = join(server.home, 'zoo.cfg')
+    let command = [join(bin, 'zkServer.sh'), 'start-foreground', config]
+    // NODE_FLAGS_BENCH=--cpu-prof and the like go to Node alone.
+    if (process.env['BENCH_NODE_FLAGS'] && this.maker === 'ottla') command = ['node', ...process.env['BENCH_NODE_FLAGS'].split(' '), join(bin, '../dist/cli/zookeeper-server-start.js'), config]
+    if (this.maker === 'apache') {
+      const properties = join(server.home, 'log4j.properties')
+      writeFileSync(properties, 'log4j.rootLogger=WARN, out\nlog4j.logger.org.apache.zookeeper.server.quorum=INFO\nlog4j.appender.out=org.apache.log4j.ConsoleAppender\nlog4j.appender.out.layout=org.apache.log4j.PatternLayout\nlog4j.appender.out.layout.ConversionPattern=[%d] %p %m%n\n')
+      // The heap of Apache's own zkServer.sh.
+      command = ['java', this.heap, '-cp', apacheClassPath().classPath, `-Dlog4j.configuration=file:${properties}`, 'org.apache.zookeeper.server.quorum.QuorumPeerMain', config]
+    }
+    const child = spawn(command[0], command.slice(1), { stdio: ['ignore', log, log], cwd: server.home })
+    closeSync(log)
+    child.gone = new Promise((done) => child.once('exit', done))
+    server.child = child
+  }
+  async stopOne(server, signal = 'SIGTERM') {
+    const { child } = server
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    child.kill(signal)
+    const timer = setTimeout(() => child.kill('SIGKILL'), 60_000)
+    await child.gone
+    clearTimeout(timer)
+  }
+  async stop() {
+    await Promise.all(this.servers.map((server) => this.stopOne(server)))
+  }
+  /** For the end of a bench that failed. */
+  kill() {
+    for (const { child } of this.servers) child?.kill('SIGKILL')
+  }
+
+  async modeOf(server) {
+    return /^Mode: (\w+)/m.exec(await say(server.port, 'srvr'))?.[1]
+  }
+  /** Waits until every server serves clients. */
+  async serving(patienceMs = 120_000) {
+    const until = performance.now() + patienceMs
+    for (const server of this.servers) {
+      while (!(await this.modeOf(server))) {
+        if (server.child.exitCode !== null) throw new Error(`server ${server.id} of ${this.maker} ended with ${server.child.exitCode}: ${this.tail(server)}`)
+        if (performance.now() > until) throw new Error(`server ${server.id} of ${this.maker} does not serve: ${this.tail(server)}`)
+        await sleep(20)
+      }
+    }
+  }
+  tail(server) {
+    return readFileSync(server.log, 'utf8').split('\n').slice(-15).join('\n')
+  }
+  async leader() {
+    for (const server of this.servers) if ((await this.modeOf(server)) === 'leader') return server
+    return this.servers[0]
+  }
+  get ports() {
+    return this.servers.map(({ port }) => port)
+  }
+  get alive() {
+    return this.servers.filter(({ child }) => child.exitCode === null && child.signalCode === null)
+  }
+  cpuSeconds() {
+    return this.alive.reduce((sum, { child }) => sum + cpuSecondsOf(child.pid), 0)
+  }
+  /** MiB of each server. */
+  resident() {
+    return this.alive.map(({ child }) => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1] ?? NaN) / 1024)
+  }
+  /** Where the server's log ends now, for `logSince`. */
+  logSize(server) {
+    return statSync(server.log).size
+  }
+  logSince(server, size) {
+    return readFileSync(server.log).subarray(size).toString('utf8')
+  }
+  remove() {
+    for (const { home } of this.servers) rmSync(home, { recursive: true, force: true })
+  }
+}
