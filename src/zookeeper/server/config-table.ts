@@ -89,7 +89,7 @@ export const ensembleKeys: ReadonlySet<string> = new Set([
 /** Keys that mean nothing to Ottla: accepted, with one quiet line. */
 export const quietKeys: readonly RegExp[] = [
   /^(connectToLearnerMasterLimit|syncEnabled|observerMasterPort)$/,
-  /^(quorum\.cnxn\.threads\.size|multiAddress\..*|leader\..*|observer\..*|leaderConnectDelayDuringRetryMs)$/,
+  /^(quorum\.cnxn\.threads\.size|multiAddress\..*|learner\..*|follower\..*|leader\..*|observer\..*|leaderConnectDelayDuringRetryMs)$/,
   /^(flushDelay|maxWriteQueuePollTime|maxBatchSize|serializeLastProcessedZxid\.enabled|commitProcessor\..*)$/,
   /^(maxResponseCacheSize|maxGetChildrenResponseCacheSize|watchManagerName|serverCnxnFactory|nio\..*|netty\..*|tcpKeepAlive|clientTcpKeepAlive|jute\.maxbuffer\.extrasize)$/,
   /^(metricsProvider\..*|jvm\..*|jmx\..*|log4j\..*|admin\.(idleTimeout|rateLimiterIntervalInMS|snapshot\.enabled|restore\.enabled))$/,
