@@ -8,6 +8,7 @@ import { StorageError } from '../storage/storage-error.ts'
 import { CommittedLog, type CommittedTransaction } from '../zab/committed-log.ts'
 import type { SnapshotSink } from '../zab/quorum-stream.ts'
 import type { Replica, ServingRole } from '../zab/replica.ts'
+import { digestVersion } from '../znodes/digest.ts'
 import type { ReplicaStore } from '../znodes/store.ts'
 import type { Applied, ZnodeTree } from '../znodes/tree.ts'
 import type { WhenApplied } from './write-path.ts'
@@ -41,6 +42,9 @@ export class EnsembleReplica implements Replica {
   #pending: Pending[] = []
   #pendingAt = 0
   #group = 0
+  /** Whether the tree is the one that digests are of; a snapshot that was taken during writes fits none until it is caught up with. */
+  #digestsFit = true
+  #mismatchCount = 0
 
   /** `folder`: of the epoch files. */
   constructor(host: Host, facts: { tree: ZnodeTree; store: ReplicaStore; folder: string; commitLogCount: number; owner: ReplicaOwner }) {
@@ -128,11 +132,31 @@ export class EnsembleReplica implements Replica {
       this.#pendingAt = 0
     }
     const applied = this.#tree.apply(transaction)
+    this.#compare(transaction)
     this.#committedLog.add({ zxid: transaction.header.zxid, bytes })
     this.#owner.applied(applied, transaction, whenApplied)
   }
+  /** Every transaction says what the tree has to be after it. */
+  #compare({ header, digest }: Transaction): void {
+    if (!digest || digest.version !== digestVersion) return
+    if (digest.treeDigest === this.#tree.digest) {
+      this.#digestsFit = true
+      return
+    }
+    // Every later one follows from the first.
+    if (!this.#digestsFit || this.#mismatchCount++ > 0) return
+    this.#host.logger.error(
+      "what this server holds is not what the leader's transactions build on: its files come from another ensemble or another time, or one of the servers has a bug. " +
+        "Stop this server, move the files of its folder away and start it: the leader then sends everything",
+      { folder: this.#folder, zxid: `0x${header.zxid.toString(16)}`, said: String(digest.treeDigest), found: String(this.#tree.digest) },
+    )
+  }
+  get digestMismatchCount(): number {
+    return this.#mismatchCount
+  }
   /** After the tree was read from disk. */
   #reloaded(): void {
+    this.#digestsFit = true
     this.#committedLog.clear()
     for (const transaction of this.#store.recent) this.#committedLog.add(transaction)
   }
@@ -151,6 +175,7 @@ export class EnsembleReplica implements Replica {
     const tree = this.#tree
     tree.clear()
     this.#committedLog.clear()
+    this.#digestsFit = false
     return {
       session: (id, timeoutMs) => tree.restoreSession(id, timeoutMs),
       acl: (id, acl) => tree.restoreAcl(Number(id), acl),

@@ -23,6 +23,8 @@ export interface ServerFacts {
   readonly learners: { readonly total: number; readonly synced: number; readonly observers: number } | undefined
   /** What a member of an ensemble knows of it. */
   readonly membership: { readonly serverId: number; readonly config: QuorumConfig; readonly configText: string; readonly initLimit: number; readonly syncLimit: number } | undefined
+  /** Transactions after which the tree was not what the leader said, since the start. */
+  readonly digestMismatchCount: number
   readonly tree: ZnodeTree
   readonly sessions: Sessions
   readonly store: TransactionStore

@@ -44,6 +44,7 @@ export async function metricsOf(server: ServerFacts, disk: Disk, uptimeMs: numbe
     ['node_changed_watch_count', statistics.watchEvents.changed],
     ['node_children_watch_count', statistics.watchEvents.children],
   ])
+  for (const [name, value] of Object.entries(store.metrics())) metrics.set(name, value)
   const { learners } = server
   if (learners) {
     // Followers and observers together are the learners; Apache counts the synchronized ones apart.
@@ -53,6 +54,7 @@ export async function metricsOf(server: ServerFacts, disk: Disk, uptimeMs: numbe
     metrics.set('synced_observers', learners.observers)
   }
   if (server.membership) {
+    metrics.set('digest_mismatches_count', Number(metrics.get('digest_mismatches_count') ?? 0) + server.digestMismatchCount)
     metrics.set('quorum_size', server.membership.config.voters.size)
     metrics.set('peer_state', server.mode === 'leader' ? 'leading - broadcast' : server.mode === 'looking' || server.isReadOnly ? 'looking' : `${server.mode === 'follower' ? 'following' : 'observing'} - broadcast`)
   }
@@ -60,7 +62,6 @@ export async function metricsOf(server: ServerFacts, disk: Disk, uptimeMs: numbe
   if (descriptors !== undefined) for (const [name, count] of Object.entries(descriptors)) metrics.set(`${name}_file_descriptor_count`, count)
   summary(metrics, 'readlatency', statistics.readLatency)
   summary(metrics, 'updatelatency', statistics.updateLatency)
-  for (const [name, value] of Object.entries(store.metrics())) metrics.set(name, value)
   return metrics
 }
 

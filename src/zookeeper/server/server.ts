@@ -206,6 +206,9 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
   get leaderId(): number | undefined {
     return this.#peer?.leader
   }
+  get digestMismatchCount(): number {
+    return this.#replica?.digestMismatchCount ?? 0
+  }
   get membership(): ServerFacts['membership'] {
     const { ensemble } = this.#options
     const configurations = this.#configurations

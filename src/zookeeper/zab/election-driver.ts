@@ -4,12 +4,14 @@ import { MalformedError } from '../../wire/reader.ts'
 import { Election, type ElectionOutput, type ElectionSettings, type ElectionTimer } from './election.ts'
 import { ElectionNetwork, type ElectionNetworkSettings, type PeerContact } from './election-network.ts'
 import { decodeNotification, encodeNotification } from './notification.ts'
-import type { QuorumConfig } from './quorum-config.ts'
+import { hostPort, type QuorumConfig } from './quorum-config.ts'
 import type { PeerState, ServerId, SettledState, Vote } from './vote.ts'
 
 export interface ElectionDriverSettings extends ElectionSettings, ElectionNetworkSettings {
   /** A newer configuration was learned from a peer while looking, and the election already goes by it. */
   readonly onNewerConfig?: (config: QuorumConfig) => void
+  /** Without a leader for this long, it is said whom this server does not hear; then after twice the time, and so on. Default 10,000 ms. */
+  readonly complaintMs?: number
 }
 
 /** An election ended because its peer shuts down. */
@@ -18,6 +20,9 @@ export class ElectionStopped extends Error {
     super('the election was stopped')
   }
 }
+
+const complaintMsDefault = 10_000
+const complaintMsMax = 300_000
 
 interface Waiting {
   readonly resolve: (vote: Vote) => void
@@ -32,11 +37,16 @@ export class ElectionDriver {
   readonly #onNewerConfig: ((config: QuorumConfig) => void) | undefined
   readonly #timers = new Map<ElectionTimer, Timer>()
   #waiting: Waiting | undefined
+  #config: QuorumConfig
+  readonly #complaintMs: number
+  #complaint: Timer | undefined
   #stopped = false
 
   private constructor(host: Host, settings: ElectionDriverSettings) {
     this.#host = { ...host, logger: host.logger.named('election') }
     this.#machine = new Election(settings)
+    this.#config = settings.config
+    this.#complaintMs = settings.complaintMs ?? complaintMsDefault
     this.#onNewerConfig = settings.onNewerConfig
     this.#network = new ElectionNetwork(this.#host, settings, {
       message: (from, message) => this.#receive(from, message),
@@ -78,6 +88,7 @@ export class ElectionDriver {
     if (this.#waiting) throw new Error('an election is in progress already')
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject, since: this.#host.clock.monotonic() }
+      this.#sayLater(this.#complaintMs)
       this.#perform(this.#machine.step({ kind: 'started', ...own }))
     })
   }
@@ -87,18 +98,45 @@ export class ElectionDriver {
   }
   /** After a reconfiguration, proposed (`lastSeen`) or committed. An election in progress begins again when membership differs. */
   setConfig(config: QuorumConfig, lastSeen?: QuorumConfig): void {
-    this.#network.configure(reachableIn(config, lastSeen))
+    this.#config = reachableIn(config, lastSeen)
+    this.#network.configure(this.#config)
     this.#perform(this.#machine.step({ kind: 'configured', config, lastSeen }))
   }
   async shutdown(): Promise<void> {
     if (this.#stopped) return
     this.#stopped = true
     for (const timer of this.#timers.values()) timer.cancel()
+    this.#complaint?.cancel()
     this.#waiting?.reject(new ElectionStopped())
     this.#waiting = undefined
     await this.#network.close()
   }
 
+  /** While there is no leader: whom this server hears, and whom it does not, more and more seldom. */
+  #sayLater(ms: number): void {
+    this.#complaint?.cancel()
+    this.#complaint = this.#host.timers.set(ms, () => {
+      const waiting = this.#waiting
+      if (!waiting) return
+      const now = this.#host.clock.monotonic()
+      const contacts = this.contacts()
+      const silent = contacts.filter(({ connected }) => !connected)
+      const addressOf = (id: ServerId): string => {
+        const address = this.#config.servers.get(id)?.addresses[0]
+        return address ? hostPort(address.host, address.electionPort) : 'no address'
+      }
+      this.#host.logger.warn(
+        silent.length > 0
+          ? 'there is no leader yet, and some servers cannot be reached: start them, or correct their server lines, names and firewalls'
+          : 'there is no leader yet, although all servers can be reached: compare the server lines of all of them',
+        {
+          forMs: Math.round(now - waiting.since), connected: contacts.filter(({ connected }) => connected).map(({ id }) => id).join(' ') || 'none',
+          ...(silent.length > 0 && { silent: silent.map(({ id, unreachableSince }) => `${id} (${addressOf(id)}${unreachableSince === undefined ? '' : `, for ${Math.round((now - unreachableSince) / 1000)} s`})`).join(' ') }),
+        },
+      )
+      this.#sayLater(Math.min(ms * 2, complaintMsMax))
+    })
+  }
   #receive(from: ServerId, message: Buffer): void {
     if (this.#stopped) return
     let decoded: ReturnType<typeof decodeNotification>
@@ -132,6 +170,7 @@ export class ElectionDriver {
   }
   #decided(vote: Vote, state: SettledState): void {
     this.#network.forgetSent()
+    this.#complaint?.cancel()
     const waiting = this.#waiting
     this.#waiting = undefined
     if (!waiting) return

@@ -64,6 +64,8 @@ export type LeaderOutput =
   | { readonly kind: 'revalidate'; readonly from: LearnerKey; readonly packet: QuorumPacket }
   /** Sessions that a learner has heard of since its last answer to a ping. */
   | { readonly kind: 'alive'; readonly from: LearnerKey; readonly sessions: Buffer }
+  /** This learner says that it is a server which has a connection already. */
+  | { readonly kind: 'double'; readonly learner: LearnerKey; readonly serverId: number }
   | { readonly kind: 'close'; readonly learner: LearnerKey; readonly reason: string }
   /** This configuration is proposed: to be durable before own transactions count as logged. */
   | { readonly kind: 'configSeen'; readonly config: QuorumConfig }
@@ -239,6 +241,13 @@ export class Leader {
     if (learner.acceptedEpoch < 0 || learner.acceptedEpoch >= 0x7fff_ffff) return this.#close(learner.key, `an accepted epoch of ${learner.acceptedEpoch}`)
     if (learner.serverId === this.#facts.serverId) return this.#close(learner.key, `it says that it is server ${learner.serverId}, which is this server: two servers have the same myid`)
     learner.phase = 'epoch'
+    const outputs: LeaderOutput[] = []
+    // A server that comes back may be faster than the end of its last connection; who goes on like this is not alone.
+    const isDouble = [...this.#learners.values()].some((other) => other !== learner && other.serverId === learner.serverId && other.phase !== 'introduction')
+    if (isDouble) outputs.push({ kind: 'double', learner: learner.key, serverId: learner.serverId })
+    return [...outputs, ...this.#nextEpoch(learner)]
+  }
+  #nextEpoch(learner: LearnerState): LeaderOutput[] {
     if (this.#phase !== 'discovery') return this.#phase === 'acceptedEpoch' ? [] : [this.#leaderInfo([learner.key])]
     // Epochs are few: no stranger may use them up.
     if (learner.acceptedEpoch > this.#epoch && this.#isMember(learner.serverId)) this.#epoch = learner.acceptedEpoch

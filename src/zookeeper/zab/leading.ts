@@ -15,6 +15,7 @@ import type { LeadingDoor, Replica } from './replica.ts'
 
 /** Connections that have not introduced themselves are nobody's; more than these wait outside. */
 const learnersMax = 1000
+const complaintMs = 30_000
 
 export interface LeadingOptions {
   readonly facts: Omit<LeaderFacts, 'committed' | 'lastProcessed' | 'now'>
@@ -45,6 +46,8 @@ export class Leading implements LeadingDoor {
   #isRunning = false
   #flushing = false
   #flushWanted = false
+  /** When it was last said that there are two servers of this number. */
+  readonly #doubles = new Map<number, number>()
   #end: (end: RoleEnd) => void = () => {}
   readonly #ended: Promise<RoleEnd>
   /** Own transactions count as logged only when what they say of the ensemble is durable too. */
@@ -206,6 +209,7 @@ export class Leading implements LeadingDoor {
       case 'request': return this.onRequest?.(output.from, output.packet)
       case 'revalidate': return this.onRevalidate?.(output.from, output.packet)
       case 'alive': return this.onAlive?.(output.from, output.sessions)
+      case 'double': return this.#complainOfDouble(output.learner, output.serverId)
       case 'close': return this.#closeLearner(output.learner, output.reason)
       case 'configSeen':
         this.#seen = this.#options.configurations.see(output.config)
@@ -214,6 +218,16 @@ export class Leading implements LeadingDoor {
       case 'abdicate': return this.stop(output.reason, output.successor)
       default: return output satisfies never
     }
+  }
+  /** Once in a while for each of them. */
+  #complainOfDouble(key: number, serverId: number): void {
+    const now = this.#host.clock.monotonic()
+    if (now - (this.#doubles.get(serverId) ?? -Infinity) < complaintMs) return
+    this.#doubles.set(serverId, now)
+    const others = [...this.#connections].filter(([other]) => other !== key).map(([, { address }]) => address)
+    this.#host.logger.warn('a server is connected twice: it has come back faster than its last connection ended, or two servers have the same myid; every server needs one of its own', {
+      myid: serverId, address: this.#connections.get(key)?.address, others: others.join(' '),
+    })
   }
   async #readHistory(to: number, from: bigint, below: bigint): Promise<void> {
     let transactions: readonly CommittedTransaction[] | undefined

@@ -129,7 +129,10 @@ export class Learner {
     if (!data || data.length < 4 || data.readInt32BE(0) < protocolVersion) return this.#abort('the leader speaks a protocol of before ZooKeeper 3.4')
     const { acceptedEpoch, currentEpoch, lastZxid } = this.#facts
     const epoch = Number(zxid >> 32n)
-    if (epoch < acceptedEpoch) return this.#abort(`the leader proposes epoch ${epoch}, and this server has promised ${acceptedEpoch} to another one`)
+    if (epoch < acceptedEpoch) return this.#abort(
+      `the leader proposes epoch ${epoch}, and this server has accepted epoch ${acceptedEpoch} already: its files come from another ensemble, or those of the other servers were replaced by older ones. ` +
+        'If the others are right, move the files of its folder version-2 away and start it again: the leader then sends everything',
+    )
     this.#epoch = epoch
     this.#phase = 'synchronization'
     const answer = Buffer.alloc(4)

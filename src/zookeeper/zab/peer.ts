@@ -32,6 +32,8 @@ export interface PeerOptions {
   readonly onFailure: (error: unknown) => void
 }
 
+/** Whoever fails again and again before it serves tries again after a while; what it says is repeated seldom. */
+const retry = { freeCount: 3, msMin: 50, msMax: 1000, repeatMs: 30_000 } as const
 /** An observer that lost its leader waits at random up to this long, so that not all come back at once. */
 const observerPauseMs = 200
 
@@ -43,6 +45,9 @@ export class Peer {
   #leader: ServerId | undefined
   #role: Leading | Following | undefined
   #isStopping = false
+  /** Attempts in a row that ended before clients were served. */
+  #failureCount = 0
+  #said: { reason: string; at: number; count: number } | undefined
   #running: Promise<void> = Promise.resolve()
 
   constructor(host: Host, replica: Replica, options: PeerOptions) {
@@ -97,7 +102,13 @@ export class Peer {
       if (this.#isStopping) return
       this.#leader = vote.leader
       const settled = vote
-      const settle = (state: SettledState) => (epoch: number) => elections.setState(state, { ...settled, peerEpoch: epoch })
+      let hasServed = false
+      const settle = (state: SettledState) => (epoch: number) => {
+        hasServed = true
+        elections.setState(state, { ...settled, peerEpoch: epoch })
+      }
+      await this.#pauseAfterFailures()
+      if (this.#isStopping) return
       // Who is no member follows, and votes for nothing.
       const state = vote.leader === serverId ? 'leading' : configurations.isObserver ? 'observing' : 'following'
       if (successor !== undefined) elections.setState(state, vote)
@@ -114,11 +125,27 @@ export class Peer {
       const began = this.#host.clock.monotonic()
       const { reason, successor: next } = await role.run()
       successor = next
-      logger[this.#isStopping || next !== undefined ? 'info' : 'warn'](`no longer ${this.state}`, { leader: vote.leader, reason, afterMs: Math.round(this.#host.clock.monotonic() - began) })
+      this.#failureCount = hasServed || next !== undefined ? 0 : this.#failureCount + 1
+      this.#sayEnd(reason, vote.leader, this.#host.clock.monotonic() - began, next !== undefined)
       this.#role = undefined
       await this.#replica.stopServing()
       if (this.state === 'observing' && !this.#isStopping && successor === undefined) await this.#host.timers.sleep(this.#host.random.below(observerPauseMs))
     }
+  }
+  async #pauseAfterFailures(): Promise<void> {
+    const beyond = this.#failureCount - retry.freeCount
+    if (beyond >= 0) await this.#host.timers.sleep(Math.min(retry.msMax, retry.msMin * 2 ** beyond))
+  }
+  #sayEnd(reason: string, leader: ServerId, afterMs: number, isPlanned: boolean): void {
+    const now = this.#host.clock.monotonic()
+    const isRepeated = this.#failureCount > 1 && this.#said?.reason === reason
+    if (isRepeated && this.#said) {
+      this.#said.count++
+      if (now - this.#said.at < retry.repeatMs) return
+    }
+    const count = isRepeated ? this.#said?.count : undefined
+    this.#said = { reason, at: now, count: 0 }
+    this.#host.logger[this.#isStopping || isPlanned ? 'info' : 'warn'](`no longer ${this.state}`, { leader, reason, afterMs: Math.round(afterMs), ...(count !== undefined && { repeated: count }) })
   }
   #serveAloneLater(): { end(): Promise<void> } {
     const { readOnlyAfterMs } = this.#options
