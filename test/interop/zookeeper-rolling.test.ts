@@ -1,0 +1,62 @@
+/**
+ * A running ensemble of three Apache servers becomes one of Ottla's, server by server, on the same folders and ports, and Apache's again,
+ * while clients work, kazoo among them: nothing acknowledged is lost, no session ends, watches and ephemeral nodes stay.
+ */
+import { afterEach, expect, test } from 'vitest'
+import { judge } from '../../src/simulation/checkers/histories.ts'
+import { Ensemble, type Make } from './ensemble.ts'
+import { describeWith } from './programs.ts'
+import type { ApacheRelease } from './target.ts'
+import { Workload } from './workload.ts'
+
+let ensemble: Ensemble | undefined
+let workload: Workload | undefined
+afterEach(async () => {
+  workload?.dispose()
+  await ensemble?.dispose()
+  ensemble = workload = undefined
+})
+
+const ways: readonly [ApacheRelease, 'first' | 'last'][] = [['zookeeper-3.8.0', 'last'], ['zookeeper-3.9', 'first'], ['zookeeper-3.8.0', 'first'], ['zookeeper-3.9', 'last'], ['apache', 'last']]
+// `SOAK=1`: all of them.
+for (const [release, leaderIs] of process.env.SOAK ? ways : ways.slice(0, 2)) {
+  describeWith(['python', release], release, () => {
+    test(`is replaced and comes back, the leader ${leaderIs}`, { timeout: 300_000 }, async () => {
+      const { servers } = (ensemble = await Ensemble.start([release, release, release], { config: { snapCount: 2_000 } }))
+      const turned = [ensemble.addresses, [...ensemble.addresses.slice(1), ensemble.addresses[0]], ensemble.addresses.toReversed()]
+      workload = await Workload.start({ kazoo: true, clients: turned })
+      const keeper = await ensemble.connect(...servers)
+      const { id } = keeper.session
+      await keeper.create('/mine', 'ephemeral', { mode: 'ephemeral' })
+      await keeper.create('/watched', 'before')
+      const events: string[] = []
+      await keeper.getData('/watched', { watch: ({ type, path }) => void events.push(`${type} ${path}`) })
+
+      for (const make of ['ottla', release] satisfies Make[]) {
+        const leader = servers.indexOf(await ensemble.leader())
+        const others = [0, 1, 2].filter((at) => at !== leader)
+        for (const at of leaderIs === 'first' ? [leader, ...others] : [...others, leader]) {
+          await servers[at].stop()
+          await workload.progress(100)
+          await (await ensemble.replace(at, make)).start()
+          await ensemble.allServe()
+          await workload.progress(200)
+        }
+        expect(servers.map(({ maker }) => maker)).toEqual(Array(3).fill(make === 'ottla' ? 'ottla' : 'apache'))
+        expect(keeper.session.id).toBe(id)
+        expect(await keeper.getEphemerals()).toEqual(['/mine'])
+      }
+      await keeper.setData('/watched', 'after')
+      expect(events).toEqual(['dataChanged /watched'])
+
+      const history = await workload.finish(ensemble.addresses)
+      const tally = judge(history)
+      console.log(`${release}, the leader ${leaderIs}: ${JSON.stringify({ ...tally, expired: workload.expired })}`)
+      expect(tally.writes).toBeGreaterThan(1_000)
+      expect(history.filter(({ client, outcome }) => client.startsWith('kazoo') && outcome === 'ok').length).toBeGreaterThan(50)
+      expect(workload.expired).toBe(0)
+      expect(new Set(history.map(({ client }) => client).filter((client) => /^session|^kazoo/.test(client))).size).toBe(4)
+      await ensemble.agreed()
+    })
+  })
+}
