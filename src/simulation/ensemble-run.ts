@@ -8,6 +8,7 @@ import { Violation } from './checkers/violation.ts'
 import { Faults, type FaultKind } from './faults.ts'
 import { Machine, type LogLine } from './machine.ts'
 import { SimulatedNetwork } from './network.ts'
+import { Reconfigurations } from './reconfigurations.ts'
 import type { RunOptions, RunReport } from './run.ts'
 import { World } from './world.ts'
 import { registerPath, SimulatedClient, type Laws } from './zookeeper-clients.ts'
@@ -20,20 +21,24 @@ const registerCount = 4
 /** How often the members' trees are compared, ms. */
 const compareMs = 50
 
-export async function runEnsemble({ seed, onTrace, faultyMs = 40_000, kinds = allKinds }: RunOptions): Promise<RunReport> {
+/** In every other run members come and go, among them a fourth server that is none at first. */
+export async function runEnsemble({ seed, onTrace, faultyMs = 40_000, kinds = allKinds, isReconfigured = seed % 2 === 0 }: RunOptions & { isReconfigured?: boolean }): Promise<RunReport> {
   const world = new World({ seed, onTrace })
   const network = new SimulatedNetwork(world)
   const laws: Laws = { registers: new Registers(), sequences: new Sequences(), sessions: new SessionLaws() }
   const zab = new EnsembleLaws()
   const digests = new Map<bigint, { digest: bigint; member: string }>()
   let leaderships = 0
+  let reconfigured = 0
   let fail!: (violation: unknown) => void
   const failed = new Promise<never>((_, reject) => (fail = reject))
   failed.catch(() => {})
 
-  const names = ['zookeeper-1', 'zookeeper-2', 'zookeeper-3']
+  const core = ['zookeeper-1', 'zookeeper-2', 'zookeeper-3']
+  const names = isReconfigured ? [...core, 'zookeeper-4'] : core
   const members = names.map((name, index) => new SimulatedZooKeeper(world, new Machine(world, network, { name, address: `10.0.0.${index + 1}`, onLog: (line) => heard(line) }), {
-    settings: { tickTime: 500, initLimit: 10, syncLimit: 4, snapCount: 20 + world.random.below(200), maxClientCnxns: 0 }, members: names, violated: fail,
+    settings: { tickTime: 500, initLimit: 10, syncLimit: 4, snapCount: 20 + world.random.below(200), maxClientCnxns: 0, ...(isReconfigured && { reconfigEnabled: true, skipACL: 'yes' }) }, members: core, number: index + 1,
+    isReconfigurable: isReconfigured, violated: fail,
   }))
   function heard({ machine, event, facts, level }: LogLine): void {
     try {
@@ -94,6 +99,8 @@ export async function runEnsemble({ seed, onTrace, faultyMs = 40_000, kinds = al
       registers.writeBegins(path, 'first')
       await insist(async () => (await first.session()).create(path, 'first').catch(ignoreExisting))
     }
+    const reconfigurations = new Reconfigurations(world, { seed, names, session: () => first.session() })
+    const reconfiguring = isReconfigured ? reconfigurations.run() : undefined
     const running = clients.map((client) => client.run())
     const nemesis = faults.run()
     let comparing = true
@@ -105,8 +112,12 @@ export async function runEnsemble({ seed, onTrace, faultyMs = 40_000, kinds = al
     })()
     await world.sleep(faultyMs)
     faults.stop()
+    reconfigurations.stop()
     await nemesis
     await world.sleep(8_000)
+    await reconfiguring
+    if (isReconfigured) await reconfigurations.restore(1, 2, 3)
+    reconfigured = reconfigurations.count
     for (const client of clients) client.stop()
     await Promise.all(running)
     for (const path of registers.paths) {
@@ -140,7 +151,7 @@ export async function runEnsemble({ seed, onTrace, faultyMs = 40_000, kinds = al
     seed, virtualMs: world.now, events: world.events, traceSum: world.traceSum, faults: faults.counts,
     operations: clients.reduce((sum, client) => sum + client.operations, 0),
     facts: {
-      leaderships, unknown: clients.reduce((sum, client) => sum + client.unknown, 0), starts: members.reduce((sum, { starts }) => sum + starts, 0),
+      leaderships, reconfigured, unknown: clients.reduce((sum, client) => sum + client.unknown, 0), starts: members.reduce((sum, { starts }) => sum + starts, 0),
       watches: clients.reduce((sum, client) => sum + client.watches.fired, 0), sessions: clients.reduce((sum, client) => sum + client.sessions, 0),
     },
   }

@@ -12,9 +12,11 @@ export async function reconfigure(client: ZooKeeperClient, args: Arguments, usag
   const leaving = args.value('remove')
   const whole = file !== undefined || members !== undefined
   const step = joining !== undefined || leaving !== undefined
-  if (whole === step || (file !== undefined && members !== undefined) || args.rest.length > 0) throw new CommandError(usage)
+  if ((!whole && !step) || args.rest.length > 0) throw new CommandError(usage)
   const version = args.value('v')
-  if (version !== undefined && !/^[0-9a-fA-F]{1,16}$/.test(version)) throw new CommandError(`-v argument must be a hexadecimal version, and is '${version}'`)
+  if (version !== undefined && !/^[0-9a-fA-F]{1,16}$/.test(version)) throw new CommandError('-v must be followed by a long (configuration version)')
+  if (whole && step) throw new CommandError("Can't use -file or -members together with -add or -remove (mixing incremental and non-incremental modes is not allowed)")
+  if (file !== undefined && members !== undefined) throw new CommandError("Can't use -file and -members together (conflicting non-incremental modes)")
   return client.reconfig({
     ...(version !== undefined && { version: BigInt.asIntN(64, BigInt(`0x${version}`)) }),
     ...(whole ? { members: (members ?? membersOf(file!)).toLowerCase() } : { ...(joining !== undefined && { joining: joining.toLowerCase() }), ...(leaving !== undefined && { leaving: leaving.toLowerCase() }) }),
@@ -37,10 +39,22 @@ function membersOf(file: string): string {
 export function shortConfig(text: string): string {
   let version = ''
   const servers: string[] = []
-  for (const { key, value } of parseProperties(text)) {
+  for (const { key, value } of javaOrder(parseProperties(text))) {
     if (key === 'version') version = value
     const client = /^server\.\d+$/.test(key) ? /^([^:]+):.*;(?:(.*):)?(\d+)$/.exec(value) : null
     if (client) servers.push(`${client[2] && client[2] !== '0.0.0.0' ? client[2] : client[1]}:${client[3]}`)
   }
   return `${version} ${servers.join(',')}`
+}
+
+/** As Java's properties walk through their entries: by the hash of the key, in a table that grows when three quarters are full. */
+function javaOrder<Entry extends { readonly key: string }>(entries: readonly Entry[]): Entry[] {
+  let size = 16
+  while (entries.length >= size * 0.75) size *= 2
+  const bucketOf = (key: string): number => {
+    let hash = 0
+    for (let at = 0; at < key.length; at++) hash = (Math.imul(hash, 31) + key.charCodeAt(at)) | 0
+    return (hash ^ (hash >>> 16)) & (size - 1)
+  }
+  return entries.toSorted((a, b) => bucketOf(a.key) - bucketOf(b.key))
 }

@@ -262,7 +262,7 @@ export class ZooKeeperClient {
   /** Changes the ensemble; `version` is the configuration this is based on (its hexadecimal version), −1: any. Returns the new one. */
   async reconfig({ joining, leaving, members, version = -1n }: { joining?: string; leaving?: string; members?: string; version?: bigint }): Promise<{ data: Buffer | null; stat: Stat }> {
     const request = { joiningServers: joining ?? null, leavingServers: leaving ?? null, newMembers: members ?? null, curConfigId: version }
-    return this.#ask(op.reconfig, 'reconfig', undefined, (writer) => ReconfigRequest.write(writer, request), (reader) => GetDataResponse.read(reader))
+    return this.#ask(op.reconfig, 'reconfig', '', (writer) => ReconfigRequest.write(writer, request), (reader) => GetDataResponse.read(reader))
   }
 
   /** Watches a path (or with `persistentRecursive` all below it too) until removed, whatever happens there. */

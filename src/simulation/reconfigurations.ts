@@ -1,0 +1,59 @@
+/** Somebody who changes the members of an ensemble while it runs: removes one, adds it again, makes it observe, adds a stranger. */
+import { isZooKeeperError } from '../zookeeper/client/errors.ts'
+import type { ZooKeeperClient } from '../zookeeper/client/client.ts'
+import { seededRandom } from './random.ts'
+import type { World } from './world.ts'
+
+export class Reconfigurations {
+  readonly #world: World
+  readonly #names: readonly string[]
+  readonly #session: () => Promise<ZooKeeperClient>
+  readonly #random
+  #isOver = false
+  /** How many were accepted. */
+  count = 0
+
+  /** `names`: all machines by their numbers, the first `core` of them members in the end. Chance of its own: other runs stay what they are. */
+  constructor(world: World, facts: { seed: number; names: readonly string[]; session: () => Promise<ZooKeeperClient> }) {
+    this.#world = world
+    this.#names = facts.names
+    this.#session = facts.session
+    this.#random = seededRandom(facts.seed ^ 0x5eed)
+  }
+
+  async run(): Promise<void> {
+    while (!this.#isOver) {
+      await this.#world.sleep(500 + this.#random.below(4_000))
+      const id = 1 + this.#random.below(this.#names.length)
+      const step = this.#random.below(4)
+      try {
+        const zk = await this.#session()
+        if (step === 0) await zk.reconfig({ leaving: String(id) })
+        else if (step === 1) await zk.reconfig({ joining: this.line(id, 'observer') })
+        else await zk.reconfig({ joining: this.line(id) })
+        this.count++
+      } catch (error) {
+        // Refused, or nobody knows: both happen.
+        if (!isZooKeeperError(error)) throw error
+      }
+    }
+  }
+  stop(): void {
+    this.#isOver = true
+  }
+  /** Makes these the members, whatever it takes. */
+  async restore(...ids: number[]): Promise<void> {
+    for (;;) {
+      try {
+        await (await this.#session()).reconfig({ members: ids.map((id) => this.line(id)).join(',') })
+        return
+      } catch (error) {
+        if (!isZooKeeperError(error)) throw error
+        await this.#world.sleep(500)
+      }
+    }
+  }
+  line(id: number, role = 'participant'): string {
+    return `server.${id}=${this.#names[id - 1]}:2888:3888:${role};2181`
+  }
+}
