@@ -1,48 +1,20 @@
 /**
- * `npm run bench`, or `npm run bench -- broker`: start-up, memory at rest, bytes in and out, single-record requests. Every figure is the median of several runs
+ * `npm run bench`: start-up, memory at rest, bytes in and out, single-record requests. Every figure is the median of several runs
  * after a warm-up. KAFKA_LIBS=<folder with the jars of Kafka 3.9> measures Apache's broker and ZooKeeper beside it, in turns.
  *   --quick   fewer and shorter runs     --json FILE   the figures for machines
  */
-import { execFileSync, spawn } from 'node:child_process'
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { cpuSeconds, freePort, here, javaOptions, load, log4jText, machine, median, MiB, onLinux, Processes, residentMiB, sleep, stop, touchPages } from './bench-processes.js'
 
 const quick = process.argv.includes('--quick')
 const jsonFile = process.argv.includes('--json') ? process.argv[process.argv.indexOf('--json') + 1] : undefined
 const runs = quick ? 3 : 5
-const MiB = 1024 * 1024
-const here = fileURLToPath(new URL('.', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'ottla-bench-'))
-const running = new Set()
-
-const freePort = () => new Promise((done) => {
-  const server = createServer().listen(0, '127.0.0.1', () => {
-    const { port } = server.address()
-    server.close(() => done(port))
-  })
-})
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
-const sleep = (ms) => new Promise((done) => setTimeout(done, ms))
-
-function start(command, args, options = {}) {
-  const log = openSync(join(folder, 'servers.log'), 'a')
-  const child = spawn(command, args, { stdio: ['ignore', log, log], ...options })
-  closeSync(log)
-  running.add(child)
-  child.on('exit', () => running.delete(child))
-  return child
-}
-async function stop(child) {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const gone = new Promise((done) => child.once('exit', done))
-  child.kill('SIGTERM')
-  const timer = setTimeout(() => child.kill('SIGKILL'), 20_000)
-  await gone
-  clearTimeout(timer)
-}
+const processes = new Processes(folder)
+const start = (command, args) => processes.start(command, args)
 
 /** Each maker: starts its two servers on a fresh folder and says how to find and stop them. */
 const makers = {
@@ -57,52 +29,15 @@ const makers = {
     const zookeeperPort = await freePort()
     const data = join(folder, name)
     execFileSync('mkdir', ['-p', data])
-    writeFileSync(join(data, 'log4j.properties'), 'log4j.rootLogger=WARN, stdout\nlog4j.appender.stdout=org.apache.log4j.ConsoleAppender\nlog4j.appender.stdout.layout=org.apache.log4j.PatternLayout\n')
+    writeFileSync(join(data, 'log4j.properties'), log4jText)
     writeFileSync(join(data, 'zoo.cfg'), `dataDir=${join(data, 'zookeeper')}\nclientPort=${zookeeperPort}\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\nmaxClientCnxns=0\n`)
     writeFileSync(join(data, 'server.properties'), `broker.id=0\nlisteners=PLAINTEXT://127.0.0.1:${port}\nlog.dirs=${join(data, 'kafka')}\nzookeeper.connect=127.0.0.1:${zookeeperPort}\noffsets.topic.replication.factor=1\n`)
-    // The options of Apache's own start scripts.
-    const common = ['-server', '-XX:+UseG1GC', '-XX:MaxGCPauseMillis=20', '-XX:InitiatingHeapOccupancyPercent=35', '-XX:+ExplicitGCInvokesConcurrent', '-Djava.awt.headless=true', '-cp', `${libs}/*`, `-Dlog4j.configuration=file:${join(data, 'log4j.properties')}`]
+    const common = javaOptions(libs, join(data, 'log4j.properties'))
     const began = Date.now()
     const zookeeper = start('java', ['-Xmx512M', '-Xms512M', ...common, 'org.apache.zookeeper.server.quorum.QuorumPeerMain', join(data, 'zoo.cfg')])
     const broker = start('java', ['-Xmx1G', '-Xms1G', ...common, 'kafka.Kafka', join(data, 'server.properties')])
     return { port, began, processes: [zookeeper, broker], broker, stop: async () => { await stop(broker); await stop(zookeeper) } }
   },
-}
-
-/** One job of the load process; rejects with its words. `armed` runs when the process is ready to begin. */
-function load(job, armed = () => {}) {
-  return new Promise((done, failed) => {
-    const child = spawn(process.execPath, [join(here, 'bench-load.js'), JSON.stringify(job)], { stdio: ['ignore', 'pipe', 'pipe'] })
-    let out = ''
-    let errors = ''
-    child.stdout.on('data', (text) => {
-      out += text
-      if (out.startsWith('armed\n')) {
-        out = out.slice('armed\n'.length)
-        armed()
-      }
-    })
-    child.stderr.on('data', (text) => (errors += text))
-    child.on('exit', (code) => (code === 0 ? done(JSON.parse(out)) : failed(new Error(`${job.kind}: ${errors.trim() || `exit code ${code}`}`))))
-  })
-}
-
-const residentMiB = ({ pid }) => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? NaN) / 1024
-/** CPU seconds a process has used; its clock ticks a hundred times a second on Linux. */
-function cpuSeconds({ pid }) {
-  const words = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')
-  return (Number(words[11]) + Number(words[12])) / 100
-}
-const onLinux = existsSync('/proc/self/stat')
-
-/** Pages of memory that were never used are slow on virtual machines: touch what the page cache will need, then let it go. */
-function touchPages(bytes) {
-  const path = join(folder, 'pages')
-  const file = openSync(path, 'w')
-  const piece = Buffer.alloc(16 * MiB, 1)
-  for (let written = 0; written < bytes; written += piece.length) writeSync(file, piece)
-  closeSync(file)
-  rmSync(path)
 }
 
 async function measure(maker) {
@@ -188,11 +123,10 @@ function table(all) {
 }
 
 async function main() {
-  touchPages((quick ? 2 : 4) * 1024 * MiB)
+  touchPages(folder, (quick ? 2 : 4) * 1024 * MiB)
   const all = { ottla: await measure('ottla') }
   if (process.env['KAFKA_LIBS']) all.apache = await measure('apache')
   else process.stderr.write('KAFKA_LIBS is not set: Apache is not measured\n')
-  const machine = `Node ${process.version}, ${availableParallelism()} × ${cpus()[0]?.model ?? 'CPU'}, ${Math.round(totalmem() / 1e9)} GB`
   console.log(`${machine}\n\n${table(all)}`)
   if (jsonFile) writeFileSync(jsonFile, `${JSON.stringify({ machine, ...all }, null, 2)}\n`)
 }
@@ -203,9 +137,9 @@ try {
 } catch (error) {
   failed = true
   console.error(error)
-  if (existsSync(join(folder, 'servers.log'))) console.error(readFileSync(join(folder, 'servers.log'), 'utf8').split('\n').slice(-30).join('\n'))
+  console.error(processes.lastWords())
 } finally {
-  for (const child of running) child.kill('SIGKILL')
+  processes.killAll()
   rmSync(folder, { recursive: true, force: true })
 }
 process.exit(failed ? 1 : 0)

@@ -6,7 +6,7 @@ import { connect } from 'node:net'
 import { encodeBatch } from '../dist/kafka/records/encode.js'
 
 const job = JSON.parse(process.argv[2])
-const jobs = { produce, fetch, requests, ready }
+const jobs = { produce, fetch, requests, ready, placed, committed, ledger, open: opened }
 
 /** int32 size, then the request header v1 and the body. */
 function frame(apiKey, version, body) {
@@ -82,26 +82,53 @@ function end(result) {
   process.exit(0)
 }
 
-/** `bytes` in batches of `records` × `size`, `inFlight` requests at a time on one connection. */
-async function produce({ port, topic, partition = 0, records, size, bytes, inFlight, acks = 1 }) {
+/**
+ * `bytes` in batches of `records` × `size`, `inFlight` requests at a time over `connections`. With `rate`, bytes a second, batches leave
+ * by the clock instead, whatever is in flight; waiting before the socket counts as latency, too.
+ */
+async function produce({ port, topic, partition = 0, records, size, bytes, inFlight, connections = 1, acks = 1, rate }) {
   const batch = batchOf({ records, size })
   const request = produceFrame(topic, partition, batch, acks)
   const errorAt = produceErrorAt(topic)
   const total = Math.ceil(bytes / batch.length)
+  const latencies = []
   let sent = 0
   let acknowledged = 0
+  const senders = await Promise.all(Array.from({ length: connections }, async () => {
+    const waiting = []
+    const socket = await open(port, (answer) => {
+      const error = answer.readInt16BE(errorAt)
+      if (error !== 0) fail(`produce answered error ${error}`)
+      latencies.push(performance.now() - waiting.shift())
+      if (++acknowledged === total) end({ seconds: (performance.now() - began) / 1000, bytes: total * batch.length, records: total * records, ...quantiles(latencies) })
+      else if (sent < total && !rate) send()
+    })
+    const send = (due = performance.now()) => {
+      sent++
+      waiting.push(due)
+      socket.write(request)
+    }
+    return send
+  }))
   const began = performance.now()
-  const socket = await open(port, (answer) => {
-    const error = answer.readInt16BE(errorAt)
-    if (error !== 0) fail(`produce answered error ${error}`)
-    if (++acknowledged === total) end({ seconds: (performance.now() - began) / 1000, bytes: total * batch.length })
-    else if (sent < total) send()
-  })
-  const send = () => {
-    sent++
-    socket.write(request)
+  if (!rate) {
+    for (let index = 0; index < Math.min(inFlight, total); index++) senders[index % connections]()
+    return
   }
-  for (let index = 0; index < Math.min(inFlight, total); index++) send()
+  const everyMs = (batch.length / rate) * 1000
+  const pace = () => {
+    for (; sent < total; ) {
+      const due = began + sent * everyMs
+      if (due > performance.now()) return void setTimeout(pace, Math.max(0, due - performance.now()))
+      senders[sent % connections](due)
+    }
+  }
+  pace()
+}
+function quantiles(latencies) {
+  const sorted = latencies.toSorted((a, b) => a - b)
+  const at = (part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]
+  return { p50: at(0.5), p99: at(0.99) }
 }
 
 /** Reads from offset 0 until `bytes` of batches have come, one fetch of up to `bytesMax` at a time. */
@@ -135,29 +162,183 @@ async function fetch({ port, topic, partition = 0, bytes, bytesMax }) {
 }
 
 /** Requests of one record for `seconds`, on `connections` with `inFlight` each. */
-async function requests({ port, topic, partitions = 1, size, connections, inFlight, seconds }) {
+async function requests({ port, topic, partitions = 1, size, connections, inFlight, seconds, acks = 1 }) {
   const errorAt = produceErrorAt(topic)
+  const latencies = []
   let answered = 0
   let stopped = false
   const batch = batchOf({ records: 1, size })
   const sockets = await Promise.all(Array.from({ length: connections }, async (_, index) => {
-    const request = produceFrame(topic, index % partitions, batch, 1)
+    const request = produceFrame(topic, index % partitions, batch, acks)
+    const waiting = []
+    const send = () => {
+      waiting.push(performance.now())
+      socket.write(request)
+    }
     const socket = await open(port, (answer) => {
       const error = answer.readInt16BE(errorAt)
       if (error !== 0) fail(`produce answered error ${error}`)
       answered++
-      if (!stopped) socket.write(request)
+      latencies.push(performance.now() - waiting.shift())
+      if (!stopped) send()
     })
-    return { socket, request }
+    return send
   }))
-  for (const { socket, request } of sockets) for (let index = 0; index < inFlight; index++) socket.write(request)
+  for (const send of sockets) for (let index = 0; index < inFlight; index++) send()
   await new Promise((done) => setTimeout(done, (seconds * 1000) / 4))
   const from = answered
   const began = performance.now()
   await new Promise((done) => setTimeout(done, seconds * 1000))
-  const result = { seconds: (performance.now() - began) / 1000, requests: answered - from }
+  const result = { seconds: (performance.now() - began) / 1000, requests: answered - from, ...quantiles(latencies.slice(from)) }
   stopped = true
   end(result)
+}
+
+/** Where a topic's first partition is, as a broker of the cluster says. Undefined while nobody can be asked. */
+async function described(ports, topic) {
+  for (const port of ports) {
+    const answer = await askOnce(port, metadataFrame(topic), 1_000)
+    if (!answer) continue
+    let at = 4 + 4 + 4 // size, correlation id, throttle time
+    const int = () => answer.readInt32BE((at += 4) - 4)
+    const text = () => {
+      const size = answer.readInt16BE((at += 2) - 2)
+      return answer.toString('utf8', at, (at += Math.max(0, size)))
+    }
+    const list = (item) => Array.from({ length: Math.max(0, int()) }, item)
+    const portOf = new Map(list(() => {
+      const id = int()
+      text() // host
+      const port = int()
+      text() // rack
+      return [id, port]
+    }))
+    text() // cluster id
+    int() // controller
+    if (int() < 1) continue
+    at += 2
+    text()
+    at += 1
+    if (int() < 1) continue
+    at += 2
+    const [, leader] = [int(), int()]
+    const [, isr] = [list(int), list(int)]
+    if (leader >= 0 && portOf.has(leader)) return { leader, port: portOf.get(leader), isr }
+  }
+  return undefined
+}
+/** One request on a connection of its own; undefined when there is no answer in time. */
+function askOnce(port, request, timeoutMs) {
+  return new Promise((done) => {
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+    let bytes = Buffer.alloc(0)
+    const finish = (answer) => {
+      clearTimeout(timer)
+      socket.destroy()
+      done(answer)
+    }
+    const timer = setTimeout(finish, timeoutMs)
+    socket.on('error', () => finish())
+    socket.on('close', () => finish())
+    socket.on('connect', () => socket.write(request))
+    socket.on('data', (chunk) => {
+      bytes = Buffer.concat([bytes, chunk])
+      if (bytes.length >= 4 && bytes.length >= 4 + bytes.readInt32BE(0)) finish(bytes)
+    })
+  })
+}
+async function eventually(what, patienceMs, ask) {
+  const deadline = performance.now() + patienceMs
+  for (;;) {
+    const result = await ask()
+    if (result !== undefined) return result
+    if (performance.now() > deadline) fail(`${what}: not within ${patienceMs} ms`)
+    await new Promise((done) => setTimeout(done, 20))
+  }
+}
+
+/** Makes the topic and waits until `isrSize` replicas are in sync; who leads. */
+async function placed({ ports, topic, isrSize, patienceMs = 60_000 }) {
+  const place = await eventually(`${isrSize} replicas of ${topic} in sync`, patienceMs, async () => {
+    const found = await described(ports, topic)
+    return found && found.isr.length >= isrSize ? found : undefined
+  })
+  end(place)
+}
+/** Until somebody listens. */
+async function opened({ port, patienceMs = 60_000 }) {
+  await eventually(`port ${port} open`, patienceMs, () => new Promise((done) => {
+    const socket = connect({ port, host: '127.0.0.1' })
+    socket.on('error', () => done(undefined))
+    socket.on('connect', () => {
+      socket.destroy()
+      done(true)
+    })
+  }))
+  end({})
+}
+/** Until as many records are committed: all followers in sync have them. */
+async function committed({ port, topic, offset, patienceMs = 60_000 }) {
+  const request = frame(2, 1, Buffer.concat([int32(-1), int32(1), string(topic), int32(1), int32(0), int64(-1)]))
+  const offsetAt = 4 + 4 + 4 + 2 + Buffer.byteLength(topic) + 4 + 4 + 2 + 8
+  await eventually(`offset ${offset} of ${topic} committed`, patienceMs, async () => {
+    const answer = await askOnce(port, request, 5_000)
+    return answer && answer.readBigInt64BE(offsetAt) >= BigInt(offset) ? true : undefined
+  })
+  end({})
+}
+/** One record after the other with acks=all until standard input ends, whatever becomes of brokers; the longest time without an acknowledgement. */
+async function ledger({ ports, topic }) {
+  const request = produceFrame(topic, 0, batchOf({ records: 1, size: 100 }), -1)
+  const errorAt = produceErrorAt(topic)
+  let acknowledged = 0
+  let last = 0
+  let longestMs = 0
+  let over = false
+  process.stdin.on('data', () => {}).on('end', () => (over = true))
+  const report = () => end({ longestMs: Math.max(longestMs, performance.now() - last), acknowledged })
+  const note = () => {
+    const now = performance.now()
+    if (acknowledged++ === 0) console.log('armed')
+    else longestMs = Math.max(longestMs, now - last)
+    last = now
+  }
+  for (;;) {
+    if (over) report()
+    const place = await described(ports, topic)
+    if (!place) {
+      await new Promise((done) => setTimeout(done, 5))
+      continue
+    }
+    await new Promise((done) => {
+      const socket = connect({ port: place.port, host: '127.0.0.1', noDelay: true })
+      let bytes = Buffer.alloc(0)
+      let timer
+      const send = () => {
+        clearTimeout(timer)
+        // A leader that was stopped in its tracks does not close its connections.
+        timer = setTimeout(() => socket.destroy(), 1_000)
+        socket.write(request)
+      }
+      socket.on('error', () => {})
+      socket.on('close', () => {
+        clearTimeout(timer)
+        done()
+      })
+      socket.on('connect', send)
+      socket.on('data', (chunk) => {
+        bytes = Buffer.concat([bytes, chunk])
+        if (bytes.length < 4 || bytes.length < 4 + bytes.readInt32BE(0)) return
+        const error = bytes.readInt16BE(errorAt)
+        bytes = Buffer.alloc(0)
+        if (error !== 0) return socket.destroy()
+        note()
+        if (over) report()
+        else send()
+      })
+    })
+    await new Promise((done) => setTimeout(done, 5))
+  }
 }
 
 /** Until a record is acknowledged: connects, asks for the topic (which makes it), produces; again until it works. */

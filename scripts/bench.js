@@ -1,8 +1,8 @@
 /**
- * `npm run bench [-- WHAT] [options]`: measures, beside Apache's servers where they are at hand. WHAT is `broker` (the default) or
- * `zookeeper` (speed of a server alone and of an ensemble).
+ * `npm run bench [-- WHAT] [options]`: measures, beside Apache's servers where they are at hand. WHAT is `broker` (the default),
+ * `cluster` (three brokers, replicated) or `zookeeper` (speed of a server alone and of an ensemble).
  */
-const files = { broker: './bench-broker.js', zookeeper: './bench-zookeeper.js' }
+const files = { broker: './bench-broker.js', cluster: './bench-cluster.js', zookeeper: './bench-zookeeper.js' }
 
 const what = process.argv[2] && !process.argv[2].startsWith('-') ? process.argv[2] : 'broker'
 if (!Object.hasOwn(files, what)) {

@@ -1,0 +1,188 @@
+/**
+ * `npm run bench -- cluster`: three brokers and one ZooKeeper server, one partition with three replicas. With KAFKA_LIBS set, Apache's
+ * three stand beside Ottla's three, and each figure is taken from both in turns. CPU seconds are those of all three brokers until every
+ * replica has everything. Latencies are taken at a third of the smaller peak, the same load for both.
+ *   --quick   fewer and shorter runs     --json FILE   the figures for machines     --profile FOLDER   CPU profiles of Ottla's brokers
+ *   --only WORD   the figures of one kind: throughput, latency, small, failure
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { cpuSeconds, freePort, here, javaOptions, load, log4jText, machine, median, MiB, Processes, residentMiB, sleep, stop, touchPages } from './bench-processes.js'
+
+const argument = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined)
+const quick = process.argv.includes('--quick')
+const runs = quick ? 3 : 5
+const bytes = (quick ? 256 : 512) * MiB
+const libs = process.env['KAFKA_LIBS']
+const profiles = argument('--profile')
+const only = argument('--only')
+const batches = { records: 500, size: 1000, connections: 2, inFlight: 10 }
+const replicas = 3
+const folder = mkdtempSync(join(tmpdir(), 'ottla-bench-'))
+const processes = new Processes(folder)
+
+const makers = {
+  ottla: {
+    zookeeper: (config) => processes.start(process.execPath, [join(here, '../dist/cli/zookeeper-server-start.js'), config]),
+    broker: (config) => processes.start(process.execPath, [...(profiles ? ['--cpu-prof', `--cpu-prof-dir=${profiles}`] : []), join(here, '../dist/cli/kafka-server-start.js'), config], { env: { ...process.env, ...mallocSettings } }),
+  },
+  apache: {
+    zookeeper: (config, log4j) => processes.start('java', ['-Xmx512M', '-Xms512M', ...javaOptions(libs, log4j), 'org.apache.zookeeper.server.quorum.QuorumPeerMain', config]),
+    broker: (config, log4j) => processes.start('java', ['-Xmx1G', '-Xms1G', ...javaOptions(libs, log4j), 'kafka.Kafka', config]),
+  },
+}
+/** As bin/kafka-server-start.sh sets them. */
+const mallocSettings = { MALLOC_MMAP_THRESHOLD_: '268435456', MALLOC_TRIM_THRESHOLD_: '268435456' }
+
+async function startCluster(maker) {
+  const data = join(folder, maker)
+  mkdirSync(data)
+  const log4j = join(data, 'log4j.properties')
+  writeFileSync(log4j, log4jText)
+  const zookeeperPort = await freePort()
+  const zookeeperConfig = join(data, 'zoo.cfg')
+  writeFileSync(zookeeperConfig, `dataDir=${join(data, 'zookeeper')}\ntickTime=2000\nclientPort=${zookeeperPort}\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\nmaxClientCnxns=0\n`)
+  const zookeeper = makers[maker].zookeeper(zookeeperConfig, log4j)
+  await load({ kind: 'open', port: zookeeperPort })
+  const brokers = []
+  for (let id = 1; id <= replicas; id++) {
+    const port = await freePort()
+    const config = join(data, `server-${id}.properties`)
+    writeFileSync(
+      config,
+      `broker.id=${id}\nlisteners=PLAINTEXT://127.0.0.1:${port}\nlog.dirs=${join(data, `kafka-${id}`)}\nzookeeper.connect=127.0.0.1:${zookeeperPort}\nzookeeper.session.timeout.ms=6000\n` +
+        `default.replication.factor=${replicas}\noffsets.topic.replication.factor=${replicas}\ntransaction.state.log.replication.factor=${replicas}\nmin.insync.replicas=2\nnum.partitions=1\n`,
+    )
+    brokers.push({ id, port, child: undefined, start: () => makers[maker].broker(config, log4j) })
+  }
+  for (const broker of brokers) broker.child = broker.start()
+  const cluster = { maker, zookeeper, brokers, ports: brokers.map(({ port }) => port) }
+  await load({ kind: 'placed', ports: cluster.ports, topic: 'first', isrSize: replicas, patienceMs: 90_000 })
+  return cluster
+}
+async function stopCluster({ brokers, zookeeper }) {
+  for (const { child } of brokers) await stop(child)
+  await stop(zookeeper)
+}
+const place = ({ ports }, topic) => load({ kind: 'placed', ports, topic, isrSize: replicas })
+const cpuOf = ({ brokers }) => brokers.reduce((sum, { child }) => sum + cpuSeconds(child), 0)
+
+const results = {}
+/** One more run of a figure. */
+function note(name, unit, { maker }, value) {
+  const figure = (results[name] ??= { unit })
+  ;(figure[maker] ??= []).push(value)
+  process.stderr.write(`  ${maker} ${name}: ${value.toFixed(value < 10 ? 3 : 0)} ${unit}\n`)
+}
+
+const wordsOf = { 1: 'acks=1', '-1': 'acks=all' }
+async function throughput(clusters) {
+  for (const acks of [1, -1])
+    for (let run = -1; run < runs; run++)
+      for (const cluster of clusters) {
+        const topic = `big-${acks === 1 ? 'one' : 'all'}-${run + 1}`
+        const { port } = await place(cluster, topic)
+        const before = cpuOf(cluster)
+        const done = await load({ kind: 'produce', port, topic, ...batches, bytes, acks })
+        await load({ kind: 'committed', port, topic, offset: done.records })
+        if (run < 0) continue // warm-up
+        note(`${wordsOf[acks]}, 500 × 1,000 B`, 'MB/s', cluster, done.bytes / 1e6 / done.seconds)
+        note(`${wordsOf[acks]}, CPU of all brokers`, 's/GB', cluster, (cpuOf(cluster) - before) / (done.bytes / 1e9))
+      }
+  for (const cluster of clusters) note('resident, mean of the brokers after that', 'MiB', cluster, cluster.brokers.reduce((sum, { child }) => sum + residentMiB(child), 0) / replicas)
+}
+async function latency(clusters) {
+  const peaks = clusters.map(({ maker }) => median(results['acks=all, 500 × 1,000 B'][maker]))
+  const rate = (Math.min(...peaks) / 3) * 1e6
+  for (let run = 0; run < runs; run++)
+    for (const cluster of clusters) {
+      const topic = `paced-${run}`
+      const { port } = await place(cluster, topic)
+      const { p50, p99 } = await load({ kind: 'produce', port, topic, ...batches, bytes: rate * (quick ? 2 : 4), acks: -1, rate })
+      note(`acks=all at ${Math.round(rate / 1e6)} MB/s, p50`, 'ms', cluster, p50)
+      note(`acks=all at ${Math.round(rate / 1e6)} MB/s, p99`, 'ms', cluster, p99)
+    }
+}
+async function small(clusters) {
+  for (const connections of [1, 64])
+    for (let run = -1; run < runs; run++)
+      for (const cluster of clusters) {
+        const topic = `small-${connections}`
+        const { port } = await place(cluster, topic)
+        const { requests, seconds, p50, p99 } = await load({ kind: 'requests', port, topic, size: 100, connections, inFlight: 1, seconds: quick ? 1 : 2, acks: -1 })
+        if (run < 0) continue // warm-up
+        note(`acks=all, one record, ${connections} connection${connections > 1 ? 's' : ''}`, '/s', cluster, requests / seconds)
+        note(`acks=all, one record, ${connections} connection${connections > 1 ? 's' : ''}, p50`, 'ms', cluster, p50)
+        note(`acks=all, one record, ${connections} connection${connections > 1 ? 's' : ''}, p99`, 'ms', cluster, p99)
+      }
+}
+async function failure(clusters) {
+  for (const cluster of clusters) {
+    for (let run = 0; run < (quick ? 1 : 3); run++) {
+      const topic = `killed-${run}`
+      const { leader } = await place(cluster, topic)
+      const longestMs = await ledgerDuring(cluster, topic, async () => {
+        const broker = cluster.brokers.find(({ id }) => id === leader)
+        await stop(broker.child, 'SIGKILL')
+        await load({ kind: 'placed', ports: cluster.ports.filter((port) => port !== broker.port), topic, isrSize: replicas - 1 })
+        broker.child = broker.start()
+        await place(cluster, topic)
+      })
+      note('kill -9 of the leader, longest pause', 'ms', cluster, longestMs)
+    }
+    await place(cluster, 'rolled')
+    const longestMs = await ledgerDuring(cluster, 'rolled', async () => {
+      for (const broker of cluster.brokers) {
+        await stop(broker.child)
+        broker.child = broker.start()
+        await load({ kind: 'open', port: broker.port })
+        await place(cluster, 'rolled')
+        await place(cluster, 'killed-0')
+      }
+    })
+    note('rolling restart, longest pause', 'ms', cluster, longestMs)
+  }
+}
+/** The longest pause of a producer with acks=all while something happens. */
+async function ledgerDuring({ ports }, topic, happening) {
+  let what
+  const { longestMs } = await load({ kind: 'ledger', ports, topic }, (finish) => {
+    what = sleep(1_000).then(happening).then(() => sleep(1_000)).then(finish, (error) => {
+      finish()
+      throw error
+    })
+    what.catch(() => {})
+  })
+  await what
+  return longestMs
+}
+
+function table() {
+  const digits = (value) => (value < 10 ? value.toFixed(2) : Math.round(value).toLocaleString('en'))
+  const spread = (values) => `${digits(Math.min(...values))}–${digits(Math.max(...values))}`
+  const lines = Object.entries(results).map(([name, { unit, ottla, apache }]) =>
+    `| ${name} (${unit}) | ${digits(median(ottla))} | ${spread(ottla)} |${apache ? ` ${digits(median(apache))} | ${spread(apache)} | ${(median(ottla) / median(apache)).toFixed(2)} |` : ''}`)
+  return `| three brokers, three replicas | Ottla, median | runs |${libs ? ' Apache, median | runs | ratio |' : ''}\n| --- | --: | --: |${libs ? ' --: | --: | --: |' : ''}\n${lines.join('\n')}`
+}
+
+let failed = false
+try {
+  touchPages(folder, (quick ? 3 : 6) * 1024 * MiB)
+  const clusters = [await startCluster('ottla'), ...(libs ? [await startCluster('apache')] : [])]
+  if (!libs) process.stderr.write('KAFKA_LIBS is not set: Apache is not measured\n')
+  const parts = { throughput, latency, small, failure }
+  for (const [name, part] of Object.entries(parts)) if (!only || only.split(',').includes(name)) await part(clusters)
+  for (const cluster of clusters) await stopCluster(cluster)
+  console.log(`${machine}\n\n${table()}`)
+  const jsonFile = argument('--json')
+  if (jsonFile) writeFileSync(jsonFile, `${JSON.stringify({ machine, results }, null, 2)}\n`)
+} catch (error) {
+  failed = true
+  console.error(error)
+  console.error(processes.lastWords())
+} finally {
+  processes.killAll()
+  rmSync(folder, { recursive: true, force: true })
+}
+process.exit(failed ? 1 : 0)
