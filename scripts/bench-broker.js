@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: start-up, memory at rest, bytes in and out, single-record requests. Every figure is the median of several runs
+ * `npm run bench`, or `npm run bench -- broker`: start-up, memory at rest, bytes in and out, single-record requests. Every figure is the median of several runs
  * after a warm-up. KAFKA_LIBS=<folder with the jars of Kafka 3.9> measures Apache's broker and ZooKeeper beside it, in turns.
  *   --quick   fewer and shorter runs     --json FILE   the figures for machines
  */

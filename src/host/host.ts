@@ -118,7 +118,11 @@ export interface ListenerSocket {
 }
 export interface Network {
   listen(at: { host: string | undefined; port: number; backlog?: number }, accept: (connection: Connection) => void): Promise<ListenerSocket>
-  connect(to: { host: string; port: number; timeoutMs?: number }): Promise<Connection>
+  /**
+   * `room` is asked before each read where the bytes are to go. What `onData` is given then lies there and is overwritten by the next
+   * read unless other room is offered; a host may also ignore it and give chunks of its own.
+   */
+  connect(to: { host: string; port: number; timeoutMs?: number; room?: () => Uint8Array }): Promise<Connection>
   /** All addresses of a name. */
   resolve(host: string): Promise<string[]>
   /** The name other machines know this one by; for a registration without a host. */

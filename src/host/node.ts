@@ -255,14 +255,20 @@ function holderOfPosixLock(inode: number): number | undefined {
   return undefined
 }
 
+/** Who is told of bytes that were read into room of the owner's. */
+interface DirectReads {
+  handler: ((chunk: Buffer) => void) | undefined
+}
 class NodeConnection implements Connection {
   readonly remoteAddress: string
   readonly remotePort: number
   readonly localAddress: string
   readonly localPort: number
   readonly #socket: Socket
-  constructor(socket: Socket) {
+  readonly #reads: DirectReads | undefined
+  constructor(socket: Socket, reads?: DirectReads) {
     this.#socket = socket
+    this.#reads = reads
     this.remoteAddress = plainAddress(socket.remoteAddress ?? '')
     this.remotePort = socket.remotePort ?? 0
     this.localAddress = plainAddress(socket.localAddress ?? '')
@@ -273,7 +279,8 @@ class NodeConnection implements Connection {
     return this.#socket.writableLength
   }
   onData(handler: (chunk: Buffer) => void): void {
-    this.#socket.on('data', handler)
+    if (this.#reads) this.#reads.handler = handler
+    else this.#socket.on('data', handler)
   }
   onClose(handler: (error: Error | undefined) => void): void {
     let error: Error | undefined
@@ -330,9 +337,15 @@ const network: Network = {
       close: () => new Promise((done) => void server.close(() => done())),
     }
   },
-  connect({ host, port, timeoutMs = 10_000 }) {
+  connect({ host, port, timeoutMs = 10_000, room }) {
     return new Promise((done, failed) => {
-      const socket = new Socket()
+      const reads: DirectReads | undefined = room && { handler: undefined }
+      const callback = (size: number, bytes: Uint8Array): boolean => {
+        reads?.handler?.(Buffer.from(bytes.buffer, bytes.byteOffset, size))
+        return true
+      }
+      // `onread` is an option of every socket; the types know it only of `connect`.
+      const socket = new Socket({ ...(room && { onread: { buffer: room, callback } }) } as ConstructorParameters<typeof Socket>[0])
       const timer = setTimeout(() => {
         socket.destroy()
         failed(Object.assign(new Error(`${host}:${port} did not answer within ${timeoutMs} ms`), { code: 'ETIMEDOUT' }))
@@ -343,7 +356,7 @@ const network: Network = {
       })
       socket.connect({ host, port }, () => {
         clearTimeout(timer)
-        done(new NodeConnection(socket))
+        done(new NodeConnection(socket, reads))
       })
     })
   },

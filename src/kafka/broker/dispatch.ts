@@ -44,13 +44,14 @@ export class Dispatcher {
     const headerVersion = requestHeaderVersion(api, version)
     // Tags are read further down: an unknown version of ApiVersions is answered whatever follows.
     const clientId = readRequestRest(reader, headerVersion === 2 ? 1 : headerVersion)
-    const context: RequestContext = { ...connection, broker: this.#broker, version: supported ? version : 0, correlationId, clientId }
+    const progress = { failed: false, kept: false }
+    const keepFrame = (): void => void (progress.kept = true)
+    const context: RequestContext = { ...connection, broker: this.#broker, version: supported ? version : 0, correlationId, clientId, keepFrame }
     // KIP-511: a client that is newer than the broker learns the versions from an answer in version 0.
     if (!supported) return { answer: this.#encode(handler, context, handler.refuse(errors.unsupportedVersion.code, {} as never, context)), inPlace: true, releasesFrame: () => false }
     if (version >= api.flexible) reader.skipTags()
     const request = api.request.codec(version).read(reader)
-    const progress = { failed: false }
-    return { answer: this.#answer(handler, request, context, progress), inPlace: handler.inPlace === true, releasesFrame: () => handler.releasesFrame === true && !progress.failed }
+    return { answer: this.#answer(handler, request, context, progress), inPlace: handler.inPlace === true, releasesFrame: () => handler.releasesFrame === true && !progress.failed && !progress.kept }
   }
 
   #answer(handler: Handler, request: Decoded<Fields>, context: RequestContext, progress: { failed: boolean }): Outcome | Promise<Outcome> {

@@ -18,6 +18,8 @@ export interface RequestContext {
   readonly connectionId: string
   /** Runs when the connection is gone, also at once when it is already; for waiting requests. Returns what takes that back. */
   onClosed(then: () => void): () => void
+  /** The request's bytes go on being used: their memory is left to the garbage collector. */
+  keepFrame(): void
 }
 
 /** The request gets no answer at all (Produce with acks=0). */

@@ -1,11 +1,12 @@
 /** One TCP connection to a broker that can send any API: pipelined, answers in order, versions negotiated, everything bounded. */
 import type { Connection, Host, Timer } from '../../host/host.ts'
-import { hexOf, MalformedError } from '../../wire/reader.ts'
+import { MalformedError } from '../../wire/reader.ts'
 import type { Fields } from '../../wire/schema.ts'
 import type { Api, RequestTo, ResponseOf } from '../protocol/api.ts'
 import { ApiVersions } from '../protocol/api-versions.ts'
 import { errors, errorByCode } from '../protocol/errors.ts'
 import { decodeResponse, encodeRequest } from '../protocol/headers.ts'
+import { FrameReceiver } from './frame-receiver.ts'
 
 /** The connection could not be made, ended, or the peer does not speak Kafka. Asking another broker, or later, may help. */
 export class ConnectionError extends Error {
@@ -36,6 +37,8 @@ export interface ConnectionOptions {
    * names the version of every request.
    */
   versions?: 'negotiate' | 'fixed'
+  /** Large answers are received into one buffer again and again: the bytes of one are valid until the next large one comes. */
+  reusesRoom?: boolean
 }
 
 interface Waiting {
@@ -58,15 +61,15 @@ export class KafkaConnection {
   readonly #waiting: Waiting[] = []
   readonly #closeHandlers: ((error: Error | undefined) => void)[] = []
   #ranges: ReadonlyMap<number, VersionRange> = new Map()
+  readonly #frames: FrameReceiver
   #correlationId = 0
-  #chunks: Buffer[] = []
-  #chunksSize = 0
   #ended: ConnectionError | undefined
   #closing = false
 
-  private constructor(socket: Connection, options: ConnectionOptions) {
+  private constructor(socket: Connection, options: ConnectionOptions, frames: FrameReceiver) {
     this.#socket = socket
     this.#options = options
+    this.#frames = frames
     socket.onData((chunk) => this.#received(chunk))
     socket.onClose((error) =>
       this.#end(new ConnectionError(`${this.address} ${error ? `broke the connection: ${error.message}` : 'closed the connection'}${this.#pendingText()}`, { cause: error })),
@@ -77,12 +80,13 @@ export class KafkaConnection {
   static async open(options: ConnectionOptions): Promise<KafkaConnection> {
     const { host, to, connectTimeoutMs = 10_000 } = options
     let socket: Connection
+    const frames = new FrameReceiver({ sizeMax: options.responseSizeMax ?? responseSizeMaxDefault, reusesRoom: options.reusesRoom === true })
     try {
-      socket = await host.network.connect({ ...to, timeoutMs: connectTimeoutMs })
+      socket = await host.network.connect({ ...to, timeoutMs: connectTimeoutMs, room: () => frames.room() })
     } catch (cause) {
       throw new ConnectionError(`no connection to ${addressText(to)}: ${(cause as Error).message || (cause as { code?: string }).code}`, { cause })
     }
-    const connection = new KafkaConnection(socket, options)
+    const connection = new KafkaConnection(socket, options, frames)
     if (options.versions !== 'fixed') {
       try {
         await connection.#negotiate()
@@ -189,33 +193,15 @@ export class KafkaConnection {
 
   #received(chunk: Buffer): void {
     if (this.#ended) return
-    this.#chunks.push(chunk)
-    this.#chunksSize += chunk.length
     try {
-      for (let frame = this.#nextFrame(); frame; frame = this.#nextFrame()) this.#answer(frame)
+      this.#frames.received(chunk, (frame) => {
+        if (!this.#ended) this.#answer(frame)
+      })
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error
       this.#end(new ConnectionError(`${this.address} sent what is not an answer of a Kafka broker: ${error.message}${this.#pendingText()}`, { cause: error }))
       this.#socket.destroy()
     }
-  }
-  #nextFrame(): Buffer | undefined {
-    if (this.#chunksSize < 4 || this.#ended) return undefined
-    if (this.#chunks[0].length < 4) this.#join()
-    const size = this.#chunks[0].readInt32BE(0)
-    const { responseSizeMax = responseSizeMaxDefault } = this.#options
-    if (size < 4 || size > responseSizeMax) throw new MalformedError(`a frame of ${size} bytes, at most ${responseSizeMax} are taken${foreignText(this.#chunks[0])};`, 0)
-    if (this.#chunksSize < size + 4) return undefined
-    if (this.#chunks[0].length < size + 4) this.#join()
-    const all = this.#chunks[0]
-    const rest = all.subarray(size + 4)
-    if (rest.length > 0) this.#chunks[0] = rest
-    else this.#chunks.shift()
-    this.#chunksSize -= size + 4
-    return all.subarray(4, size + 4)
-  }
-  #join(): void {
-    this.#chunks = [Buffer.concat(this.#chunks, this.#chunksSize)]
   }
   #answer(frame: Buffer): void {
     const waiting = this.#waiting[0]
@@ -238,7 +224,6 @@ export class KafkaConnection {
   #end(error: ConnectionError): void {
     if (this.#ended) return
     this.#ended = error
-    this.#chunks = []
     for (const waiting of this.#waiting.splice(0)) {
       waiting.timer?.cancel()
       waiting.reject(error)
@@ -249,10 +234,4 @@ export class KafkaConnection {
 
 function addressText({ host, port }: { host: string; port: number }): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-}
-/** Whose language the first bytes are in, where that can be told. */
-function foreignText(bytes: Buffer): string {
-  if (bytes.toString('latin1', 0, 5) === 'HTTP/') return ' (this is an HTTP server)'
-  if (bytes[0] === 0x15 && bytes[1] === 0x03) return ' (this is a TLS listener)'
-  return ` (it begins with ${hexOf(bytes, 8)})`
 }

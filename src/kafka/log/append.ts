@@ -24,6 +24,8 @@ export interface Appended {
   logAppendTimeMs: bigint
   logStartOffset: number
   duplicate: boolean
+  /** The log goes on reading from the bytes it was given, also when they are written: they must not change. */
+  keepsBytes?: boolean
 }
 
 export interface RecordError {

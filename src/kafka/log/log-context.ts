@@ -1,10 +1,12 @@
 /** What all logs of a broker share: the outside world, open files, the bound on flushes under way. */
 import type { Host } from '../../host/host.ts'
 import type { OpenFiles } from './open-files.ts'
+import type { RecentMemory } from './recent-batches.ts'
 
 export interface LogContext {
   host: Host
   files: OpenFiles
+  recent: RecentMemory
   syncs: SyncGate
   /** Producers silent for so long are forgotten (`producer.id.expiration.ms`). */
   producerIdExpirationMs: number

@@ -11,6 +11,7 @@ import { directoryNameToDelete } from './names.ts'
 import { OpenFiles } from './open-files.ts'
 import { PartitionLog } from './partition-log.ts'
 import { ProducerState } from './producer-state.ts'
+import { RecentMemory } from './recent-batches.ts'
 import { Segment } from './segment.ts'
 
 /** Broker settings this room looks at, under Kafka's names; what is not given has Kafka's default. */
@@ -104,6 +105,7 @@ export class LogManager {
       const context: LogContext = {
         host,
         files: new OpenFiles(host.disk),
+        recent: new RecentMemory(),
         syncs: new SyncGate(),
         producerIdExpirationMs: options.settings?.['producer.id.expiration.ms'] ?? defaults['producer.id.expiration.ms'],
         writeAtEndOfTurn: (write) => {

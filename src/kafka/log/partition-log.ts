@@ -15,6 +15,7 @@ import { partitionMetadataText } from './partition-metadata.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
 import type { ProducerFacts, ProducerState } from './producer-state.ts'
 import { rebuildProducers } from './rebuild-producers.ts'
+import { RecentBatches } from './recent-batches.ts'
 import { offsetRangeMax, Segment } from './segment.ts'
 import { firstRecordAt, latestRecord, type OffsetAndTimestamp } from './time-lookup.ts'
 import { prepare, type Prepared } from './validate.ts'
@@ -69,6 +70,7 @@ export class PartitionLog {
   readonly #handlers = new Set<() => void>()
   readonly #producers: ProducerState
   readonly #epochs: LeaderEpochs
+  readonly #recent: RecentBatches
   #directory: string
   #topicId: string | undefined
   #config: LogConfig
@@ -80,6 +82,7 @@ export class PartitionLog {
   #highWatermark: number
   #failure: Error | undefined
   #isClosed = false
+  #isCopied = false
   #writeScheduled = false
   #saving: Promise<void> = Promise.resolve()
 
@@ -94,6 +97,7 @@ export class PartitionLog {
     this.#segments = loaded.segments
     this.#producers = loaded.producers
     this.#epochs = loaded.epochs
+    this.#recent = new RecentBatches(context.recent)
     this.#snapshotOffsets = [...loaded.snapshotOffsets].sort((a, b) => a - b)
     this.#logStartOffset = loaded.logStartOffset
     this.#config = config
@@ -169,6 +173,12 @@ export class PartitionLog {
   onAppend(handler: () => void): () => void {
     this.#handlers.add(handler)
     return () => this.#handlers.delete(handler)
+  }
+
+  /** Others copy this log: what was appended last is kept in memory for them. */
+  set isCopied(copied: boolean) {
+    this.#isCopied = copied
+    if (!copied) this.#recent.clear()
   }
 
   // Appending
@@ -268,7 +278,9 @@ export class PartitionLog {
     }
     const position = segment.size
     segment.appended({ size, lastOffset, maxTimestamp, offsetOfMaxTimestamp, indexIntervalBytes: this.#config.indexIntervalBytes })
-    for (const { batch } of prepared) {
+    let keepsBytes = false
+    for (const { batch, pieces: itsPieces, size: itsSize } of prepared) {
+      if (this.#isCopied && this.#recent.add(batch.baseOffset, batch.nextOffset, itsSize, itsPieces)) keepsBytes = true
       if (batch.partitionLeaderEpoch > this.#epochs.latest && this.#epochs.assign(batch.partitionLeaderEpoch, batch.baseOffset)) this.#saveEpochs().catch(nobody)
       const completed = this.#producers.appended(batch)
       if (completed) {
@@ -281,7 +293,7 @@ export class PartitionLog {
     const flush = this.#nextOffset - this.#flusher.recoveryPoint >= this.#config.flushMessages
     this.#queue.place(segment, pieces, { position, startOffset: firstOffset, size, endOffset: this.#nextOffset, done, flush })
     this.#scheduleWrite()
-    return { errorCode: 0, baseOffset: firstOffset, lastOffset, logAppendTimeMs, logStartOffset: this.#logStartOffset, duplicate: false }
+    return { errorCode: 0, baseOffset: firstOffset, lastOffset, logAppendTimeMs, logStartOffset: this.#logStartOffset, duplicate: false, keepsBytes }
   }
   #scheduleWrite(): void {
     if (this.#writeScheduled) return
@@ -407,6 +419,7 @@ export class PartitionLog {
   goOffline(failure: Error): void {
     if (this.#failure) return
     this.#failure = failure
+    this.#recent.clear()
     this.#queue.fail(failure)
     this.#flusher.fail(failure)
     for (const segment of this.#segments) segment.close()
@@ -421,6 +434,8 @@ export class PartitionLog {
       return refusal(codes.offsetOutOfRange, `offset ${offset} of ${this.name} was asked for; it has ${this.#logStartOffset} to ${this.#logEndOffset}`)
     const end = Math.min(upTo, this.#logEndOffset)
     if (offset >= end) return emptyRead
+    const recent = this.#recent.read(offset, { maxBytes, minOneBatch, end })
+    if (recent) return { errorCode: 0, ...recent }
     try {
       return this.#readFrom(offset, maxBytes, minOneBatch, end)
     } catch (error) {
@@ -650,6 +665,7 @@ export class PartitionLog {
   async truncateTo(offset: number): Promise<void> {
     await this.#queue.drained()
     this.#guard()
+    this.#recent.clear()
     if (offset >= this.#nextOffset) {
       if (this.#epochs.truncateEnd(offset)) await this.#saveEpochs()
       return
@@ -671,6 +687,7 @@ export class PartitionLog {
   async startAt(offset: number): Promise<void> {
     await this.#queue.drained()
     this.#guard()
+    this.#recent.clear()
     await this.#flusher.settled()
     await this.removeSegments([...this.#segments].reverse(), { snapshots: false })
     this.#try('truncate', () => {
@@ -697,6 +714,7 @@ export class PartitionLog {
   replaceSegments(fresh: readonly Segment[], old: readonly Segment[]): void {
     const first = this.#segments.indexOf(old[0])
     assert(first >= 0, 'the segments to replace are part of the log')
+    this.#recent.clear()
     this.#segments = [...this.#segments.slice(0, first), ...fresh, ...this.#segments.slice(first + old.length)]
     // Snapshots at bases that are gone have no segment to belong to.
     const bases = new Set(this.#segments.map((segment) => segment.baseOffset))
@@ -728,6 +746,7 @@ export class PartitionLog {
       throw error
     }
     this.#isClosed = true
+    this.#recent.clear()
     for (const segment of this.#segments) segment.close()
   }
   /** Lets go of the files without writing anything: the log is to be deleted, from `directory`. */

@@ -18,6 +18,7 @@ export interface SessionRequest {
 }
 
 const epochInitial = 0
+const epochFinal = -1
 const key = (topic: string, partition: number): string => `${topic}/${partition}`
 
 export class FetchSessionClient {
@@ -26,6 +27,12 @@ export class FetchSessionClient {
   #byId = true
   /** What the leader remembers, by topic id or name and partition. */
   #told = new Map<string, SessionWish>()
+  readonly #isSingle: boolean
+
+  /** `isSingle`: each request stands for itself, no session is asked for. */
+  constructor({ isSingle = false }: { isSingle?: boolean } = {}) {
+    this.#isSingle = isSingle
+  }
 
   /** All partitions that are wanted now; the answer has to be given to `answered`, a lost one to `reset`. */
   begin(wishes: readonly SessionWish[]): SessionRequest {
@@ -37,7 +44,7 @@ export class FetchSessionClient {
     const changed = isFull ? wishes : wishes.filter((wish) => !same(this.#told.get(key(byId ? wish.topicId : wish.topic, wish.partition)), wish))
     const forgotten = isFull ? [] : [...this.#told].filter(([each]) => !wanted.has(each)).map(([, wish]) => wish)
     this.#told = wanted
-    return { sessionId: this.#sessionId, sessionEpoch: this.#sessionEpoch, byId, changed, forgotten }
+    return { sessionId: this.#sessionId, sessionEpoch: this.#isSingle ? epochFinal : this.#sessionEpoch, byId, changed, forgotten }
   }
   /** What was asked for a partition that the answer names. */
   wishOf(topic: { topic: string; topicId: string }, partition: number): SessionWish | undefined {

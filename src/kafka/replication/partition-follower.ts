@@ -46,6 +46,9 @@ export type FollowerOutput =
   /** Nothing more to be done until the controller speaks. */
   | { kind: 'fail'; errorCode: number }
 
+/** After the first refusal; each further one doubles it, up to `replica.fetch.backoff.ms`. */
+const firstBackoffMs = 20
+
 export class PartitionFollower {
   readonly leaderId: number
   readonly leaderEpoch: number
@@ -53,6 +56,8 @@ export class PartitionFollower {
   readonly #log: FollowerLog
   readonly #backoffMs: number
   #notBefore = 0
+  /** Errors in a row. */
+  #refusals = 0
   #failed = false
 
   constructor(facts: { leaderId: number; leaderEpoch: number; partitionEpoch: number; log: FollowerLog; backoffMs: number }) {
@@ -91,6 +96,7 @@ export class PartitionFollower {
     // An answer to a question of before a truncation says nothing about the log as it is.
     if (sent.fetchOffset !== this.#log.logEndOffset || sent.currentLeaderEpoch !== this.leaderEpoch) return []
     if (errorCode === 0) {
+      this.#refusals = 0
       if (answer.divergingEpoch) return this.#truncate(this.#divergence(answer.divergingEpoch, sent.fetchOffset))
       return [...(answer.recordsSize > 0 ? [{ kind: 'append' } as const] : []), { kind: 'know', highWatermark: answer.highWatermark, logStartOffset: answer.logStartOffset }]
     }
@@ -102,7 +108,8 @@ export class PartitionFollower {
       this.#failed = true
       return [{ kind: 'fail', errorCode }]
     }
-    this.#notBefore = now + this.#backoffMs
+    // Most often the leader has not heard yet that it leads: it will in a moment.
+    this.#notBefore = now + Math.min(this.#backoffMs, firstBackoffMs * 2 ** Math.min(this.#refusals++, 16))
     return []
   }
 

@@ -146,6 +146,7 @@ export class Partition {
     const { leaderEpoch, partitionEpoch, replicas, isr } = state
     const election = { leaderEpoch, partitionEpoch, replicas, isr, epochStartOffset, logEndOffset: this.log.logEndOffset, now: this.#facts.clock.monotonic() }
     if (role.kind === 'leading') {
+      this.log.isCopied = replicas.length > 1
       this.#done(role.leader.reelect(election))
       // Followers of the old epoch are to hear of the new one now.
       wakeAll(this.#replicaWaiters)
@@ -156,6 +157,7 @@ export class Partition {
     const leader = new PartitionLeader({ ...election, brokerId, highWatermark: this.log.highWatermark, lagMsMax, minInsyncReplicas, isEligible: isAlive })
     this.#committed.reset(this.log.highWatermark)
     this.#role = { kind: 'leading', leader }
+    this.log.isCopied = replicas.length > 1
     this.#done(leader.step({ kind: 'appended', logEndOffset: this.log.logEndOffset }))
   }
   becomeFollower(state: PartitionState): void {
@@ -174,19 +176,15 @@ export class Partition {
   /**
    * Takes its place in the log before it returns; `finished` follows when the promise of `requiredAcks` is kept, or at
    * once with the error. Nothing was appended when the error is one of those that refuse (acks −1 may also time out afterwards).
+   * True when the bytes must not change even after that: followers are given them.
    */
-  append(pieces: Pieces, size: number, wish: AppendWish, finished: (produced: Produced) => void): void {
-    const role = this.#role
-    if (this.#failure) return finished(refused(errors.kafkaStorageError.code, `the log directory of ${this.topic}-${this.index} is offline: ${this.#failure.message}`))
-    if (role.kind !== 'leading') return finished(refused(errors.notLeaderOrFollower.code, `this broker does not lead ${this.topic}-${this.index}`))
-    const { leader } = role
-    if (wish.requiredAcks === -1 && !leader.hasEnoughReplicas)
-      return finished(
-        refused(
-          errors.notEnoughReplicas.code,
-          `${this.topic}-${this.index} has ${leader.isr.length} in-sync replicas, min.insync.replicas asks for ${leader.minIsr}`,
-        ),
-      )
+  append(pieces: Pieces, size: number, wish: AppendWish, finished: (produced: Produced) => void): boolean {
+    const refusal = this.#appendRefusal(wish)
+    if (refusal) {
+      finished(refusal)
+      return false
+    }
+    const { leader } = this.#role as Extract<Role, { kind: 'leading' }>
     const outcome = this.log.append(pieces, { leaderEpoch: leader.leaderEpoch, origin: wish.origin, produceVersion: wish.produceVersion }, (failure) => {
       if (isRefused(outcome)) return
       if (failure) return finished(refused(errors.kafkaStorageError.code, failure.message))
@@ -205,7 +203,18 @@ export class Partition {
     else if (!outcome.duplicate) {
       this.#bytesSinceAdvance += size
       this.#bytesSinceReplicated += size
+      return outcome.keepsBytes === true
     }
+    return false
+  }
+  #appendRefusal({ requiredAcks }: AppendWish): Produced | undefined {
+    const role = this.#role
+    if (this.#failure) return refused(errors.kafkaStorageError.code, `the log directory of ${this.topic}-${this.index} is offline: ${this.#failure.message}`)
+    if (role.kind !== 'leading') return refused(errors.notLeaderOrFollower.code, `this broker does not lead ${this.topic}-${this.index}`)
+    const { leader } = role
+    if (requiredAcks === -1 && !leader.hasEnoughReplicas)
+      return refused(errors.notEnoughReplicas.code, `${this.topic}-${this.index} has ${leader.isr.length} in-sync replicas, min.insync.replicas asks for ${leader.minIsr}`)
+    return undefined
   }
 
   #awaitCommit(leader: PartitionLeader, offset: number, timeoutMs: number, finished: (errorCode: number) => void): void {
@@ -293,6 +302,7 @@ export class Partition {
     }
   }
   #leaveRole(): void {
+    this.log.isCopied = false
     for (const finish of this.#awaitingIsr) finish(errors.notLeaderOrFollower.code)
     this.#committed.forgetAll()
     wakeAll(this.#dataWaiters)

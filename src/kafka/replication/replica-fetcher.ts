@@ -1,4 +1,7 @@
-/** Copies partitions from one leader: one connection, one Fetch after the other (reference §3.3). The machines of the partitions decide; this does. */
+/**
+ * Copies partitions from one leader: one connection, one Fetch after the other (reference §3.3). The machines of the partitions decide; this
+ * does. Partitions that come while a Fetch waits for records are asked for beside it, on a connection of their own, until it is answered.
+ */
 import type { Host, Logger, Timer } from '../../host/host.ts'
 import { uuidZero } from '../../wire/schema.ts'
 import { KafkaConnection } from '../client/connection.ts'
@@ -39,7 +42,21 @@ interface Following {
   level: boolean
   /** What is being done with the last answer. */
   busy: Promise<void> | undefined
+  /** Part of a request, or about to be, beside the main one. */
+  isBeside: boolean
 }
+/** One request at a time. */
+interface Lane {
+  readonly session: FetchSessionClient
+  connection: KafkaConnection | undefined
+  isAsking: boolean
+  /** How often its connection was closed from here: what was asked for before is not waited for. */
+  closings: number
+  wake: (() => void) | undefined
+}
+const newLane = (session: FetchSessionClient): Lane => ({ session, connection: undefined, isAsking: false, closings: 0, wake: undefined })
+/** Partitions come in bursts, one by one: those of so many milliseconds are asked for together. */
+const besideDelayMs = 5
 /** Versions by inter.broker.protocol.version 3.9; topics without ids are asked for by name. */
 const versions = { fetch: 17, fetchByName: 12, listOffsets: 9 } as const
 const timestamps = { latest: -1n, earliest: -2n } as const
@@ -49,12 +66,15 @@ export class ReplicaFetcher {
   readonly #log: Logger
   readonly #options: FetcherOptions
   readonly #followings = new Map<Partition, Following>()
-  #session = new FetchSessionClient()
-  #connection: KafkaConnection | undefined
+  readonly #main = newLane(new FetchSessionClient())
+  readonly #beside = newLane(new FetchSessionClient({ isSingle: true }))
+  #besideTimer: Timer | undefined
+  #besideRun: Promise<void> | undefined
+  #besideEnds = false
+  #hasBeside = false
   #running = false
   #stopped = false
   #complained = false
-  #wake: (() => void) | undefined
 
   constructor(host: Host, options: FetcherOptions) {
     this.#host = host
@@ -69,9 +89,15 @@ export class ReplicaFetcher {
   follow(partition: Partition): void {
     const { follower } = partition
     if (!follower || this.#stopped) return
-    this.#followings.set(partition, { partition, follower, level: false, busy: undefined })
-    this.#wake?.()
+    const following: Following = { partition, follower, level: false, busy: undefined, isBeside: this.#main.isAsking }
+    this.#followings.set(partition, following)
+    this.#main.wake?.()
     if (!this.#running) void this.#run()
+    else if (following.isBeside) this.#askBeside()
+  }
+  #askBeside(): void {
+    this.#hasBeside = true
+    this.#besideTimer ??= this.#host.timers.set(besideDelayMs, () => this.#startBeside())
   }
   /** Afterwards nothing is written to the partition's log from here any more. */
   async unfollow(partition: Partition): Promise<void> {
@@ -83,87 +109,130 @@ export class ReplicaFetcher {
     this.#stopped = true
     const busy = [...this.#followings.values()].map((following) => following.busy)
     this.#followings.clear()
-    this.#connection?.close()
-    this.#wake?.()
+    this.#besideTimer?.cancel()
+    this.#close(this.#main)
+    this.#close(this.#beside)
+    this.#main.wake?.()
     await Promise.all(busy)
   }
 
   async #run(): Promise<void> {
     this.#running = true
     while (!this.#stopped && this.#followings.size > 0) {
-      const now = this.#host.clock.monotonic()
-      const ready: Following[] = []
-      let next = Infinity
-      for (const following of this.#followings.values()) {
-        const { notBefore } = following.follower
-        if (notBefore === undefined || following.busy) continue
-        if (notBefore > now) next = Math.min(next, notBefore)
-        else if (this.#isHeldBack(following, now)) next = Math.min(next, now + this.#options.settings['replica.fetch.backoff.ms'])
-        else ready.push(following)
-      }
-      if (ready.length === 0) await this.#pause(next - now)
-      else await this.#fetch(ready)
+      await this.#endBeside()
+      const { ready, waitMs } = this.#ready(() => true)
+      if (ready.length === 0) await this.#pause(this.#main, waitMs)
+      else if ((await this.#fetch(this.#main, ready)) === 'failed') await this.#pause(this.#main, this.#options.settings['replica.fetch.backoff.ms'])
     }
     this.#running = false
-    this.#connection?.close()
-    this.#connection = undefined
+    await this.#endBeside()
+    this.#close(this.#main)
+  }
+  /** Who may be asked for now, and how long it is until somebody else may be. */
+  #ready(isMeant: (following: Following) => boolean): { ready: Following[]; waitMs: number } {
+    const now = this.#host.clock.monotonic()
+    const ready: Following[] = []
+    let next = Infinity
+    for (const following of this.#followings.values()) {
+      const { notBefore } = following.follower
+      if (notBefore === undefined || following.busy || !isMeant(following)) continue
+      if (notBefore > now) next = Math.min(next, notBefore)
+      else if (this.#isHeldBack(following, now)) next = Math.min(next, now + this.#options.settings['replica.fetch.backoff.ms'])
+      else ready.push(following)
+    }
+    return { ready, waitMs: next - now }
+  }
+  #close(lane: Lane): void {
+    lane.closings++
+    lane.connection?.close()
+    lane.connection = undefined
+    lane.wake?.()
+  }
+
+  /** Newcomers are asked for with those who came before them; a request that waits without them is given up. */
+  #startBeside(): void {
+    this.#besideTimer = undefined
+    this.#close(this.#beside)
+    this.#besideRun ??= this.#runBeside().finally(() => (this.#besideRun = undefined))
+  }
+  async #runBeside(): Promise<void> {
+    while (!this.#besideEnds && !this.#stopped) {
+      const { ready, waitMs } = this.#ready(({ isBeside }) => isBeside)
+      if (ready.length === 0) await this.#pause(this.#beside, waitMs)
+      else if ((await this.#fetch(this.#beside, ready)) === 'failed') return
+    }
+  }
+  /** The main request takes over. */
+  async #endBeside(): Promise<void> {
+    if (!this.#hasBeside) return
+    this.#hasBeside = false
+    this.#besideTimer?.cancel()
+    this.#besideTimer = undefined
+    this.#besideEnds = true
+    this.#close(this.#beside)
+    await this.#besideRun
+    this.#besideEnds = false
+    for (const following of this.#followings.values()) following.isBeside = false
   }
   #isHeldBack({ partition: { topic, index }, level }: Following, now: number): boolean {
     const { quota } = this.#options
     return !level && quota.isThrottled(topic, index) && quota.isExceeded(now)
   }
   /** Until then, or until something changes. */
-  #pause(ms: number): Promise<void> {
+  #pause(lane: Lane, ms: number): Promise<void> {
     return new Promise((done) => {
       let timer: Timer | undefined
       const finish = (): void => {
         timer?.cancel()
-        this.#wake = undefined
+        lane.wake = undefined
         done()
       }
       if (ms < Infinity) timer = this.#host.timers.set(Math.max(1, Math.ceil(ms)), finish)
-      this.#wake = finish
+      lane.wake = finish
     })
   }
 
-  async #fetch(ready: readonly Following[]): Promise<void> {
+  async #fetch(lane: Lane, ready: readonly Following[]): Promise<'answered' | 'given up' | 'failed'> {
+    const { session, closings } = lane
     let answer: ResponseOf<typeof Fetch>
+    lane.isAsking = true
     try {
-      answer = await this.#ask(ready)
+      answer = await this.#ask(lane, ready)
     } catch (error) {
-      this.#session.reset()
-      this.#connection?.close()
-      this.#connection = undefined
-      if (this.#stopped) return
+      session.reset()
+      if (this.#stopped || lane.closings !== closings) return 'given up'
+      this.#close(lane)
       if (!this.#complained) this.#log.warn('records could not be fetched; trying again', { leader: this.#options.leaderId, partitions: ready.length, error })
       this.#complained = true
-      await this.#pause(this.#options.settings['replica.fetch.backoff.ms'])
-      return
+      return 'failed'
+    } finally {
+      lane.isAsking = false
     }
     if (this.#complained) this.#log.info('records are fetched again', { leader: this.#options.leaderId })
     this.#complained = false
-    if (!this.#session.answered(answer)) {
+    if (!session.answered(answer)) {
       this.#log.debug('the fetch session begins anew', { leader: this.#options.leaderId, because: errorByCode(answer.errorCode).name })
-      return
+      return 'answered'
     }
     const byPartition = new Map(ready.map((following) => [`${following.partition.topic}/${following.partition.index}`, following]))
     const work: Promise<void>[] = []
     for (const topic of answer.responses)
       for (const fetched of topic.partitions) {
-        const sent = this.#session.wishOf(topic, fetched.partitionIndex)
+        const sent = session.wishOf(topic, fetched.partitionIndex)
         const following = sent && byPartition.get(`${sent.topic}/${sent.partition}`)
         if (!following || this.#followings.get(following.partition) !== following) continue
-        following.busy = this.#apply(following, sent, fetched).finally(() => (following.busy = undefined))
+        following.busy = this.#apply(lane, following, sent, fetched).finally(() => (following.busy = undefined))
         work.push(following.busy)
       }
     await Promise.all(work)
+    return 'answered'
   }
 
-  async #ask(ready: readonly Following[]): Promise<ResponseOf<typeof Fetch>> {
+  async #ask(lane: Lane, ready: readonly Following[]): Promise<ResponseOf<typeof Fetch>> {
     const { brokerId, brokerEpoch, settings } = this.#options
-    const connection = await this.#connected()
+    const connection = await this.#connected(lane)
     const wishes = ready.map(({ partition, follower }): SessionWish => ({ ...follower.wish, topic: partition.topic, topicId: partition.topicId ?? uuidZero, partition: partition.index }))
-    const { sessionId, sessionEpoch, byId, changed, forgotten } = this.#session.begin(wishes)
+    const { sessionId, sessionEpoch, byId, changed, forgotten } = lane.session.begin(wishes)
     const partitionMaxBytes = settings['replica.fetch.max.bytes']
     return connection.send(
       Fetch,
@@ -187,19 +256,23 @@ export class ReplicaFetcher {
       { version: byId ? versions.fetch : versions.fetchByName },
     )
   }
-  async #connected(): Promise<KafkaConnection> {
-    if (this.#connection && !this.#connection.closed) return this.#connection
+  async #connected(lane: Lane): Promise<KafkaConnection> {
+    if (lane.connection && !lane.connection.closed) return lane.connection
     const { leaderId, clientId, settings, endpointOf } = this.#options
-    this.#session.reset()
+    const { closings } = lane
+    lane.session.reset()
     const to = endpointOf(leaderId)
     if (!to) throw new Error(`broker ${leaderId} is not known to live`)
     const timeoutMs = settings['replica.socket.timeout.ms']
-    const connection = await KafkaConnection.open({ host: this.#host, to, clientId, versions: 'fixed', requestTimeoutMs: timeoutMs, connectTimeoutMs: timeoutMs })
-    if (this.#stopped) connection.close()
-    return (this.#connection = connection)
+    const connection = await KafkaConnection.open({ host: this.#host, to, clientId, versions: 'fixed', requestTimeoutMs: timeoutMs, connectTimeoutMs: timeoutMs, reusesRoom: true })
+    if (this.#stopped || lane.closings !== closings) {
+      connection.close()
+      throw new Error('not wanted any more')
+    }
+    return (lane.connection = connection)
   }
 
-  async #apply(following: Following, sent: SessionWish, fetched: FetchedPartition): Promise<void> {
+  async #apply(lane: Lane, following: Following, sent: SessionWish, fetched: FetchedPartition): Promise<void> {
     const { partition, follower } = following
     const { errorCode, highWatermark, logStartOffset, divergingEpoch, records } = fetched
     const name = `${partition.topic}-${partition.index}`
@@ -208,7 +281,7 @@ export class ReplicaFetcher {
     const answer = { errorCode, highWatermark, logStartOffset, divergingEpoch: diverging, recordsSize: records?.length ?? 0 }
     const now = this.#host.clock.monotonic()
     try {
-      for (const output of follower.step({ kind: 'fetched', sent, answer, now })) await this.#do(following, output, records)
+      for (const output of follower.step({ kind: 'fetched', sent, answer, now })) await this.#do(lane, following, output, records)
       if (errorCode === 0) following.level = highWatermark <= partition.log.logEndOffset
       if (answer.recordsSize > 0 && this.#options.quota.isThrottled(partition.topic, partition.index)) this.#options.quota.record(answer.recordsSize, now)
     } catch (error) {
@@ -217,7 +290,7 @@ export class ReplicaFetcher {
       follower.step({ kind: 'failedForNow', now: this.#host.clock.monotonic() })
     }
   }
-  async #do(following: Following, output: FollowerOutput, records: Buffer | null): Promise<void> {
+  async #do(lane: Lane, following: Following, output: FollowerOutput, records: Buffer | null): Promise<void> {
     const { partition, follower } = following
     const { log } = partition
     const facts = { partition: `${partition.topic}-${partition.index}`, leader: follower.leaderId, leaderEpoch: follower.leaderEpoch }
@@ -235,8 +308,8 @@ export class ReplicaFetcher {
         await log.startAt(output.offset)
         return partition.followerKnows({ highWatermark: -1, logStartOffset: -1 })
       case 'askEnds': {
-        const [leaderEnd, leaderStart] = await Promise.all([this.#offsetOf(following, timestamps.latest), this.#offsetOf(following, timestamps.earliest)])
-        for (const next of follower.step({ kind: 'endsKnown', leaderEnd, leaderStart })) await this.#do(following, next, null)
+        const [leaderEnd, leaderStart] = await Promise.all([this.#offsetOf(lane, following, timestamps.latest), this.#offsetOf(lane, following, timestamps.earliest)])
+        for (const next of follower.step({ kind: 'endsKnown', leaderEnd, leaderStart })) await this.#do(lane, following, next, null)
         return
       }
       case 'fail':
@@ -246,8 +319,8 @@ export class ReplicaFetcher {
         return output satisfies never
     }
   }
-  async #offsetOf({ partition, follower }: Following, timestamp: bigint): Promise<number> {
-    const connection = await this.#connected()
+  async #offsetOf(lane: Lane, { partition, follower }: Following, timestamp: bigint): Promise<number> {
+    const connection = await this.#connected(lane)
     const answer = await connection.send(
       ListOffsets,
       { replicaId: this.#options.brokerId, isolationLevel: 0, topics: [{ name: partition.topic, partitions: [{ partitionIndex: partition.index, currentLeaderEpoch: follower.leaderEpoch, timestamp }] }] },

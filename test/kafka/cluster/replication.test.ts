@@ -62,3 +62,19 @@ test('a follower that is gone leaves the ISR, and min.insync.replicas is kept', 
   await until(() => isrOf('t').length === 3)
   expect(await brokers.produce('t', 'two')).toBe(1)
 })
+
+test('a partition that comes while a fetch waits for records is followed at once', { timeout: 60_000 }, async () => {
+  brokers = await Brokers.start([1, 2], { settings: { 'replica.fetch.wait.max.ms': '25000' } })
+  await brokers.createTopic('idle', { replicas: [1, 2] })
+  await brokers.produce('idle', 'one')
+  for (const name of ['new-1', 'new-2', 'new-3']) {
+    await brokers.createTopic(name, { replicas: [1, 2] })
+    const began = performance.now()
+    await brokers.produce(name, 'one')
+    await brokers.produce(name, 'two')
+    expect(performance.now() - began).toBeLessThan(15_000)
+  }
+  // Those who were there before go on beside it.
+  await brokers.produce('idle', 'two')
+  await brokers.produce('new-1', 'three')
+})

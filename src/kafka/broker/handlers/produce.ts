@@ -54,8 +54,9 @@ export const produce = handler({
           continue
         }
         const partition = context.broker.replicas.find(name, index)!
-        const append = () =>
-          partition.append(pieces, pieces.length, { requiredAcks: acks, timeoutMs: request.timeoutMs, origin: 'client', produceVersion: context.version }, finished)
+        const append = () => {
+          if (partition.append(pieces, pieces.length, { requiredAcks: acks, timeoutMs: request.timeoutMs, origin: 'client', produceVersion: context.version }, finished)) context.keepFrame()
+        }
         const verified = request.transactionalId !== null && isTransactional(pieces) ? verify(request.transactionalId, pieces, partition, context) : 0
         if (verified === 0) append()
         else if (typeof verified === 'number') finished(unverified(verified, partition))
