@@ -146,6 +146,8 @@ export class Brokers {
   /** All committed values. */
   async values(topic: string, index = 0): Promise<string[]> {
     const leader = this.leaderOf(topic, index)
+    // A leader that has just begun does not know yet what is committed.
+    await until(() => this.broker(leader).services.replicas.find(topic, index)!.committedEndKnown)
     const answer = await this.ask(leader, Fetch, 12, { maxWaitMs: 0, minBytes: 1, sessionEpoch: -1, topics: [{ topic, partitions: [{ partition: index, fetchOffset: 0, partitionMaxBytes: 1 << 24 }] }], forgottenTopicsData: [], rackId: '' })
     const records = answer.responses[0].partitions[0].records
     const values: string[] = []
