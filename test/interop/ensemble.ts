@@ -86,6 +86,22 @@ export class Ensemble {
       return undefined
     }, 60_000)
   }
+  /**
+   * Makes one of the first three servers, all voters, the leader: it is the only one of the two left that has seen the last write.
+   * `write` must succeed while any two of them serve.
+   */
+  async leads(at: number, write: () => Promise<unknown>): Promise<void> {
+    const [now, wanted] = [await this.leader(), this.servers[at]]
+    if (now === wanted) return
+    const third = this.servers.slice(0, 3).find((server) => server !== now && server !== wanted)!
+    await third.kill()
+    await write()
+    await now.kill()
+    await third.start()
+    await until('the best history leads', async () => (await modeOf(wanted)) === 'leader', 60_000)
+    await now.start()
+    await this.allServe()
+  }
   /** Waits until every server that runs serves. */
   async allServe(): Promise<void> {
     await until('all serve', async () => (await Promise.all(this.servers.filter(({ running }) => running).map(modeOf))).every((mode) => /leader|follower|observer/.test(mode)), 60_000)
@@ -113,10 +129,6 @@ export class Ensemble {
 
 export async function modeOf(server: Server): Promise<string> {
   return /Mode: (\w+)/.exec(await fourLetterWord(server, 'srvr'))?.[1] ?? 'none'
-}
-/** A number of `mntr`, or NaN. */
-export async function metric(server: Server, name: string): Promise<number> {
-  return Number(new RegExp(`^${name}\\t(.*)$`, 'm').exec(await fourLetterWord(server, 'mntr'))?.[1])
 }
 /** Every node below, in order, with what must be the same everywhere. */
 async function contents(client: ZooKeeperClient, path = '/'): Promise<string[]> {

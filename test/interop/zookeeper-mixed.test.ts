@@ -35,19 +35,7 @@ async function form(makes: readonly Make[], observer: number): Promise<void> {
   client = await ensemble.connect(...ensemble.servers.slice(0, 3))
   await write(few)
 }
-/** Of three voters, whoever has seen the last write leads. */
-async function leads(at: number): Promise<void> {
-  const [now, wanted] = [await ensemble.leader(), ensemble.servers[at]]
-  if (now === wanted) return
-  const third = ensemble.servers.slice(0, 3).find((server) => server !== now && server !== wanted)!
-  await third.kill()
-  await write(few)
-  await now.kill()
-  await third.start()
-  await until('the best history leads', async () => (await modeOf(wanted)) === 'leader', 60_000)
-  await now.start()
-  await ensemble.allServe()
-}
+const leads = (at: number): Promise<void> => ensemble.leads(at, () => write(few))
 type Way = 'DIFF' | 'TRUNC' | 'SNAP'
 const learnt: Record<Way, RegExp> = { DIFF: /Getting a diff from the leader/, TRUNC: /Truncating log to get in sync/, SNAP: /Getting a snapshot from leader/ }
 const taught: Record<Way, RegExp> = { DIFF: /Sending DIFF zxid/, TRUNC: /the log is cut/, SNAP: /Sending snapshot last zxid of peer/ }

@@ -182,6 +182,8 @@ def lock():
     held = first.Lock(path("second"), "holder")
     held.acquire()
     waiting = client().Lock(path("second"), "waiting")
+    # At an ensemble, what others did may not have come to this client's server yet.
+    first.sync(PARENT)
     return {
         "counter": int(first.get(path("counter"))[0]),
         "at once": most[0],
@@ -220,9 +222,11 @@ def queues():
     q, r = a.Queue(path("queue")), b.Queue(path("queue"))
     for i in range(5):
         q.put(f"{i}".encode(), priority=100 - i if i < 2 else 100)
+    b.sync(PARENT)
     seen = {"length": len(r), "queue": [(q, r)[i % 2].get().decode() for i in range(5)], "empty": q.get()}
     l, m = a.LockingQueue(path("locking")), b.LockingQueue(path("locking"))
     l.put_all([b"x", b"y"])
+    b.sync(PARENT)
     seen["locking"] = [l.get(5).decode(), m.get(5).decode(), l.holds_lock(), l.consume(), m.consume(), len(l)]
     return seen
 
@@ -231,6 +235,7 @@ def barriers():
     c, d = client(), client()
     barrier = c.Barrier(path("barrier"))
     barrier.create()
+    d.sync(PARENT)
     seen = {"closed": d.Barrier(path("barrier")).wait(0.2)}
     threading.Timer(0.2, barrier.remove).start()
     seen["open"] = d.Barrier(path("barrier")).wait(20)
@@ -252,10 +257,12 @@ def barriers():
     seen["semaphore"] = [semaphore.acquire(), others[0].acquire(), others[1].acquire(blocking=False), semaphore.release(), others[1].acquire(timeout=10)]
     party = [x.Party(path("party"), f"{i}") for i, x in enumerate((c, d))]
     [p.join() for p in party]
+    c.sync(PARENT)
     seen["party"] = sorted(party[0])
     counters = [x.Counter(path("count")) for x in (c, d)]
     counters[0] += 5
     counters[1] -= 2
+    c.sync(PARENT)
     seen["count"] = counters[0].value
     return seen
 

@@ -1,0 +1,73 @@
+/** What people run on ZooKeeper, on an ensemble of two makers and three releases: kazoo's recipes and a Kafka broker, whoever leads. */
+import { Kafka, logLevel } from 'kafkajs'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
+import { Ensemble, modeOf, targetMake, type Make } from './ensemble.ts'
+import { until } from './process.ts'
+import { describeWith, python, unique } from './programs.ts'
+import { disposeOf, startKafka, type Server } from './target.ts'
+
+const makes: readonly Make[] = targetMake === 'apache' ? ['zookeeper-3.9', 'apache', 'zookeeper-3.9'] : ['ottla', 'apache', 'zookeeper-3.9']
+
+describeWith(['python', 'apache', 'zookeeper-3.9'], makes.join(', '), () => {
+  let ensemble: Ensemble
+  let client: ZooKeeperClient
+  beforeAll(async () => {
+    ensemble = await Ensemble.start(makes)
+    client = await ensemble.connect()
+    await client.create('/written', '')
+  })
+  afterAll(() => ensemble?.dispose())
+  const leads = (at: number): Promise<void> => ensemble.leads(at, () => until('a write', () => client.connected(10_000).then(() => client.setData('/written', 'again')).then(() => true, () => false)))
+
+  for (const at of [0, 1]) describe(`${makes[at]} leads`, () => {
+    beforeAll(() => leads(at))
+    const kazoo = (name: string) => python('kazoo_client', name, ensemble.addresses.join(','), `/${unique('kazoo')}`)
+    test("kazoo's recipes lock, election, queue, barrier, semaphore, party and counter", async () => {
+      expect(await modeOf(ensemble.servers[at])).toBe('leader')
+      expect(await kazoo('lock')).toEqual({ 'counter': 20, 'at once': 1, 'turns': [0, 1, 2, 3].flatMap((i) => Array<number>(5).fill(i)), 'left': [], 'taken': false, 'holder': ['holder'], 'freed': [true, true] })
+      expect(await kazoo('election')).toEqual({ contenders: ['candidate 0', 'candidate 1', 'candidate 2'], led: [0, 1, 2] })
+      expect(await kazoo('queues')).toEqual({ length: 5, queue: ['1', '0', '2', '3', '4'], empty: null, locking: ['x', 'y', true, true, true, 0] })
+      expect(await kazoo('barriers')).toEqual({ closed: false, open: true, double: [['in', 'in', 'in'], 6], semaphore: [true, true, false, true, true], party: ['0', '1'], count: 3 })
+    })
+  })
+
+  describe('a broker of Apache Kafka 3.9', () => {
+    let broker: Server | undefined
+    disposeOf(() => [broker])
+    test('keeps its session and works, whoever leads and whoever is killed', { timeout: 240_000 }, async () => {
+      broker = await startKafka({ maker: 'apache', zookeeper: `${ensemble.addresses.join(',')}/kafka`, config: { 'zookeeper.session.timeout.ms': 10_000 } })
+      const kafka = new Kafka({ brokers: [broker.address], logLevel: logLevel.NOTHING, retry: { retries: 20, initialRetryTime: 100, maxRetryTime: 500 } })
+      const admin = kafka.admin()
+      const producer = kafka.producer({ allowAutoTopicCreation: false })
+      await Promise.all([admin.connect(), producer.connect()])
+      const registration = (await client.getData('/kafka/brokers/ids/1')).stat
+      const topics: string[] = []
+      for (const at of makes.keys()) {
+        await leads(at)
+        await ensemble.servers[at].kill()
+        const topic = `made-after-${at}`
+        topics.push(topic)
+        await admin.createTopics({ topics: [{ topic, numPartitions: 2 }], waitForLeaders: true })
+        await producer.send({ topic, acks: -1, messages: Array.from({ length: 50 }, (_, index) => ({ key: `${index}`, value: `${topic} ${index}` })) })
+        await ensemble.servers[at].start()
+        await ensemble.allServe()
+      }
+      const consumer = kafka.consumer({ groupId: 'readers' })
+      const read = new Set<string>()
+      await consumer.connect()
+      await consumer.subscribe({ topics, fromBeginning: true })
+      await consumer.run({ eachMessage: async ({ message }) => void read.add(message.value!.toString()) })
+      await until('all are read', () => read.size === topics.length * 50)
+      await admin.deleteTopics({ topics: [topics[0]] })
+      await client.connected(10_000)
+      await until('the topic is gone', async () => (await client.exists(`/kafka/brokers/topics/${topics[0]}`)) === undefined)
+      await Promise.all([consumer.disconnect(), producer.disconnect(), admin.disconnect()])
+      const after = (await client.getData('/kafka/brokers/ids/1')).stat
+      expect([after.ephemeralOwner, after.czxid]).toEqual([registration.ephemeralOwner, registration.czxid])
+      expect(await broker.stop()).toBe(143)
+      await until('its ephemeral node is gone', async () => (await client.exists('/kafka/brokers/ids/1')) === undefined)
+      await ensemble.agreed()
+    })
+  })
+})
