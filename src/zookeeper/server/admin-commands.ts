@@ -2,6 +2,7 @@
 import type { ClientConnection } from './connection.ts'
 import { hex } from './connection.ts'
 import type { ServerFacts } from './facts.ts'
+import { hostPort } from '../zab/quorum-config.ts'
 import { digestVersion } from '../znodes/digest.ts'
 
 export interface AdminCommand {
@@ -50,6 +51,18 @@ async function serverStats(server: ServerFacts): Promise<Record<string, unknown>
 function leaderFacts({ mode, leaderId, membership }: ServerFacts): Record<string, unknown> {
   const leader = leaderId === undefined ? undefined : membership?.config.servers.get(leaderId)
   return { is_leader: mode === 'leader' || mode === 'standalone', leader_id: leaderId ?? 0, leader_ip: leader?.addresses[0].host ?? '' }
+}
+
+/** Who votes, by number, and where each is found; of others than itself a server knows the client's address by their lines alone. */
+function votingView({ membership, config, serverId, port }: ServerFacts): Record<string, unknown> {
+  const voters = [...(membership?.config.servers.values() ?? [])].filter(({ role }) => role === 'participant')
+  const own = hostPort(config.clientPortAddress ?? '0.0.0.0', port)
+  return {
+    current_config: Object.fromEntries(voters.map(({ id, addresses, role, client }) => [id, {
+      server_addresses: addresses.map(({ host, quorumPort }) => hostPort(host, quorumPort)), election_addresses: addresses.map(({ host, electionPort }) => hostPort(host, electionPort)),
+      client_address: client ? hostPort(client.host, client.port) : id === serverId ? own : '', learner_type: role,
+    }])),
+  }
 }
 
 const table: readonly AdminCommand[] = [
@@ -104,6 +117,7 @@ const table: readonly AdminCommand[] = [
       return {}
     },
   },
+  { names: ['voting_view'], run: votingView },
   {
     names: ['watches', 'wchc'],
     run: ({ tree }) => ({

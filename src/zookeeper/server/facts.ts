@@ -20,7 +20,7 @@ export interface ServerFacts {
   /** Who leads the ensemble; undefined: unknown, or there is none. */
   readonly leaderId: number | undefined
   /** A leader's learners. */
-  readonly learners: { readonly total: number; readonly synced: number; readonly observers: number } | undefined
+  readonly learners: { readonly total: number; readonly synced: number; readonly observers: number; readonly nonVoting: number } | undefined
   /** What a member of an ensemble knows of it. */
   readonly membership: { readonly serverId: number; readonly config: QuorumConfig; readonly configText: string; readonly initLimit: number; readonly syncLimit: number } | undefined
   /** Transactions after which the tree was not what the leader said, since the start. */

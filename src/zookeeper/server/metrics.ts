@@ -50,7 +50,7 @@ export async function metricsOf(server: ServerFacts, disk: Disk, uptimeMs: numbe
     // Followers and observers together are the learners; Apache counts the synchronized ones apart.
     metrics.set('learners', learners.total + learners.observers)
     metrics.set('synced_followers', learners.synced)
-    metrics.set('synced_non_voting_followers', 0)
+    metrics.set('synced_non_voting_followers', learners.nonVoting)
     metrics.set('synced_observers', learners.observers)
   }
   if (server.membership) {

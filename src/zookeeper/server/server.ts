@@ -217,7 +217,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     return { serverId: ensemble.serverId, config, configText: formatQuorumConfig(config), initLimit: ensemble.initLimit, syncLimit: ensemble.syncLimit }
   }
   /** A leader's learners. */
-  get learners(): { total: number; synced: number; observers: number } | undefined {
+  get learners(): { total: number; synced: number; observers: number; nonVoting: number } | undefined {
     return this.#serving?.mode === 'leader' ? this.#serving.role.leading.followers() : undefined
   }
   /** The port that clients connect to. */

@@ -170,8 +170,9 @@ export class Leader {
     return this.#lastProposed
   }
   /** By role, for `mntr`: those that are synchronized, and those on their way. */
-  learners(): { serverId: number; role: 'follower' | 'observer'; isSynced: boolean }[] {
-    return [...this.#learners.values()].filter(({ phase }) => phase !== 'introduction').map(({ serverId, role, phase }) => ({ serverId, role, isSynced: phase === 'synced' }))
+  learners(): { serverId: number; role: 'follower' | 'observer'; isSynced: boolean; isVoter: boolean }[] {
+    return [...this.#learners.values()].filter(({ phase }) => phase !== 'introduction')
+      .map(({ serverId, role, phase }) => ({ serverId, role, isSynced: phase === 'synced', isVoter: this.#config.voters.has(serverId) }))
   }
 
   /** A server that is alone has its quorum at once. */

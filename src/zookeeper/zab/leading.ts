@@ -107,10 +107,10 @@ export class Leading implements LeadingDoor {
   get outstanding(): number {
     return this.#machine.outstanding
   }
-  readonly followers = (): { total: number; synced: number; observers: number } => {
+  readonly followers = (): { total: number; synced: number; observers: number; nonVoting: number } => {
     const all = this.#machine.learners()
     const followers = all.filter(({ role }) => role === 'follower')
-    return { total: followers.length, synced: followers.filter(({ isSynced }) => isSynced).length, observers: all.length - followers.length }
+    return { total: followers.length, synced: followers.filter(({ isSynced }) => isSynced).length, observers: all.length - followers.length, nonVoting: followers.filter(({ isSynced, isVoter }) => isSynced && !isVoter).length }
   }
 
   // ---- connections

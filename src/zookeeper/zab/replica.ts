@@ -54,7 +54,7 @@ export interface LeadingDoor {
   /** Sends SYNC to the learner once all that is proposed so far is committed. */
   sync(learner: number): void
   send(learner: number, packet: QuorumPacket): void
-  readonly followers: () => { total: number; synced: number; observers: number }
+  readonly followers: () => { total: number; synced: number; observers: number; nonVoting: number }
   /** A learner's request, REVALIDATE, or session table, in the order of its connection. */
   onRequest: ((learner: number, packet: QuorumPacket) => void) | undefined
   onRevalidate: ((learner: number, packet: QuorumPacket) => void) | undefined
