@@ -341,12 +341,12 @@ export class ClientConnection implements Asker {
       return
     }
     this.lastOperation = name
-    const refusal = owner.refusalOf(session, type, frame.subarray(8))
+    const body = type === op.closeSession ? zeroes : frame.subarray(8)
+    const refusal = owner.refusalOf(session, type, body)
     if (refusal !== undefined) return this.#refuse(xid, type, refusal, reader)
     if (type === op.closeSession && session.isLocal) return this.#closeLocal(xid, session, reader)
     const queued: Queued = { xid, type, read: undefined, reader, receivedAt: this.#now }
     this.#enqueue(queued)
-    const body = type === op.closeSession ? zeroes : frame.subarray(8)
     owner.writes.submit({ sessionId: session.id, cxid: xid, type, body, ids: this.ids }, (applied, { header }) => this.#applied(queued, applied, header.zxid))
     if (type === op.closeSession) session.closing = true
   }

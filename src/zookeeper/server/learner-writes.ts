@@ -4,7 +4,7 @@ import { errorCode } from '../protocol/errors.ts'
 import { readMultiRequest } from '../protocol/multi.ts'
 import { op } from '../protocol/op-codes.ts'
 import { packetType } from '../protocol/quorum.ts'
-import { CheckVersionRequest, CreateRequest, CreateTTLRequest, DeleteRequest, ReconfigRequest, SetACLRequest, SetDataRequest, SyncRequest } from '../protocol/records.ts'
+import { CheckVersionRequest, CreateTTLRequest, ReconfigRequest, SetACLRequest, SyncRequest, type Id } from '../protocol/records.ts'
 import type { Transaction } from '../protocol/transactions.ts'
 import type { FollowingDoor } from '../zab/replica.ts'
 import type { WriteRequest } from '../znodes/prepare.ts'
@@ -18,16 +18,39 @@ interface Waiting {
 }
 
 const decoders: ReadonlyMap<number, (reader: Reader) => unknown> = new Map<number, (reader: Reader) => unknown>([
-  ...[op.create, op.create2, op.createContainer].map((type) => [type, (reader: Reader) => CreateRequest.read(reader)] as const),
+  ...[op.create, op.create2, op.createContainer].map((type) => [type, (reader: Reader) => walkOver(reader, 'path data acl int32')] as const),
   [op.createTTL, (reader) => CreateTTLRequest.read(reader)],
-  [op.delete, (reader) => DeleteRequest.read(reader)],
-  [op.setData, (reader) => SetDataRequest.read(reader)],
+  [op.delete, (reader) => walkOver(reader, 'path int32')],
+  [op.setData, (reader) => walkOver(reader, 'path data int32')],
   [op.setACL, (reader) => SetACLRequest.read(reader)],
   [op.check, (reader) => CheckVersionRequest.read(reader)],
   [op.multi, readMultiRequest],
   [op.reconfig, (reader) => ReconfigRequest.read(reader)],
   [op.sync, (reader) => SyncRequest.read(reader)],
 ])
+
+/** Fails where reading the record would fail, without making anything of it: what is asked most goes on to the leader as it came. */
+function walkOver(reader: Reader, fields: 'path data acl int32' | 'path data int32' | 'path int32'): void {
+  skipSized(reader)
+  if (fields !== 'path int32') skipSized(reader)
+  if (fields === 'path data acl int32') {
+    const count = reader.int32()
+    if (count < -1) throw reader.malformed(`a list of ${count} entries`)
+    if (count > 0) reader.claim(count, 12)
+    for (let left = count; left > 0; left--) {
+      reader.skip(4)
+      skipSized(reader)
+      skipSized(reader)
+    }
+  }
+  reader.skip(4)
+}
+/** A string or bytes; −1 stands for null. */
+function skipSized(reader: Reader): void {
+  const size = reader.int32()
+  if (size < -1) throw reader.malformed(`a length of ${size}`)
+  if (size > 0) reader.skip(size)
+}
 
 export class LearnerWrites implements WritePath {
   readonly #following: FollowingDoor
@@ -83,7 +106,7 @@ export class LearnerWrites implements WritePath {
     data.writeInt32BE(cxid, 8)
     data.writeInt32BE(type, 12)
     body.copy(data, 16)
-    this.#following.send({ type: packetType.request, zxid: -1n, data, authinfo: type === op.createSession ? null : [...ids] })
+    this.#following.send({ type: packetType.request, zxid: -1n, data, authinfo: type === op.createSession ? null : (ids as Id[]) })
   }
   /** Whether the leader knows the session, which is this server's from then on. */
   revalidate(sessionId: bigint, timeoutMs: number, then: (isValid: boolean) => void): void {

@@ -25,8 +25,11 @@ export interface LogMetrics {
   transactionCount: number
 }
 
-/** Below this a synchronous write is cheaper than a way through the thread pool. */
-const writeSyncMax = 64 * 1024
+/** Below this a synchronous write, which ends in the page cache, is cheaper than a way through the thread pool. */
+const writeSyncMax = 1024 * 1024
+/** Entries of a larger group are handed over one by one; a buffer this large is kept. */
+const scratchMax = 4 * 1024 * 1024
+const scratchKept = 256 * 1024
 /** A disk that once took longer than this for a synchronous write gets asynchronous ones for a while. */
 const slowWriteMs = 10
 const slowWritesKept = 1000
@@ -167,19 +170,23 @@ export class LogWriter {
     return file
   }
 
-  /** Small groups are joined in a buffer that is used again, large ones stay lists of pieces. */
+  /** Groups are joined in a buffer, which is used again unless it is large; very large ones stay lists of pieces. */
   #entries(transactions: readonly Buffer[], size: number): Buffer[] {
-    if (size > writeSyncMax) {
+    if (size > scratchMax) {
       return transactions.map((transaction) => {
         const entry = Buffer.allocUnsafe(transaction.length + entryExtraSize)
         writeEntry(transaction, entry, 0)
         return entry
       })
     }
-    if (this.#scratch.length < size) this.#scratch = Buffer.allocUnsafe(Math.min(writeSyncMax, Math.max(4096, size * 2)))
+    let into = this.#scratch
+    if (into.length < size) {
+      into = Buffer.allocUnsafe(size > scratchKept ? size : Math.min(scratchKept, Math.max(4096, size * 2)))
+      if (size <= scratchKept) this.#scratch = into
+    }
     let at = 0
-    for (const transaction of transactions) at = writeEntry(transaction, this.#scratch, at)
-    return [this.#scratch.subarray(0, at)]
+    for (const transaction of transactions) at = writeEntry(transaction, into, at)
+    return [into.subarray(0, at)]
   }
 
   async #write(file: DiskFile, pieces: readonly Buffer[], position: number, size: number): Promise<void> {

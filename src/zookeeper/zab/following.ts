@@ -4,7 +4,7 @@ import { MalformedError } from '../../wire/reader.ts'
 import type { QuorumPacket } from '../protocol/quorum.ts'
 import type { Configurations } from './configurations.ts'
 import { Learner, type LearnerFacts, type LearnerOutput } from './learner.ts'
-import { encodePacket, QuorumConnection } from './quorum-connection.ts'
+import { QuorumConnection } from './quorum-connection.ts'
 import type { RoleEnd } from './leading.ts'
 import type { QuorumConfig } from './quorum-config.ts'
 import { quorumAddress } from './reconfiguration.ts'
@@ -122,7 +122,7 @@ export class Following implements FollowingDoor {
   // ---- door
 
   send(packet: QuorumPacket): void {
-    if (!this.#isOver) this.#connection?.send(encodePacket(packet))
+    if (!this.#isOver) this.#connection?.send(packet)
   }
 
   // ---- the machine

@@ -9,7 +9,7 @@ import type { QuorumConfig } from './quorum-config.ts'
 import { nextConfig, type ReconfigurationRequest } from './reconfiguration.ts'
 import { packetOf } from './learner.ts'
 import { Leader, type LeaderFacts, type LeaderInput, type LeaderOutput } from './leader.ts'
-import { encodePacket, QuorumConnection } from './quorum-connection.ts'
+import { QuorumConnection } from './quorum-connection.ts'
 import { packetType } from '../protocol/quorum.ts'
 import type { LeadingDoor, Replica } from './replica.ts'
 
@@ -44,6 +44,8 @@ export class Leading implements LeadingDoor {
   #ticks: Timer | undefined
   #outputs: LeaderOutput[] = []
   #isRunning = false
+  #isReceiving = false
+  #hasCommitted = false
   #flushing = false
   #flushWanted = false
   /** When it was last said that there are two servers of this number. */
@@ -140,12 +142,14 @@ export class Leading implements LeadingDoor {
   }
   readonly #introduced = new Set<number>()
   #received(key: number, connection: QuorumConnection): void {
+    const now = this.#host.clock.monotonic()
+    this.#isReceiving = true
     try {
       while (!this.#isOver && this.#connections.has(key)) {
         const packet = connection.input.packet()
-        if (!packet) return
+        if (!packet) break
         this.#introduced.add(key)
-        this.#step({ kind: 'packet', from: key, packet, now: this.#host.clock.monotonic() })
+        this.#step({ kind: 'packet', from: key, packet, now })
       }
     } catch (cause) {
       const error = cause as Error
@@ -153,6 +157,9 @@ export class Leading implements LeadingDoor {
       if (!isMalformed) this.#host.logger.error('a learner met a bug of the leader', { address: connection.address, cause: error, stack: error.stack })
       this.#closeLearner(key, isMalformed ? `what it sent cannot be read: ${error.message}` : 'a bug of this server')
       this.#step({ kind: 'disconnected', from: key })
+    } finally {
+      this.#isReceiving = false
+      this.#groupCommitted()
     }
   }
   #closeLearner(key: number, reason: string): void {
@@ -173,26 +180,29 @@ export class Leading implements LeadingDoor {
     this.#outputs.push(...outputs)
     if (this.#isRunning) return
     this.#isRunning = true
-    let commits = 0
     try {
       for (let at = 0; at < this.#outputs.length && !this.#isOver; at++) {
         const output = this.#outputs[at]
-        if (output.kind === 'commit') commits++
+        if (output.kind === 'commit') this.#hasCommitted = true
         this.#carryOut(output)
       }
     } finally {
       this.#outputs = []
       this.#isRunning = false
     }
-    if (commits > 0) this.#replica.committedGroup()
+    if (!this.#isReceiving) this.#groupCommitted()
+  }
+  /** Answers leave once for all the acknowledgements that came together. */
+  #groupCommitted(): void {
+    if (!this.#hasCommitted) return
+    this.#hasCommitted = false
+    this.#replica.committedGroup()
   }
   #carryOut(output: LeaderOutput): void {
     switch (output.kind) {
-      case 'send': {
-        const bytes = encodePacket(output.packet)
-        for (const key of output.to) this.#connections.get(key)?.send(bytes)
+      case 'send':
+        for (const key of output.to) this.#connections.get(key)?.send(output.packet)
         return
-      }
       case 'sendSnapshot': {
         const connection = this.#connections.get(output.to)
         if (connection) void this.#sendSnapshot(connection, output.zxid)
@@ -255,8 +265,7 @@ export class Leading implements LeadingDoor {
     const { pieces, close } = this.#replica.beginSnapshot()
     this.#host.logger.info('a learner is sent a snapshot', { address: connection.address, zxid: `0x${zxid.toString(16)}` })
     try {
-      await connection.sendSnapshot((function* () {
-        yield encodePacket(packetOf(packetType.snap, zxid))
+      await connection.sendSnapshot(packetOf(packetType.snap, zxid), (function* () {
         yield* pieces
         yield signature
       })())

@@ -1,7 +1,7 @@
 /** One connection on a quorum port, on either side: packets in, packets out in one write a turn, and raw snapshots in between. */
 import type { Connection, Timers } from '../../host/host.ts'
-import { Writer } from '../../wire/writer.ts'
-import { QuorumPacket } from '../protocol/quorum.ts'
+import type { QuorumPacket } from '../protocol/quorum.ts'
+import { PacketBuffer } from './packet-buffer.ts'
 import { packetSizeMaxDefault, QuorumStream } from './quorum-stream.ts'
 
 /** A learner that does not read what it is sent is cut off here; it comes back and is synchronized. */
@@ -17,11 +17,10 @@ export class QuorumConnection {
   readonly input: QuorumStream
   readonly #socket: Connection
   readonly #timers: Timers
-  #out: Uint8Array[] = []
-  #outSize = 0
+  readonly #out = new PacketBuffer()
   #isScheduled = false
   /** What is sent while a snapshot goes out stands behind it. */
-  #behindSnapshot: Uint8Array[] | undefined
+  #isSendingSnapshot = false
   #drained: (() => void) | undefined
   #isClosed = false
 
@@ -52,31 +51,27 @@ export class QuorumConnection {
   get isClosed(): boolean {
     return this.#isClosed
   }
-  send(bytes: Uint8Array): void {
+  /** Leaves at the end of the turn, together with the others. */
+  send(packet: QuorumPacket): void {
     if (this.#isClosed) return
-    this.#outSize += bytes.length
-    if (this.#behindSnapshot) this.#behindSnapshot.push(bytes)
-    else {
-      this.#out.push(bytes)
-      this.#schedule()
-    }
-    if (this.#outSize + this.#socket.bufferedSize > unsentMax) this.destroy()
+    this.#out.packet(packet)
+    if (this.#out.size > unsentMax) this.destroy()
+    else if (!this.#isScheduled && !this.#isSendingSnapshot) this.#schedule()
   }
-  /** Sends pieces at the pace of the reader. Resolves when all are handed over or the connection is closed. */
-  async sendSnapshot(pieces: Iterable<Uint8Array>): Promise<void> {
+  /** Announces a snapshot and sends its pieces at the pace of the reader. Resolves when all are handed over or the connection is closed. */
+  async sendSnapshot(announcement: QuorumPacket, pieces: Iterable<Uint8Array>): Promise<void> {
+    this.#out.packet(announcement)
     this.flush()
-    this.#behindSnapshot = []
+    this.#isSendingSnapshot = true
     for (const piece of pieces) {
       if (this.#isClosed) return
       if (!this.#socket.write([piece])) await new Promise<void>((done) => (this.#drained = done))
       else await new Promise<void>((done) => this.#timers.endOfTurn(done))
     }
-    this.#out = this.#behindSnapshot
-    this.#behindSnapshot = undefined
+    this.#isSendingSnapshot = false
     this.flush()
   }
   #schedule(): void {
-    if (this.#isScheduled) return
     this.#isScheduled = true
     this.#timers.endOfTurn(() => {
       this.#isScheduled = false
@@ -84,11 +79,9 @@ export class QuorumConnection {
     })
   }
   flush(): void {
-    if (this.#isClosed || this.#behindSnapshot || this.#out.length === 0) return
-    const out = this.#out
-    this.#out = []
-    this.#outSize = 0
-    this.#socket.write(out.length === 1 ? out : joined(out))
+    if (this.#isClosed || this.#isSendingSnapshot || this.#out.size === 0) return
+    this.#socket.write(this.#out.take())
+    if (this.#socket.bufferedSize > unsentMax) this.destroy()
   }
   pause(): void {
     this.#socket.pause()
@@ -100,16 +93,4 @@ export class QuorumConnection {
     if (this.#isClosed) return
     this.#socket.destroy()
   }
-}
-
-/** Small packets leave as one piece: a list of hundreds costs more than the copy. */
-function joined(pieces: readonly Uint8Array[]): Uint8Array[] {
-  const size = pieces.reduce((sum, { length }) => sum + length, 0)
-  return size <= 256 * 1024 ? [Buffer.concat(pieces, size)] : [...pieces]
-}
-
-export function encodePacket(packet: QuorumPacket): Buffer {
-  const writer = new Writer(64 + (packet.data?.length ?? 0))
-  QuorumPacket.write(writer, packet)
-  return writer.toBuffer()
 }

@@ -8,8 +8,8 @@
  *                 { path:str data:buf aclId:int64 StatPersisted(60) } str("/") str("BenWasHere")
  */
 import { MalformedError, Reader } from '../../wire/reader.ts'
-import { QuorumPacket, snapshotSignature } from '../protocol/quorum.ts'
-import { Acl, StatPersisted } from '../protocol/records.ts'
+import { snapshotSignature, type QuorumPacket } from '../protocol/quorum.ts'
+import { Acl, Id, StatPersisted } from '../protocol/records.ts'
 
 /** Who is told what a snapshot from the leader holds, in the stream's order. */
 export interface SnapshotSink {
@@ -36,6 +36,7 @@ export class QuorumStream {
   #at = 0
   /** What is known to be needed before it is worth looking again. */
   #needed = 0
+  #ids: { readonly bytes: Buffer; readonly ids: Id[] } | undefined
   #snapshot: { stage: 'sessions' | 'acls' | 'nodes' | 'end'; left: number; count: number } | undefined
 
   constructor(sizeMax = packetSizeMaxDefault) {
@@ -47,7 +48,7 @@ export class QuorumStream {
     this.#size += chunk.length
     this.received += chunk.length
   }
-  /** The next packet; undefined: more bytes are needed. Throws MalformedError for what is none. */
+  /** The next packet, whose data is a window on what came; undefined: more bytes are needed. Throws MalformedError for what is none. */
   packet(): QuorumPacket | undefined {
     if (!this.#gather(20)) return undefined
     const type = this.#int32(0)
@@ -62,9 +63,25 @@ export class QuorumStream {
       size += 4 + this.#length(size, 'an id')
     }
     if (!this.#gather(size)) return undefined
-    const packet = QuorumPacket.read(new Reader(this.#bytes, this.#at, this.#at + size))
+    const bytes = this.#bytes
+    const at = this.#at
     this.#at += size
-    return packet
+    const dataSize = bytes.readInt32BE(at + 12)
+    const dataEnd = at + 16 + Math.max(0, dataSize)
+    return {
+      type, zxid: bytes.readBigInt64BE(at + 4), data: dataSize < 0 ? null : bytes.subarray(at + 16, dataEnd),
+      authinfo: count < 0 ? null : count === 0 ? [] : this.#idsAt(dataEnd + 4, at + size),
+    }
+  }
+  /** Requests of one client after the other come with the same few ids. */
+  #idsAt(start: number, end: number): Id[] {
+    const known = this.#ids
+    if (known && known.bytes.length === end - start && known.bytes.compare(this.#bytes, start, end) === 0) return known.ids
+    const reader = new Reader(this.#bytes, start, end)
+    const ids: Id[] = []
+    while (reader.remaining > 0) ids.push(Id.read(reader))
+    this.#ids = { bytes: Buffer.from(this.#bytes.subarray(start, end)), ids }
+    return ids
   }
   /** From here on comes a snapshot: to be called after a SNAP packet. */
   beginSnapshot(): void {
@@ -173,7 +190,7 @@ export class QuorumStream {
       return false
     }
     this.#needed = 0
-    this.#bytes = Buffer.concat([this.#bytes.subarray(this.#at), ...this.#chunks])
+    this.#bytes = held === 0 && this.#chunks.length === 1 ? this.#chunks[0] : Buffer.concat([this.#bytes.subarray(this.#at), ...this.#chunks])
     this.#at = 0
     this.#chunks = []
     this.#size = 0

@@ -1,12 +1,11 @@
 /** Conversations of Apache's leaders and followers (3.8.4), one side fed to our machine, the other side compared byte for byte. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { LearnerInfo, packetType, type QuorumPacket } from '../../../src/zookeeper/protocol/quorum.ts'
+import { LearnerInfo, packetType, QuorumPacket } from '../../../src/zookeeper/protocol/quorum.ts'
 import type { CommittedTransaction } from '../../../src/zookeeper/zab/committed-log.ts'
 import { Leader, type LeaderInput, type LeaderOutput } from '../../../src/zookeeper/zab/leader.ts'
 import { Learner, type LearnerInput, type LearnerOutput } from '../../../src/zookeeper/zab/learner.ts'
 import { parseQuorumConfig } from '../../../src/zookeeper/zab/quorum-config.ts'
-import { encodePacket } from '../../../src/zookeeper/zab/quorum-connection.ts'
 import { QuorumStream } from '../../../src/zookeeper/zab/quorum-stream.ts'
 
 interface Conversation {
@@ -57,7 +56,7 @@ function recorded(size?: number): Conversation[] {
   return [...found.values()]
 }
 const conversations = recorded()
-const hex = (packets: readonly QuorumPacket[]): string[] => packets.map((packet) => encodePacket(packet).toString('hex'))
+const hex = (packets: readonly QuorumPacket[]): string[] => packets.map((packet) => QuorumPacket.encode(packet).toString('hex'))
 const isProtocol = ({ type }: QuorumPacket): boolean => type === packetType.followerInfo || type === packetType.ackEpoch || type === packetType.ack
 
 test('the streams are taken apart to the last byte, however they arrive', () => {
