@@ -1,8 +1,11 @@
 /**
  * `npm run bench [-- WHAT] [options]`: measures, beside Apache's servers where they are at hand. WHAT is `broker` (the default),
- * `cluster` (three brokers, replicated) or `zookeeper` (speed of a server alone and of an ensemble).
+ * `cluster` (three brokers, replicated), `zookeeper` (speed of a server alone and of an ensemble) or `zookeeper-limits` (a million
+ * znodes; a quarter of an hour and 6 GB of disk).
  */
-const files = { broker: './bench-broker.js', cluster: './bench-cluster.js', zookeeper: './bench-zookeeper.js' }
+const files = {
+  broker: './bench-broker.js', cluster: './bench-cluster.js', zookeeper: './bench-zookeeper.js', 'zookeeper-limits': './bench-zookeeper-limits.js',
+}
 
 const what = process.argv[2] && !process.argv[2].startsWith('-') ? process.argv[2] : 'broker'
 if (!Object.hasOwn(files, what)) {

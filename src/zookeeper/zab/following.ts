@@ -10,9 +10,8 @@ import type { QuorumConfig } from './quorum-config.ts'
 import { quorumAddress } from './reconfiguration.ts'
 import type { FollowingDoor, Replica } from './replica.ts'
 
-/** The leader opens its port when its own election ends, a moment after ours. */
-const connectTriesMax = 20
-const connectPauseMs = 50
+/** The leader opens its port when its own election ends, a moment before or after ours: asked soon again at first, for a second in all. */
+const connectPausesMs = [2, 3, 5, 10, 15, 25, 40, ...Array.from({ length: 18 }, () => 50)]
 
 export interface FollowingOptions {
   readonly facts: LearnerFacts
@@ -104,7 +103,8 @@ export class Following implements FollowingDoor {
     const { leader, tickMs, initLimit } = this.#options
     const until = clock.monotonic() + tickMs * initLimit
     let last = ''
-    for (let tried = 0; tried < connectTriesMax && !this.#isOver; tried++) {
+    for (const pauseMs of connectPausesMs) {
+      if (this.#isOver) break
       for (const { host, quorumPort: port } of leader.addresses) {
         const left = until - clock.monotonic()
         if (left <= 0) break
@@ -114,7 +114,7 @@ export class Following implements FollowingDoor {
           last = `${host}:${port}: ${(cause as Error).message}`
         }
       }
-      await timers.sleep(connectPauseMs)
+      await timers.sleep(pauseMs)
     }
     return `the leader, server ${leader.id}, cannot be reached (${last})`
   }

@@ -1,0 +1,209 @@
+/**
+ * `npm run bench -- zookeeper-limits`: an ensemble of three with a million znodes of 100 bytes, 10,000 sessions and 100,000 watches, one
+ * maker after the other on the same data: memory, snapshots, what clients feel of them, restart. Prints a table in Markdown.
+ *   --znodes N  --sessions N  --watches N     --ottla   without Apache's     --heap -Xmx…   for Apache's servers
+ * The sessions need 10,000 open files here and a third of that in each server: `ulimit -n`.
+ */
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { byNumber, Client, frame, op, pipeline, requests } from './bench-zookeeper-load.js'
+import { apacheClassPath, Ensemble, sleep } from './bench-zookeeper-servers.js'
+
+const argument = (name, fallback) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : fallback)
+const znodes = Number(argument('--znodes', 1_000_000))
+const sessionCount = Number(argument('--sessions', 10_000))
+const watchCount = Number(argument('--watches', 100_000))
+const heap = argument('--heap', '-Xmx1000m')
+const makers = process.argv.includes('--ottla') || !apacheClassPath() ? ['ottla'] : ['ottla', 'apache']
+const folder = mkdtempSync(join(tmpdir(), 'ottla-bench-'))
+const folders = 100
+const each = Math.ceil(znodes / folders)
+const parent = (index) => `/load/${String(index).padStart(3, '0')}`
+
+const rows = new Map()
+function note(maker, name, unit, value, isLessBetter = true) {
+  if (!rows.has(name)) rows.set(name, { unit, isLessBetter })
+  rows.get(name)[maker] = value
+  process.stderr.write(`  ${maker} ${name}: ${digits(value)} ${unit}\n`)
+}
+const digits = (value) => (value === undefined || Number.isNaN(value) ? '–' : value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : Math.round(value).toLocaleString('en'))
+const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length
+const seconds = (since) => (performance.now() - since) / 1000
+const memory = (ensemble, maker, name) => note(maker, name, 'MiB', mean(ensemble.resident()))
+
+async function load(ensemble) {
+  const first = await Client.open(ensemble.ports[0])
+  await first.ask(requests.create('/load'))
+  for (let index = 0; index < folders; index++) await first.ask(requests.create(parent(index)))
+  const clients = await Promise.all(Array.from({ length: 20 }, (_, index) => Client.open(ensemble.ports[index % 3])))
+  for (let from = 0; from < folders; from += clients.length)
+    await pipeline(clients, (index) => byNumber(requests.create, parent(from + index), (number) => number), { count: each })
+  for (const client of [first, ...clients]) {
+    if (client.refused.size > 0) throw new Error(`refused while loading: ${[...client.refused]}`)
+    await client.close()
+  }
+}
+
+/** Sessions that stay, each with its share of the watches; pinged until `end`. */
+async function manySessions(ensemble) {
+  const clients = []
+  for (let from = 0; from < sessionCount; from += 100)
+    clients.push(...(await Promise.all(Array.from({ length: Math.min(100, sessionCount - from) }, (_, index) => Client.open(ensemble.ports[(from + index) % 3], { timeoutMs: 40_000 })))))
+  const ping = frame(op.ping)
+  ping.writeInt32BE(-2, 4)
+  let lost = 0
+  for (const client of clients) client.onClose = () => lost++
+  let at = 0
+  const pinging = setInterval(() => {
+    for (let count = 0; count < clients.length / 100; count++) clients[at++ % clients.length].socket.write(ping)
+  }, 80)
+  const perSession = Math.ceil(watchCount / sessionCount)
+  for (let from = 0; from < clients.length; from += 100)
+    await Promise.all(clients.slice(from, from + 100).map((client, index) =>
+      pipeline([client], byNumber((path) => requests.get(path, true), parent((from + index) % folders), (number) => (Math.floor((from + index) / folders) * perSession + number) % each), { count: perSession })))
+  for (const client of clients) client.onClose = () => lost++
+  return {
+    lost: () => lost,
+    end() {
+      clearInterval(pinging)
+      for (const client of clients) client.destroy()
+    },
+  }
+}
+
+/** Longest answer of one-at-a-time reads and writes at each server while `isOn()`. */
+function probes(ensemble) {
+  const longest = { get: 0, set: 0, getQuiet: 0, setQuiet: 0 }
+  let isStopping = false
+  let isOn = () => false
+  const run = async (port, kind) => {
+    const client = await Client.open(port)
+    const bytes = requests[kind](`${parent(0)}/00000000`)
+    while (!isStopping) {
+      const wasOn = isOn()
+      const began = performance.now()
+      await client.ask(bytes)
+      const took = performance.now() - began
+      const key = wasOn || isOn() ? kind : `${kind}Quiet`
+      longest[key] = Math.max(longest[key], took)
+      await sleep(1)
+    }
+    await client.close()
+  }
+  const running = ensemble.ports.flatMap((port) => [run(port, 'get'), run(port, 'set')])
+  return {
+    longest,
+    watch: (predicate) => (isOn = predicate),
+    async end() {
+      isStopping = true
+      await Promise.all(running)
+    },
+  }
+}
+/** Snapshot files that grow: looked at a hundred times a second. */
+function snapshotsOf(ensemble) {
+  const sizes = new Map()
+  const begunAt = new Map()
+  let grewAt = -Infinity
+  let isFirst = true
+  const look = () => {
+    const now = performance.now()
+    for (const { home } of ensemble.servers)
+      for (const name of readdirSync(join(home, 'version-2'))) {
+        if (!name.startsWith('snapshot.')) continue
+        const path = join(home, 'version-2', name)
+        const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
+        // Ottla's has another name until it is whole.
+        const key = path.replace(/\.tmp$/, '')
+        if (sizes.get(key) === size) continue
+        if (!isFirst && !sizes.has(key)) begunAt.set(key, now)
+        sizes.set(key, size)
+        if (!isFirst) grewAt = now
+      }
+    isFirst = false
+  }
+  const timer = setInterval(look, 10)
+  return {
+    isActive: () => performance.now() - grewAt < 100,
+    /** Seconds from a file's first byte to its last. */
+    async durations() {
+      while (performance.now() - grewAt < 1000) await sleep(100)
+      clearInterval(timer)
+      return [...begunAt].map(([path, at]) => Math.max(0, (statSync(path).mtimeMs - performance.timeOrigin - at) / 1000))
+    },
+  }
+}
+
+async function measure(maker) {
+  const ensemble = await Ensemble.start(maker, 3, folder, { heap, cfg: ['snapCount=60000'] })
+  let sessions
+  try {
+    await sleep(1000)
+    memory(ensemble, maker, 'memory of each server, empty')
+    const began = performance.now()
+    const cpu = ensemble.cpuSeconds()
+    await load(ensemble)
+    note(maker, `${znodes.toLocaleString('en')} znodes created, with snapshots`, '/s', znodes / seconds(began), false)
+    note(maker, 'CPU for each of them, all servers', 'µs', ((ensemble.cpuSeconds() - cpu) / znodes) * 1e6)
+    await sleep(3000)
+    memory(ensemble, maker, 'memory of each, with the znodes')
+    const before = mean(ensemble.resident())
+    sessions = await manySessions(ensemble)
+    await sleep(3000)
+    memory(ensemble, maker, `memory of each, and ${sessionCount.toLocaleString('en')} sessions with ${watchCount.toLocaleString('en')} watches`)
+    process.stderr.write(`  ${maker} sessions and watches took ${(mean(ensemble.resident()) - before).toFixed(0)} MiB of each\n`)
+
+    const snapshots = snapshotsOf(ensemble)
+    const probing = probes(ensemble)
+    probing.watch(snapshots.isActive)
+    const writers = await Promise.all(ensemble.ports.map((port) => Client.open(port)))
+    // 70,000 writes at a few thousand a second: every server reaches its snapCount once.
+    for (let step = 0; step < 70; step++) {
+      await pipeline(writers, (index) => byNumber(requests.set, parent(index), (number) => (step * 334 + number) % each), { count: 334, inFlight: 50 })
+      await sleep(100)
+    }
+    const took = await snapshots.durations()
+    await probing.end()
+    for (const writer of writers) await writer.close()
+    if (took.length > 0) note(maker, 'a snapshot takes', 's', mean(took))
+    note(maker, 'longest read during snapshots, one at a time', 'ms', probing.longest.get)
+    note(maker, 'longest write during snapshots, one at a time', 'ms', probing.longest.set)
+    note(maker, 'longest read otherwise', 'ms', probing.longest.getQuiet)
+    note(maker, 'longest write otherwise', 'ms', probing.longest.setQuiet)
+    memory(ensemble, maker, 'memory of each, after snapshots')
+    note(maker, 'sessions lost', '', sessions.lost())
+    sessions.end()
+    await ensemble.stop()
+    const restarted = performance.now()
+    for (const server of ensemble.servers) ensemble.run(server)
+    await ensemble.serving()
+    note(maker, 'restart of all three, until all serve', 's', seconds(restarted))
+    const client = await Client.open(ensemble.ports[2])
+    await client.ask(requests.get(`${parent(folders - 1)}/${String(each - 1).padStart(8, '0')}`))
+    if (client.refused.size > 0) throw new Error('the last znode is gone after the restart')
+    await client.close()
+    await sleep(2000)
+    memory(ensemble, maker, 'memory of each, after the restart')
+  } finally {
+    sessions?.end()
+    for (const server of ensemble.servers) if (server.child.exitCode !== null) process.stderr.write(`${maker} ${server.id} ended: ${ensemble.tail(server)}\n`)
+    await ensemble.stop()
+    ensemble.remove()
+  }
+}
+
+let failed = false
+try {
+  for (const maker of makers) await measure(maker)
+} catch (error) {
+  failed = true
+  console.error(error)
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+const both = makers.length > 1
+console.log(`| ${znodes.toLocaleString('en')} znodes, three servers | Ottla |${both ? ' Apache | ratio |' : ''}\n| --- | --: |${both ? ' --: | --: |' : ''}`)
+for (const [name, row] of rows)
+  console.log(`| ${name}${row.unit ? `, ${row.unit}` : ''} | ${digits(row.ottla)} |${both ? ` ${digits(row.apache)} | ${row.apache ? (row.ottla / row.apache).toFixed(2) : ''}${row.isLessBetter ? ' (less is better)' : ''} |` : ''}`)
+process.exit(failed ? 1 : 0)
