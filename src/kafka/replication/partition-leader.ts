@@ -3,8 +3,8 @@ import assert from 'node:assert'
 
 export type Input =
   | { kind: 'appended'; logEndOffset: number }
-  /** A follower asked for records from `fetchOffset` on: it has all before. `now`: monotonic ms, as everywhere here. */
-  | { kind: 'fetched'; replica: number; fetchOffset: number; now: number }
+  /** A follower asked for records from `fetchOffset` on: it has all before, from its log start on. `now`: monotonic ms, as everywhere here. */
+  | { kind: 'fetched'; replica: number; fetchOffset: number; logStartOffset?: number; now: number }
   | { kind: 'ticked'; now: number }
   /** The controller has confirmed an ISR. */
   | { kind: 'isrChanged'; isr: readonly number[]; partitionEpoch: number }
@@ -36,6 +36,8 @@ export interface Leadership extends Election {
 interface Follower {
   /** −1 until it has fetched in this leadership. */
   logEndOffset: number
+  /** −1 until it has told. */
+  logStartOffset: number
   lastFetchMs: number
   leaderEndAtLastFetch: number
   lastCaughtUpMs: number
@@ -96,7 +98,7 @@ export class PartitionLeader {
       const known = this.#followers.get(id)
       // Who is in the ISR gets the whole time to show up; the others cannot hold back the high watermark until they have.
       const lastCaughtUpMs = isr.includes(id) ? now : never
-      this.#followers.set(id, { logEndOffset: known?.logEndOffset ?? -1, lastFetchMs: lastCaughtUpMs, leaderEndAtLastFetch: known ? logEndOffset : Infinity, lastCaughtUpMs })
+      this.#followers.set(id, { logEndOffset: known?.logEndOffset ?? -1, logStartOffset: known?.logStartOffset ?? -1, lastFetchMs: lastCaughtUpMs, leaderEndAtLastFetch: known ? logEndOffset : Infinity, lastCaughtUpMs })
     }
   }
 
@@ -130,6 +132,19 @@ export class PartitionLeader {
   /** What a follower is known to have; −1: it has not told. */
   followerEnd(replica: number): number {
     return this.#followers.get(replica)?.logEndOffset ?? -1
+  }
+  /** Below it no live replica has records any more; −1 while one has not told. `own`: the leader's log start. */
+  lowWatermark(own: number): number {
+    let low = own
+    for (const [id, { logStartOffset }] of this.#followers) if (logStartOffset < low && this.#isEligible(id)) low = logStartOffset
+    return low
+  }
+  /** Followers a consumer may read from `offset` on: in sync, and they have it. The one that was level last comes first among equals. */
+  readableFollowers(offset: number): { id: number; logEndOffset: number; lastCaughtUpMs: number }[] {
+    const readable = []
+    for (const [id, { logEndOffset, logStartOffset, lastCaughtUpMs }] of this.#followers)
+      if (this.#isr.members.includes(id) && logStartOffset >= 0 && logStartOffset <= offset && offset <= logEndOffset) readable.push({ id, logEndOffset, lastCaughtUpMs })
+    return readable
   }
   /** KIP-966's reading of min.insync.replicas: never more than there are replicas. */
   get minIsr(): number {
@@ -168,7 +183,7 @@ export class PartitionLeader {
     }
   }
 
-  #fetched({ replica, fetchOffset, now }: Extract<Input, { kind: 'fetched' }>): Output[] {
+  #fetched({ replica, fetchOffset, logStartOffset, now }: Extract<Input, { kind: 'fetched' }>): Output[] {
     const follower = this.#followers.get(replica)
     if (!follower) return []
     this.#now = Math.max(this.#now, now)
@@ -176,6 +191,7 @@ export class PartitionLeader {
     // It has now what was there when it asked before: so long ago it was level.
     else if (fetchOffset >= follower.leaderEndAtLastFetch) follower.lastCaughtUpMs = Math.max(follower.lastCaughtUpMs, follower.lastFetchMs)
     follower.logEndOffset = fetchOffset
+    if (logStartOffset !== undefined) follower.logStartOffset = logStartOffset
     follower.lastFetchMs = now
     follower.leaderEndAtLastFetch = this.#logEndOffset
     const expansion = this.#maximal.has(replica) ? [] : this.#expand(replica, follower)

@@ -77,6 +77,8 @@ export class Partition {
   readonly #replicaWaiters = new Set<DataWaiter>()
   /** Appends with acks −1 that wait for the ISR. */
   readonly #awaitingIsr = new Set<(errorCode: number) => void>()
+  /** Deletions of records that wait for followers; each looks whether it is done. */
+  readonly #awaitingStart = new Set<() => void>()
   #role: Role = { kind: 'none' }
   #bytesSinceAdvance = 0
   #bytesSinceReplicated = 0
@@ -132,7 +134,7 @@ export class Partition {
     if (this.#failure) return errors.kafkaStorageError.code
     if (epoch >= 0 && epoch < this.leaderEpoch) return errors.fencedLeaderEpoch.code
     if (epoch >= 0 && epoch > this.leaderEpoch) return errors.unknownLeaderEpoch.code
-    if (leaderOnly && this.#role.kind !== 'leading') return errors.notLeaderOrFollower.code
+    if (this.#role.kind === 'none' || (leaderOnly && this.#role.kind !== 'leading')) return errors.notLeaderOrFollower.code
     return 0
   }
 
@@ -165,12 +167,14 @@ export class Partition {
     const follower = new PartitionFollower({ leaderId: state.leader, leaderEpoch: state.leaderEpoch, partitionEpoch: state.partitionEpoch, log: this.log, backoffMs: this.#facts.backoffMs })
     this.#committed.reset(this.log.highWatermark)
     this.#role = { kind: 'following', follower }
+    for (const look of this.#awaitingStart) look()
   }
   /** Neither leads nor follows any more: stopped, deleted, or its directory has failed. */
   stop(failure?: Error): void {
     this.#failure = failure
     this.#leaveRole()
     this.#role = { kind: 'none' }
+    for (const look of this.#awaitingStart) look()
   }
 
   /**
@@ -232,13 +236,47 @@ export class Partition {
     )
   }
 
-  /** A follower has everything below `fetchOffset`. */
-  followerFetched(replica: number, fetchOffset: number): void {
-    if (this.#role.kind === 'leading') this.#done(this.#role.leader.step({ kind: 'fetched', replica, fetchOffset, now: this.#facts.clock.monotonic() }))
+  /** A follower has everything from `logStartOffset` up to `fetchOffset`. */
+  followerFetched(replica: number, { fetchOffset, logStartOffset }: { fetchOffset: number; logStartOffset: number }): void {
+    if (this.#role.kind !== 'leading') return
+    this.#done(this.#role.leader.step({ kind: 'fetched', replica, fetchOffset, logStartOffset, now: this.#facts.clock.monotonic() }))
+    for (const look of this.#awaitingStart) look()
+  }
+  /**
+   * Deletes the records before `before`, and waits until all live replicas have (KIP-107): the answer's low watermark is the lowest of
+   * their log starts. After a refusal, or a wait of `timeoutMs` for nothing, it carries an error code.
+   */
+  async deleteRecords(before: number, timeoutMs: number): Promise<{ lowWatermark: number; errorCode: number }> {
+    const role = this.#role
+    const refused = ({ code }: { code: number }) => ({ lowWatermark: -1, errorCode: code })
+    if (role.kind !== 'leading') return refused(this.#failure ? errors.kafkaStorageError : errors.notLeaderOrFollower)
+    const offset = before === -1 ? this.highWatermark : before
+    if (offset < 0 || offset > this.highWatermark) return refused(errors.offsetOutOfRange)
+    const { leader } = role
+    await this.log.deleteRecords(offset)
+    // Followers are to hear of it now, not with the next records.
+    wakeAll(this.#replicaWaiters)
+    const low = (): number => leader.lowWatermark(this.log.logStartOffset)
+    if (low() >= offset) return { lowWatermark: low(), errorCode: 0 }
+    if (timeoutMs <= 0) return { lowWatermark: low(), errorCode: errors.requestTimedOut.code }
+    return new Promise((done) => {
+      const finish = (errorCode: number): void => {
+        timer.cancel()
+        this.#awaitingStart.delete(look)
+        done({ lowWatermark: low(), errorCode })
+      }
+      const timer = this.#timers.set(timeoutMs, () => finish(low() >= offset ? 0 : errors.requestTimedOut.code))
+      const look = (): void => {
+        if (this.leader !== leader) finish(this.#failure ? errors.kafkaStorageError.code : errors.notLeaderOrFollower.code)
+        else if (low() >= offset) finish(0)
+      }
+      this.#awaitingStart.add(look)
+    })
   }
   /** Looks whether a follower has fallen behind. To be called every half of `replica.lag.time.max.ms`. */
   tick(now: number): void {
     if (this.#role.kind === 'leading') this.#done(this.#role.leader.step({ kind: 'ticked', now }))
+    for (const look of this.#awaitingStart) look()
   }
   /** The controller's answer to a proposal made in `leaderEpoch`; one of an earlier leadership is no news. */
   isrAnswered(leaderEpoch: number, answer: { isr: readonly number[]; partitionEpoch: number } | { refused: 'revert' | 'wait' }): void {
@@ -258,9 +296,12 @@ export class Partition {
   followerKnows({ highWatermark, logStartOffset }: { highWatermark: number; logStartOffset: number }): void {
     if (this.#role.kind !== 'following') return
     const known = Math.min(highWatermark, this.log.logEndOffset)
-    if (known > this.log.highWatermark) this.log.setHighWatermark(known)
+    const isNews = known > this.log.highWatermark
+    if (isNews) this.log.setHighWatermark(known)
     if (logStartOffset > this.log.logStartOffset) void this.log.deleteRecords(Math.min(logStartOffset, this.log.highWatermark))
     this.#committed.reset(this.log.highWatermark)
+    // Consumers that read here, because it is near (KIP-392).
+    if (isNews) wakeAll(this.#dataWaiters)
   }
 
   /** A follower's request (`asReplica`) waits for what is written, a consumer's for what is committed. */

@@ -57,7 +57,7 @@ export class Brokers {
   broker(id: number): Broker {
     return this.#members.get(id)!.broker
   }
-  async start(id: number): Promise<void> {
+  async start(id: number, settings: Readonly<Record<string, string>> = {}): Promise<void> {
     // Its logs are locked until the last of it is gone.
     await this.#dying.get(id)
     const wires: Wires = { sockets: new Set(), listening: [], cut: false }
@@ -74,6 +74,7 @@ export class Brokers {
       'controller.socket.timeout.ms': '2000',
       'replica.fetch.backoff.ms': '100',
       ...this.#settings,
+      ...settings,
     }).map(([key, value]) => ({ key, value }))
     const broker = await Broker.start(cuttable(nodeHost({ logger: this.#logger.named(`broker-${id}`) }), wires), readBrokerConfig(entries).settings)
     this.#members.set(id, { broker, wires })

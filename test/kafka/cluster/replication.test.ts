@@ -1,4 +1,8 @@
 import { afterEach, expect, test } from 'vitest'
+import { DeleteRecords } from '../../../src/kafka/protocol/delete-records.ts'
+import { errors } from '../../../src/kafka/protocol/errors.ts'
+import { Fetch } from '../../../src/kafka/protocol/fetch.ts'
+import { batchesIn } from '../../../src/kafka/records/decode.ts'
 import { Brokers, until } from './brokers.ts'
 
 let brokers: Brokers
@@ -77,4 +81,52 @@ test('a partition that comes while a fetch waits for records is followed at once
   // Those who were there before go on beside it.
   await brokers.produce('idle', 'two')
   await brokers.produce('new-1', 'three')
+})
+
+test('records are deleted when every live replica has deleted them; a follower that is away is not waited for', { timeout: 60_000 }, async () => {
+  brokers = await Brokers.start([1, 2, 3], { settings: { 'replica.fetch.wait.max.ms': '25000' } })
+  await brokers.createTopic('t', { replicas: [1, 2, 3] })
+  for (let index = 0; index < 6; index++) await brokers.produce('t', String(index))
+  const deleteBefore = async (offset: number, timeoutMs = 20_000) => {
+    const answer = await brokers.ask(1, DeleteRecords, 2, { topics: [{ name: 't', partitions: [{ partitionIndex: 0, offset }] }], timeoutMs })
+    return answer.topics[0].partitions[0]
+  }
+  const starts = (): number[] => brokers.ids.map((id) => brokers.broker(id).services.replicas.find('t', 0)!.log.logStartOffset)
+  expect(await deleteBefore(4)).toMatchObject({ errorCode: 0, lowWatermark: 4 })
+  expect(starts()).toEqual([4, 4, 4])
+  expect(await deleteBefore(2)).toMatchObject({ errorCode: 0, lowWatermark: 4 })
+  expect(await deleteBefore(7)).toMatchObject({ errorCode: errors.offsetOutOfRange.code, lowWatermark: -1 })
+  await brokers.stop(3)
+  expect(await deleteBefore(-1)).toMatchObject({ errorCode: 0, lowWatermark: 6 })
+  expect(starts()).toEqual([6, 6])
+})
+
+test('a consumer is sent to the replica in its rack, and reads there what is committed', { timeout: 60_000 }, async () => {
+  brokers = await Brokers.start([], { settings: { 'replica.selector.class': 'org.apache.kafka.common.replica.RackAwareReplicaSelector' } })
+  for (const id of [1, 2, 3]) await brokers.start(id, { 'broker.rack': `rack-${id}` })
+  await brokers.createTopic('t', { replicas: [1, 2, 3] })
+  for (let index = 0; index < 5; index++) await brokers.produce('t', String(index))
+  const fetch = async (from: number, rackId: string, { offset = 0, version = 12, maxWaitMs = 0, replicaId = -1 } = {}) => {
+    const answer = await brokers.ask(from, Fetch, version, { replicaId, maxWaitMs, minBytes: 1, sessionEpoch: -1, topics: [{ topic: 't', partitions: [{ partition: 0, fetchOffset: offset, partitionMaxBytes: 1 << 20 }] }], forgottenTopicsData: [], rackId })
+    const { errorCode, highWatermark, preferredReadReplica, records } = answer.responses[0].partitions[0]
+    return { errorCode, highWatermark, preferredReadReplica, count: [...batchesIn(records ?? Buffer.alloc(0))].length }
+  }
+  const level = (id: number): number => brokers.broker(id).services.replicas.find('t', 0)!.highWatermark
+  await until(() => level(2) === 5 && level(3) === 5)
+  expect(await fetch(1, 'rack-2')).toEqual({ errorCode: 0, highWatermark: 5, preferredReadReplica: 2, count: 0 })
+  // Its own rack, a rack without replicas, and no rack: the leader itself.
+  for (const rack of ['rack-1', 'elsewhere', '']) expect(await fetch(1, rack)).toMatchObject({ preferredReadReplica: -1, count: 5 })
+  // Nobody is sent where the offset is not.
+  expect(await fetch(1, 'rack-2', { offset: 6 })).toMatchObject({ errorCode: errors.offsetOutOfRange.code, preferredReadReplica: -1 })
+  expect(await fetch(2, 'rack-2')).toEqual({ errorCode: 0, highWatermark: 5, preferredReadReplica: -1, count: 5 })
+  expect(await fetch(2, 'rack-2', { offset: 6 })).toMatchObject({ errorCode: errors.offsetOutOfRange.code })
+  // Consumers of before, and other followers, read from the leader only.
+  expect(await fetch(2, '', { version: 10 })).toMatchObject({ errorCode: errors.notLeaderOrFollower.code })
+  expect(await fetch(2, '', { replicaId: 3 })).toMatchObject({ errorCode: errors.notLeaderOrFollower.code })
+  // One that waits at a follower hears of what is committed there.
+  const waiting = fetch(2, 'rack-2', { offset: 5, maxWaitMs: 20_000 })
+  await brokers.produce('t', 'more')
+  await brokers.produce('t', 'and more')
+  expect(await waiting).toMatchObject({ errorCode: 0, preferredReadReplica: -1 })
+  expect((await waiting).count).toBeGreaterThan(0)
 })

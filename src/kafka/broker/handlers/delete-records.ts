@@ -1,4 +1,4 @@
-/** DeleteRecords: moves the log start of partitions this broker leads; −1 means up to the high watermark. */
+/** DeleteRecords: moves the log start of partitions this broker leads, and answers when their followers have, too; −1 means up to the high watermark. */
 import { DeleteRecords } from '../../protocol/delete-records.ts'
 import { errors } from '../../protocol/errors.ts'
 import { handler, type RequestContext } from '../handler.ts'
@@ -13,18 +13,17 @@ export const deleteRecords = handler({
       partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, lowWatermark: -1, errorCode })),
     })),
   }),
-  async answer({ topics }, context) {
-    const answers = []
-    for (const { name, partitions } of topics) {
-      const results = []
-      for (const { partitionIndex, offset } of partitions) results.push({ partitionIndex, ...(await deleteBefore(name, partitionIndex, offset, context)) })
-      answers.push({ name, partitions: results })
-    }
-    return { throttleTimeMs: 0, topics: answers }
+  async answer({ topics, timeoutMs }, context) {
+    // They wait together.
+    const answers = topics.map(async ({ name, partitions }) => {
+      const results = partitions.map(async ({ partitionIndex, offset }) => ({ partitionIndex, ...(await deleteBefore(name, partitionIndex, { offset, timeoutMs }, context)) }))
+      return { name, partitions: await Promise.all(results) }
+    })
+    return { throttleTimeMs: 0, topics: await Promise.all(answers) }
   },
 })
 
-async function deleteBefore(topic: string, index: number, offset: number, { broker }: RequestContext): Promise<{ lowWatermark: number; errorCode: number }> {
+async function deleteBefore(topic: string, index: number, { offset, timeoutMs }: { offset: number; timeoutMs: number }, { broker }: RequestContext): Promise<{ lowWatermark: number; errorCode: number }> {
   const refused = ({ code }: { code: number }) => ({ lowWatermark: -1, errorCode: code })
   if (internalTopics.has(topic)) return refused(errors.invalidTopicException)
   const partition = broker.replicas.find(topic, index)
@@ -32,8 +31,5 @@ async function deleteBefore(topic: string, index: number, offset: number, { brok
   const errorCode = partition.refusalFor({ epoch: -1 })
   if (errorCode !== 0) return { lowWatermark: -1, errorCode }
   if (!partition.log.config.cleanupPolicy.includes('delete')) return refused(errors.policyViolation)
-  const before = offset === -1 ? partition.highWatermark : offset
-  if (before < 0 || before > partition.highWatermark) return refused(errors.offsetOutOfRange)
-  const lowWatermark = before <= partition.log.logStartOffset ? partition.log.logStartOffset : await partition.log.deleteRecords(before)
-  return { lowWatermark, errorCode: 0 }
+  return partition.deleteRecords(offset, timeoutMs)
 }

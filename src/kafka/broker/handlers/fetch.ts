@@ -1,6 +1,6 @@
 /**
  * Fetch: records for consumers and followers, with sessions and waiting. Behaviour by version: below v3 limits are hard, below
- * v4 batches are converted down, v7 sessions, v13 topic ids, v16 names the new leader.
+ * v4 batches are converted down, v7 sessions, from v11 on consumers may read from followers, v13 topic ids, v16 names the new leader.
  */
 import { uuidZero } from '../../../wire/schema.ts'
 import type { Refused } from '../../log/append.ts'
@@ -10,6 +10,7 @@ import { errors } from '../../protocol/errors.ts'
 import { Fetch } from '../../protocol/fetch.ts'
 import type { RequestOf, ResponseTo } from '../../protocol/api.ts'
 import type { DataWaiter, Partition } from '../../replication/partition.ts'
+import { nearestReplica, rackAwareSelector } from '../../replication/replica-selector.ts'
 import { leaderHint, nodesOf } from '../endpoints.ts'
 import type { FetchContext, FetchTarget } from '../fetch-sessions.ts'
 import { handler, type RequestContext } from '../handler.ts'
@@ -32,6 +33,8 @@ interface Result {
 }
 
 const readCommitted = 1
+/** First version whose consumers name their rack and follow a preferred replica (KIP-392). */
+const rackVersionMin = 11
 /** First version that takes record batches as they are. */
 const batchVersionMin = 4
 
@@ -136,9 +139,9 @@ class Reading {
     const partition = broker.replicas.find(topic, target.partition)
     if (!partition) return failed((broker.metadata.partition(topic, target.partition) ? errors.notLeaderOrFollower : errors.unknownTopicOrPartition).code)
     if (version >= 13 && partition.topicId && target.topicId !== uuidZero && partition.topicId !== target.topicId) return failed(errors.inconsistentTopicId.code)
-    const errorCode = partition.refusalFor({ epoch: target.currentLeaderEpoch })
-    if (errorCode !== 0) return failed(errorCode === errors.kafkaStorageError.code && version <= 5 ? errors.notLeaderOrFollower.code : errorCode)
     const asReplica = this.#replicaId >= 0
+    const errorCode = partition.refusalFor({ epoch: target.currentLeaderEpoch, leaderOnly: asReplica || version < rackVersionMin })
+    if (errorCode !== 0) return failed(errorCode === errors.kafkaStorageError.code && version <= 5 ? errors.notLeaderOrFollower.code : errorCode)
     if (asReplica && !partition.replicas.includes(this.#replicaId))
       return failed((target.currentLeaderEpoch >= 0 ? errors.unknownLeaderEpoch : errors.notLeaderOrFollower).code)
 
@@ -169,7 +172,12 @@ class Reading {
     // Zstandard came with v10; older clients cannot read it (KIP-110).
     if (version < 10 && log.config.compressionType === 'zstd') return failed(errors.unsupportedCompressionType.code)
     // Once: what the follower has it said when it asked, not when it is answered.
-    if (asReplica && !this.#waited) partition.followerFetched(this.#replicaId, target.fetchOffset)
+    if (asReplica && !this.#waited) partition.followerFetched(this.#replicaId, target)
+    const preferred = asReplica ? undefined : this.#preferredReplica(partition, target.fetchOffset)
+    if (preferred !== undefined) {
+      answer.preferredReadReplica = preferred
+      return result
+    }
     if (target.fetchOffset >= readableTo) return result
     if (asReplica && this.#isHeldBack(partition)) return { ...result, heldBack: true }
     const reading = log.read({ offset: target.fetchOffset, maxBytes, minOneBatch, upTo: readableTo })
@@ -186,6 +194,21 @@ class Reading {
     return result
   }
 
+  /** A follower that is nearer to the consumer than this leader. */
+  #preferredReplica(partition: Partition, offset: number): number | undefined {
+    const { broker, version, listener } = this.#context
+    const { leader } = partition
+    const { rackId } = this.#request
+    if (version < rackVersionMin || rackId === '' || !leader || broker.settings.values['replica.selector.class'] !== rackAwareSelector) return undefined
+    const { brokers } = broker.metadata
+    const followers = leader
+      .readableFollowers(offset)
+      .filter(({ id }) => brokers.get(id)?.endpoints.has(listener))
+      .map((follower) => ({ ...follower, rack: brokers.get(follower.id)!.rack }))
+    const nearest = nearestReplica(rackId, { id: broker.brokerId, rack: broker.settings.values['broker.rack'] }, followers)
+    return nearest === broker.brokerId ? undefined : nearest
+  }
+
   /** A follower that is not in sync takes no more than its bound allows (KIP-73). */
   #isHeldBack(partition: Partition): boolean {
     const { leaderQuota, host } = this.#context.broker
@@ -196,7 +219,7 @@ class Reading {
     if (results.length === 0) return false
     let size = 0
     for (const { answer, recordsSize } of results) {
-      if (answer.errorCode !== 0 || answer.divergingEpoch) return false
+      if (answer.errorCode !== 0 || answer.divergingEpoch || answer.preferredReadReplica !== undefined) return false
       size += recordsSize
     }
     return size < minBytes
@@ -239,7 +262,7 @@ class Reading {
         recordsSize,
         highWatermark: answer.highWatermark,
         logStartOffset: answer.logStartOffset ?? -1,
-        preferredReadReplica: -1,
+        preferredReadReplica: answer.preferredReadReplica ?? -1,
         diverging: answer.divergingEpoch !== undefined,
       }
       if (!this.#session.isNews(target, news)) continue

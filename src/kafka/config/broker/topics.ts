@@ -23,7 +23,7 @@ export const topicAndReplicaConfigs = {
   'replica.socket.timeout.ms': int(30000, 'How long a follower waits for an answer.'),
   'replica.socket.receive.buffer.bytes': int(65536, 'SO_RCVBUF of a follower.', { ignored: 'the kernel sizes it' }),
   'replica.high.watermark.checkpoint.interval.ms': long(5000, 'How often the high watermarks are written.'),
-  'replica.selector.class': text(null, 'Class that sends consumers to a replica near them.', { refused: plugIn }),
+  'replica.selector.class': text(null, 'Class that sends consumers to a replica near them: that of racks, or none.', { only: { ok: (value) => value === null || value === 'org.apache.kafka.common.replica.RackAwareReplicaSelector', why: `${plugIn}; org.apache.kafka.common.replica.RackAwareReplicaSelector does` } }),
   'num.replica.fetchers': int(1, 'Fetchers per source broker.', { update: 'cluster-wide' }),
   'num.replica.alter.log.dirs.threads': int(null, 'Threads that move replicas between folders.', { ignored: 'one task moves replicas' }),
   'controller.socket.timeout.ms': int(30000, 'How long the controller waits for the answer of a broker.'),
