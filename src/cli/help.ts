@@ -26,8 +26,8 @@ ${columns(options)}
 Options of status
 ${columns(statusOptions.map(({ name, takes, value, help, byDefault }) => [takes ? `--${name} ${(value ?? takes).toUpperCase()}` : `--${name}`, `${help}${byDefault === undefined ? '' : ` (default: ${byDefault})`}`]))}
 
-Tools with Apache's names lie beside this one: kafka-topics.sh, kafka-console-producer.sh, kafka-console-consumer.sh,
-kafka-consumer-groups.sh, zkCli.sh, zkServer.sh, kafka-server-start.sh, zookeeper-server-start.sh and their -stop.sh.
+Tools with Apache's names lie beside this one: kafka-topics.sh, kafka-configs.sh, kafka-consumer-groups.sh, zkCli.sh, zkServer.sh and
+the others of docs/tools.md, and what starts and stops servers: kafka-server-start.sh, zookeeper-server-start.sh and their -stop.sh.
 `
 }
 

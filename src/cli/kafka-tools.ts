@@ -1,9 +1,13 @@
 /** Kafka's tools by the names of their scripts in `bin/`: help and docs read this table. */
 import { consumerOptions } from './console-consumer-options.ts'
+import { configsOptions } from './kafka-configs.ts'
 import { producerOptions } from './kafka-console-producer.ts'
 import { groupsOptions } from './kafka-consumer-groups.ts'
+import { electionOptions } from './kafka-leader-election.ts'
+import { logDirsOptions } from './kafka-log-dirs.ts'
 import { reassignOptions } from './kafka-reassign-partitions.ts'
 import { topicsOptions } from './kafka-topics.ts'
+import { transactionsOptions } from './kafka-transactions.ts'
 import type { OptionSpec } from './options.ts'
 
 export const kafkaTools: Readonly<Record<string, readonly OptionSpec[]>> = {
@@ -11,5 +15,9 @@ export const kafkaTools: Readonly<Record<string, readonly OptionSpec[]>> = {
   'kafka-console-producer.sh': producerOptions,
   'kafka-console-consumer.sh': consumerOptions,
   'kafka-consumer-groups.sh': groupsOptions,
+  'kafka-configs.sh': configsOptions,
   'kafka-reassign-partitions.sh': reassignOptions,
+  'kafka-leader-election.sh': electionOptions,
+  'kafka-log-dirs.sh': logDirsOptions,
+  'kafka-transactions.sh': transactionsOptions,
 }
