@@ -135,34 +135,4 @@ describeWith(['apache'], 'a mixed ensemble', () => {
       await agreed()
     })
   }
-
-  test('a running ensemble is replaced server by server on the same folders, and back, and no session expires', async () => {
-    await ensemble(['apache', 'apache', 'apache'])
-    const keeper = await connect(...servers)
-    await keeper.create('/mine', '', { mode: 'ephemeral' })
-    await keeper.create('/all', '')
-    const { id } = keeper.session
-    const acknowledged: string[] = []
-    let isOver = false
-    const writing = (async () => {
-      for (let count = 0; !isOver; count++) await keeper.create(`/all/${count}`, '').then(() => acknowledged.push(`/all/${count}`), () => undefined)
-    })()
-    for (const maker of ['ottla', 'apache'] as const) {
-      for (const [at, old] of servers.entries()) {
-        await old.stop()
-        servers[at] = await zookeeperServer({ maker, directory: old.directory, port: old.port, config: settings })
-        await servers[at].start()
-        const before = acknowledged.length
-        await until('writes go on', () => acknowledged.length > before + 20)
-      }
-      expect(servers.map((server) => server.maker)).toEqual([maker, maker, maker])
-    }
-    isOver = true
-    await writing
-    expect(keeper.session.id).toBe(id)
-    expect(await keeper.getEphemerals()).toEqual(['/mine'])
-    await agreed()
-    const found = new Set((await keeper.getChildren('/all')).children.map((name) => `/all/${name}`))
-    expect(acknowledged.filter((path) => !found.has(path))).toEqual([])
-  })
 })

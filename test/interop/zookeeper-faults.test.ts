@@ -3,7 +3,7 @@
  * judged afterwards. `SOAK=minutes` goes on with faults by chance for so long.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, openSync, closeSync, rmSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, cpSync, existsSync, mkdirSync, mkdtempSync, openSync, renameSync, rmSync, unlinkSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -94,6 +94,25 @@ const cut = (role: 'leader' | 'follower', ways: 'both' | 'speaks' | 'hears'): Fa
   await ensemble!.allServe()
   await workload!.progress(100)
 }
+/** No quorum is left, so nothing is acknowledged; all that was is there afterwards. */
+const killAll: Fault = async () => {
+  await Promise.all(ensemble!.servers.map((server) => server.kill()))
+  await Promise.all(ensemble!.servers.map((server) => server.start()))
+  await ensemble!.allServe()
+  await workload!.progress(100)
+}
+const freezeFollowers: Fault = async () => {
+  const { leader } = await roles()
+  const groups = ensemble!.servers.filter((server) => server !== leader).map(({ pid }) => -pid!)
+  for (const group of groups) process.kill(group, 'SIGSTOP')
+  try {
+    await until('the leader gives up', async () => (await modeOf(leader)) !== 'leader', 60_000)
+  } finally {
+    for (const group of groups) process.kill(group, 'SIGCONT')
+  }
+  await ensemble!.allServe()
+  await workload!.progress(100)
+}
 /** Each once, and then by chance for as long as asked. */
 async function all(faults: Record<string, Fault>): Promise<void> {
   const deadline = Date.now() + soakMinutes * 60_000
@@ -106,12 +125,13 @@ async function all(faults: Record<string, Fault>): Promise<void> {
   }
 }
 
-const mixed: Make[] = ['ottla', 'apache', 'ottla']
-for (const makes of targetMake === 'apache' ? [['apache', 'apache', 'apache'] satisfies Make[]] : [['ottla', 'ottla', 'ottla'] satisfies Make[], mixed]) {
+/** `SOAK`: also with two makers. */
+const compositions: Make[][] = [[targetMake, targetMake, targetMake], ...(soakMinutes > 0 && targetMake === 'ottla' ? [['ottla', 'apache', 'ottla'] satisfies Make[]] : [])]
+for (const makes of compositions) {
   describeWith(makes.includes('apache') ? ['python', 'apache'] : ['python'], makes.join(', '), () => {
     test('killed and frozen, leader and follower', { timeout }, async () => {
       await underLoad(makes)
-      await all({ 'kill the leader': kill('leader'), 'kill a follower': kill('follower'), 'freeze the leader': freeze('leader'), 'freeze a follower': freeze('follower') })
+      await all({ 'kill the leader': kill('leader'), 'kill a follower': kill('follower'), 'freeze the leader': freeze('leader'), 'freeze a follower': freeze('follower'), 'freeze both followers': freezeFollowers, 'kill all': killAll })
       await judged('killed and frozen')
     })
     describe.skipIf(noNetwork !== undefined)(noNetwork === undefined ? 'in networks of their own' : `SKIPPED: ${noNetwork}`, () => {
@@ -128,6 +148,26 @@ for (const makes of targetMake === 'apache' ? [['apache', 'apache', 'apache'] sa
     })
   })
 }
+
+describeWith(targetMake === 'apache' ? ['apache'] : [], `the judgement of three servers of ${targetMake}`, () => {
+  test('finds that acknowledged writes were taken back', { timeout }, async () => {
+    const { servers } = (ensemble = await Ensemble.start([targetMake, targetMake, targetMake]))
+    workload = await Workload.start({ kazoo: false, clients: [ensemble.addresses, ensemble.addresses] })
+    const inTheirAbsence = async (work: (server: Server) => void): Promise<void> => {
+      await workload!.progress(300)
+      await Promise.all(servers.map((server) => server.kill()))
+      for (const server of servers) work(server)
+      await Promise.all(servers.map((server) => server.start()))
+    }
+    await inTheirAbsence((server) => cpSync(server.dataDirectory, `${server.dataDirectory}.old`, { recursive: true }))
+    await inTheirAbsence((server) => {
+      rmSync(server.dataDirectory, { recursive: true })
+      renameSync(`${server.dataDirectory}.old`, server.dataDirectory)
+    })
+    const history = await workload.finish(ensemble.addresses)
+    expect(() => judge(history)).toThrow('what was acknowledged is there')
+  })
+})
 
 /** A small disk of its own under a server's data. */
 function smallDisk(): string {
