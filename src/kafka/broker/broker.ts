@@ -271,12 +271,13 @@ async function startRooms(
     featureEpoch: () => controller.featureEpoch,
   }
   listeners.serve(new Dispatcher(services, handlers))
+  const hasOthers = (): boolean => [...metadata.brokers.keys()].some((id) => id !== brokerId)
   log.info('started', { broker: brokerId, cluster: clusterId, epoch: registrar.epoch })
   return make({
     listeners: bound,
     services,
     stopSteps: [
-      () => handOver(host, { link: controllerLink, settings, brokerId, brokerEpoch: () => registrar.epoch, hasOthers: () => [...metadata.brokers.keys()].some((id) => id !== brokerId) }),
+      () => handOver(host, { link: controllerLink, settings, brokerId, brokerEpoch: () => registrar.epoch, hasOthers, whileOthers: (timeoutMs) => metadata.until(() => !hasOthers(), timeoutMs, host.timers) }),
       () => listeners.stop(stopGraceMs),
       () => changes.stop(),
       () => transactions.stop(),

@@ -10,13 +10,15 @@ export interface HandOverFacts {
   brokerEpoch: () => bigint
   /** Whether there is anybody to take over. */
   hasOthers: () => boolean
+  /** Resolves after that time, or as soon as nobody is there to take over. */
+  whileOthers: (timeoutMs: number) => Promise<unknown>
 }
 
 /** A controller without its ZooKeeper does not answer; a stop does not wait for that. */
 const answerMsMax = 10_000
 
 /** Resolves when all is handed over, or when it was tried often enough: the stop goes on either way. */
-export async function handOver(host: Host, { link, settings: { values }, brokerId, brokerEpoch, hasOthers }: HandOverFacts): Promise<void> {
+export async function handOver(host: Host, { link, settings: { values }, brokerId, brokerEpoch, hasOthers, whileOthers }: HandOverFacts): Promise<void> {
   if (!values['controlled.shutdown.enable']) return
   const log = host.logger.named('kafka.broker')
   for (let left = values['controlled.shutdown.max.retries']; hasOthers() && left > 0; left--) {
@@ -36,7 +38,7 @@ export async function handOver(host: Host, { link, settings: { values }, brokerI
       because = (error as Error).message
     }
     log.warn('leaderships could not be handed over', { broker: brokerId, because, tries: left - 1 })
-    if (left > 1) await host.timers.sleep(values['controlled.shutdown.retry.backoff.ms'])
+    if (left > 1) await whileOthers(values['controlled.shutdown.retry.backoff.ms'])
   }
 }
 

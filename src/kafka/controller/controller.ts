@@ -281,6 +281,7 @@ export class Controller {
   async #begin(epoch: number): Promise<void> {
     const { brokerId, settings, interBrokerListener } = this.#options
     const context = this.#context
+    const startedAt = this.#host.clock.monotonic()
     // A controllership that ended in the middle of an event may have left something behind.
     context.clear()
     this.#queues.clear()
@@ -321,6 +322,7 @@ export class Controller {
     for (const topic of doomed) if (context.isDeleting(topic) && offline.some(({ partition }) => partition.topic === topic)) context.deletionIneligible.add(topic)
     await term.deletion.queue(doomed)
     await this.#preferredElectionAsked()
+    this.#log.info('controls the cluster', { epoch, brokers: context.liveOrShuttingDownIds(), topics: context.topics.size, tookMs: Math.round(this.#host.clock.monotonic() - startedAt) })
     if (settings.values['auto.leader.rebalance.enable']) this.#scheduleRebalance(term, firstRebalanceMs)
   }
   async #dropOldNotifications(): Promise<void> {
@@ -400,6 +402,7 @@ export class Controller {
   }
   async #brokersFailed(work: ControllerWork, ids: readonly number[]): Promise<void> {
     const context = this.#context
+    const startedAt = this.#host.clock.monotonic()
     for (const id of ids) {
       context.brokers.delete(id)
       context.shuttingDown.delete(id)
@@ -411,6 +414,7 @@ export class Controller {
     // Brokers without replicas are gone without any partition changing: say so all the same.
     work.batch.updateMetadata(context.liveOrShuttingDownIds(), [])
     work.flush()
+    this.#log.info('partitions go on without brokers that are gone', { brokers: ids, replicas: replicas.length, tookMs: Math.round(this.#host.clock.monotonic() - startedAt) })
   }
   async #replicasFailed(work: ControllerWork, replicas: readonly Replica[]): Promise<void> {
     const context = this.#context

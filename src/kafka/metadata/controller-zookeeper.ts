@@ -159,19 +159,36 @@ export class ControllerZooKeeper {
   async #createOnce(path: string): Promise<void> {
     await this.#checked([{ op: 'create', path }]).catch(ignore('nodeExists'))
   }
-  /** Writes states over those whose version is each one's `partitionEpoch`. */
+  /**
+   * Writes states over those whose version is each one's `partitionEpoch`: many in one multi, so that a broker with thousands of
+   * partitions fails over in a few syncs of ZooKeeper's disk. Where one of them is refused, its neighbours are written one by one.
+   */
   async updateStates(writes: readonly StateWrite[]): Promise<StateWritten[]> {
-    return this.#zookeeper.each(writes, async ({ topic, partition, state }): Promise<StateWritten> => {
-      const path = paths.partitionState(topic, partition)
-      const data = encodePartitionState(state)
+    const outcomes = await this.#zookeeper.each(chunksOf(writes, statesPerMulti), (chunk) => this.#updateTogether(chunk))
+    return outcomes.flat()
+  }
+  async #updateTogether(chunk: readonly StateWrite[]): Promise<StateWritten[]> {
+    if (chunk.length > 1) {
       try {
-        const [written] = await this.#checked([{ op: 'setData', path, data, version: state.partitionEpoch }])
-        return { kind: 'written', state: { ...state, partitionEpoch: (written as Extract<MultiOutcome, { op: 'setData' }>).stat.version } }
+        const written = await this.#checked(chunk.map(({ topic, partition, state }) => ({ op: 'setData', path: paths.partitionState(topic, partition), data: encodePartitionState(state), version: state.partitionEpoch })))
+        return chunk.map(({ state }, index) => ({ kind: 'written', state: { ...state, partitionEpoch: (written[index] as Extract<MultiOutcome, { op: 'setData' }>).stat.version } }))
       } catch (error) {
-        if (!isZooKeeperError(error, 'badVersion')) return failed(error)
-        return this.#ownEarlier(topic, partition, data, state.partitionEpoch + 1, state)
+        // Somebody else has written one of them, one is gone, or all are written by this very request before the connection was lost.
+        if (error instanceof ControllerMovedError || !isZooKeeperError(error)) throw error
       }
-    })
+    }
+    return this.#zookeeper.each(chunk, (write) => this.#updateSingly(write))
+  }
+  async #updateSingly({ topic, partition, state }: StateWrite): Promise<StateWritten> {
+    const path = paths.partitionState(topic, partition)
+    const data = encodePartitionState(state)
+    try {
+      const [written] = await this.#checked([{ op: 'setData', path, data, version: state.partitionEpoch }])
+      return { kind: 'written', state: { ...state, partitionEpoch: (written as Extract<MultiOutcome, { op: 'setData' }>).stat.version } }
+    } catch (error) {
+      if (!isZooKeeperError(error, 'badVersion')) return failed(error)
+      return this.#ownEarlier(topic, partition, data, state.partitionEpoch + 1, state)
+    }
   }
   /** Whether a conflict is only the own write whose acknowledgement was lost with the connection. */
   async #ownEarlier(topic: string, partition: number, data: Buffer, version: number, state: PartitionState): Promise<StateWritten> {
@@ -283,6 +300,14 @@ export class ControllerZooKeeper {
       if (taken) return block
     }
   }
+}
+
+/** Some 200 bytes each, far below the largest request a server takes (1 MiB). */
+const statesPerMulti = 500
+function chunksOf<T>(items: readonly T[], countMax: number): T[][] {
+  const chunks: T[][] = []
+  for (let from = 0; from < items.length; from += countMax) chunks.push(items.slice(from, from + countMax))
+  return chunks
 }
 
 /** Partitions of one topic, so few that a multi of them stays far below the largest request a server takes (1 MiB). */

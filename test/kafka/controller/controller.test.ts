@@ -109,6 +109,25 @@ test('the last in sync keeps its place in the ISR when it dies: nobody unclean l
   await eventually('2 leads again', () => leaders(1, 't').join() === '2')
 })
 
+test('states that somebody else has touched do not keep their neighbours from a new leader', async () => {
+  cluster = await TestCluster.start()
+  const { zookeeper } = await cluster.add(1)
+  await cluster.add(2)
+  await eventually('both are known', () => cluster.broker(1).metadata.brokers.size === 2)
+  await createTopic(zookeeper, 't', Array.from({ length: 40 }, () => [2, 1]))
+  await eventually('2 leads all', () => leaders(1, 't').join() === Array.from({ length: 40 }, () => 2).join())
+  // The controller does not know these versions: written together they are refused together.
+  for (const index of [3, 17]) {
+    const path = paths.partitionState('t', index)
+    const { data } = await zookeeper.run((zk) => zk.getData(path))
+    await zookeeper.run((zk) => zk.setData(path, data!))
+  }
+  await zookeeper.run((zk) => zk.delete(paths.partitionState('t', 5)))
+  await cluster.remove(2)
+  await eventually('1 leads all that still have a state', () => leaders(1, 't').filter((leader) => leader === 1).length === 39)
+  expect((await zookeeper.partitionState('t', 17))?.isr).toEqual([1])
+})
+
 test('with unclean elections allowed for the topic, a live replica out of sync leads and has to recover', async () => {
   cluster = await TestCluster.start()
   const { zookeeper } = await cluster.add(1)
