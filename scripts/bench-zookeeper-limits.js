@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- zookeeper-limits`: an ensemble of three with a million znodes of 100 bytes, 10,000 sessions and 100,000 watches, one
  * maker after the other on the same data: memory, snapshots, what clients feel of them, restart. Prints a table in Markdown.
- *   --znodes N  --sessions N  --watches N     --ottla   without Apache's     --heap -Xmx…   for Apache's servers
+ *   --znodes N  --sessions N  --watches N     --ottla, --apache   one alone     --heap -Xmx…   for Apache's servers
  * The sessions need 10,000 open files here and a third of that in each server: `ulimit -n`.
  */
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
@@ -15,7 +15,7 @@ const znodes = Number(argument('--znodes', 1_000_000))
 const sessionCount = Number(argument('--sessions', 10_000))
 const watchCount = Number(argument('--watches', 100_000))
 const heap = argument('--heap', '-Xmx1000m')
-const makers = process.argv.includes('--ottla') || !apacheClassPath() ? ['ottla'] : ['ottla', 'apache']
+const makers = process.argv.includes('--apache') ? ['apache'] : process.argv.includes('--ottla') || !apacheClassPath() ? ['ottla'] : ['ottla', 'apache']
 const folder = mkdtempSync(join(tmpdir(), 'ottla-bench-'))
 const folders = 100
 const each = Math.ceil(znodes / folders)

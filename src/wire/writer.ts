@@ -119,6 +119,11 @@ export class Writer {
     const at = this.#room(Buffer.byteLength(value))
     this.#buffer.utf8Write(value, at)
   }
+  /** One byte for each character, without a length. */
+  latin1(value: string): void {
+    const at = this.#room(value.length)
+    this.#buffer.latin1Write(value, at)
+  }
   /** Bytes without a length. Large ones are kept as they are: they must not change until the message is sent. */
   raw(value: Uint8Array): void {
     if (value.length < spliceMin) {
@@ -194,5 +199,6 @@ export class Writer {
 declare global {
   interface Buffer {
     utf8Write(text: string, offset?: number, length?: number): number
+    latin1Write(text: string, offset?: number, length?: number): number
   }
 }

@@ -1,6 +1,6 @@
 /** The records of the client protocol, as zookeeper.jute declares them. Null strings read as '', null data stays null. */
 import { record, type Message } from '../../wire/codec.ts'
-import { array, bigint64, bool, bytes, int32, int64, string, struct } from '../../wire/schema.ts'
+import { array, bigint64, bool, bytes, int32, int64, string, struct, view } from '../../wire/schema.ts'
 
 const id = { scheme: string, id: string }
 const acl = { perms: int32, id: struct(id) }
@@ -8,6 +8,8 @@ const acl = { perms: int32, id: struct(id) }
 const acls = array(acl).orNull()
 const strings = array(string)
 const data = bytes.orNull()
+/** What a client writes, as a window on its request. */
+const written = view.orNull()
 const stat = {
   czxid: bigint64, mzxid: bigint64, ctime: int64, mtime: int64, version: int32, cversion: int32, aversion: int32,
   ephemeralOwner: bigint64, dataLength: int32, numChildren: int32, pzxid: bigint64,
@@ -31,8 +33,8 @@ export const ConnectResponse = record('ConnectResponse', { protocolVersion: int3
 export const RequestHeader = record('RequestHeader', { xid: int32, type: int32 })
 export const ReplyHeader = record('ReplyHeader', { xid: int32, zxid: bigint64, err: int32 })
 
-export const CreateRequest = record('CreateRequest', { path: string, data, acl: acls, flags: int32 })
-export const CreateTTLRequest = record('CreateTTLRequest', { path: string, data, acl: acls, flags: int32, ttl: bigint64 })
+export const CreateRequest = record('CreateRequest', { path: string, data: written, acl: acls, flags: int32 })
+export const CreateTTLRequest = record('CreateTTLRequest', { path: string, data: written, acl: acls, flags: int32, ttl: bigint64 })
 export const CreateResponse = record('CreateResponse', { path: string })
 export const Create2Response = record('Create2Response', { path: string, stat: struct(stat) })
 export const DeleteRequest = record('DeleteRequest', { path: string, version: int32 })
@@ -41,7 +43,7 @@ export const ExistsRequest = record('ExistsRequest', { path: string, watch: bool
 export const ExistsResponse = record('ExistsResponse', { stat: struct(stat) })
 export const GetDataRequest = record('GetDataRequest', { path: string, watch: bool })
 export const GetDataResponse = record('GetDataResponse', { data, stat: struct(stat) })
-export const SetDataRequest = record('SetDataRequest', { path: string, data, version: int32 })
+export const SetDataRequest = record('SetDataRequest', { path: string, data: written, version: int32 })
 export const SetDataResponse = record('SetDataResponse', { stat: struct(stat) })
 export const GetACLRequest = record('GetACLRequest', { path: string })
 export const GetACLResponse = record('GetACLResponse', { acl: acls, stat: struct(stat) })

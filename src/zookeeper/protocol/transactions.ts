@@ -6,13 +6,14 @@
  */
 import { record, type Message } from '../../wire/codec.ts'
 import type { Reader } from '../../wire/reader.ts'
-import { array, bigint64, bool, bytes, int32, int64, string, struct } from '../../wire/schema.ts'
+import { array, bigint64, bool, bytes, int32, int64, string, struct, view } from '../../wire/schema.ts'
 import { Reader as BytesReader } from '../../wire/reader.ts'
 import { Writer } from '../../wire/writer.ts'
 import { op } from './op-codes.ts'
 
 const acls = array({ perms: int32, id: struct({ scheme: string, id: string }) }).orNull()
-const data = bytes.orNull()
+/** A window on the entry: the tree makes its own copy. */
+const data = view.orNull()
 
 export const TxnHeader = record('TxnHeader', { clientId: bigint64, cxid: int32, zxid: bigint64, time: int64, type: int32 })
 export type TxnHeader = Message<typeof TxnHeader>

@@ -231,9 +231,7 @@ function* snapshotPieces(view: ReturnType<ZnodeTree['beginSnapshot']>): Generato
   for (const { path, node, aclId } of view.nodes()) {
     writer.int32(Buffer.byteLength(path))
     writer.utf8(path)
-    const { data } = node
-    writer.int32(data === null ? -1 : data.length)
-    if (data !== null) writer.raw(data)
+    node.writeData(writer)
     writer.bigint64(BigInt(aclId))
     StatPersisted.write(writer, node)
     if (writer.size >= pieceSize) yield writer.toBuffer()

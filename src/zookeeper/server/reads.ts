@@ -50,13 +50,9 @@ const getData: Read = (context, asker, reader, writer) => {
   if (!node) return errorCode.noNode
   if (mayNot(context, node, permission.read, asker)) return errorCode.noAuth
   if (watch && asker.isOpen) context.tree.watches.data.add(path, asker, watchMode.oneShot)
-  writeData(writer, node.data)
+  node.writeData(writer)
   writeStat(writer, node, context.tree.shownOwner(node))
   return 0
-}
-function writeData(writer: Writer, data: Buffer | null): void {
-  writer.int32(data === null ? -1 : data.length)
-  if (data !== null) writer.raw(data)
 }
 const children = (withStat: boolean): Read => (context, asker, reader, writer) => {
   const { path, watch } = records.GetChildrenRequest.read(reader)

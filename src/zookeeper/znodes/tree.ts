@@ -220,7 +220,7 @@ export class ZnodeTree {
     })
     const cversion = body.parentCVersion === -1 ? (parent.cversion + 1) | 0 : body.parentCVersion
     if (cversion > parent.cversion) this.#countCreation(parent, parentPath, cversion, zxid)
-    this.#link(path, node, parent)
+    this.#link(path, node, body.data, parent)
     if (path.startsWith(reserved.quota)) this.#quotaNodeCreated(path, parentPath)
     this.#count(path, 1, node.dataLength)
     const acl = this.aclOf(node)
@@ -290,11 +290,11 @@ export class ZnodeTree {
     this.sessions.delete(clientId)
   }
 
-  #link(path: string, node: Znode, parent: Znode | undefined): void {
+  #link(path: string, node: Znode, data: Buffer | null, parent: Znode | undefined): void {
     this.#nodes.set(path, node)
     if (parent) (parent.children ??= new Set()).add(path)
     this.#dataSize += path.length + node.dataLength
-    node.content = this.digester.content(path, node.data)
+    node.content = this.digester.content(path, data)
     node.digest = 0
     this.#digestStat(node, path)
     switch (this.lifetimeOf(node)) {
@@ -407,7 +407,7 @@ export class ZnodeTree {
     const parent = path === '' ? undefined : this.#nodes.get(parentOf(path))
     if (path !== '' && !parent) throw new Error(`znode ${path} appears before its parent`)
     if (!this.acls.restoreUse(aclId)) throw new Error(`znode ${path || '/'} has the ACL number ${aclId}, which the snapshot's table does not have`)
-    this.#link(path, new Znode(data, aclId, stat), parent)
+    this.#link(path, new Znode(data, aclId, stat), data, parent)
   }
   /** After the last znode: `zxid` is that of the snapshot's name. */
   finishRestore(zxid: bigint): void {
@@ -426,7 +426,7 @@ export class ZnodeTree {
   }
   #addReserved(): void {
     const add = (path: string, data: Buffer | null, aclId: number, stat = noStat): void => {
-      if (!this.#nodes.has(path)) this.#link(path, new Znode(data, aclId, stat), path === '' ? undefined : this.#nodes.get(parentOf(path)))
+      if (!this.#nodes.has(path)) this.#link(path, new Znode(data, aclId, stat), data, path === '' ? undefined : this.#nodes.get(parentOf(path)))
     }
     const empty = Buffer.alloc(0)
     add('', empty, openAclId)
@@ -457,11 +457,11 @@ export class ZnodeTree {
     }
   }
   *#walk(zxid: bigint): Generator<{ path: string; node: Znode; aclId: number }> {
-    const stack: string[][] = [['']]
+    // Walked over as they are, not copied: a znode may have a million children, and whatever comes or goes meanwhile is passed over below.
+    const stack: Iterator<string>[] = [[''].values()]
     while (stack.length > 0) {
-      const siblings = stack[stack.length - 1]
-      const path = siblings.pop()
-      if (path === undefined) {
+      const { value: path, done } = stack[stack.length - 1].next()
+      if (done) {
         stack.pop()
         continue
       }
@@ -469,7 +469,7 @@ export class ZnodeTree {
       // Made since, or gone since: replay makes it again, or finds it gone.
       if (!node || node.czxid > zxid) continue
       yield { path, node, aclId: this.#aclBefore.get(path) ?? node.aclId }
-      if (node.children) stack.push([...node.children])
+      if (node.children) stack.push(node.children.values())
     }
   }
 }
