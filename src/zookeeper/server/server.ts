@@ -356,7 +356,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
         this.logger.info('clients are served at another address', { address: address ?? 'all', port })
         if (old.port !== port) await old.close()
       } catch (cause) {
-        this.logger.error('clients cannot be served where the new configuration says', { cause: listenError('the server line', address, port, cause) })
+        this.logger.error('clients cannot be served where the new configuration says', { cause: listenError('client port in the server line', address, port, cause) })
       }
     })
   }

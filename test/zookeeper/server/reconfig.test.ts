@@ -231,3 +231,44 @@ test('writing needs WRITE on /zookeeper/config', async () => {
   const client = await members.client(1)
   await expect(client.reconfig({ leaving: '3' })).rejects.toMatchObject({ code: -102 })
 })
+
+test('groups and weights are given as a whole; after that, nothing less will do', async () => {
+  await members.reserve(1, 2, 3)
+  await members.ensemble(1, 2, 3)
+  const groups = ['group.1=1:2:3', 'weight.1=1', 'weight.2=1', 'weight.3=3']
+  const client = await members.client(1)
+  const { data } = await client.reconfig({ members: [...[1, 2, 3].map((id) => members.line(id)), ...groups].join(',') })
+  expect(String(data).split('\n').slice(3, -1)).toEqual(groups)
+  await expect(client.reconfig({ leaving: '1' })).rejects.toMatchObject({ code: -8 })
+  const dynamic = join(members.folder, '1', `zoo.cfg.dynamic.${String(data).split('version=')[1]}`)
+  await until('the file', () => readFile(members.file(1), 'utf8').then((text) => text.includes(dynamic)))
+  expect((await readFile(dynamic, 'utf8')).split('\n').slice(0, 1)).toEqual(['group.1=1:2:3'])
+  // Three of five weights: the third alone decides.
+  await members.stop(1, 2)
+  await until('the third leads', () => members.leader() === 3 && members.running.get(3)?.isServing === true, 20_000)
+  await (await members.client(3)).create('/alone', '')
+})
+
+test('what was proposed when all stopped is completed, also where the elected leader is no member any more', async () => {
+  await members.reserve(1, 2, 3)
+  await members.ensemble(1, 2, 3)
+  await (await members.client(1)).create('/before', '')
+  await members.stop(1, 2, 3)
+  const proposed = [members.line(1), members.line(2), 'version=1000000ff']
+  for (const id of [1, 2, 3]) await writeFile(`${members.file(id)}.dynamic.next`, proposed.join('\n'))
+  await Promise.all([1, 2, 3].map((id) => members.start(id)))
+  await until('one of the two leads', () => [1, 2].includes(members.leader()) && [1, 2, 3].every((id) => members.running.get(id)?.isServing), 20_000)
+  for (const id of [1, 2, 3]) expect(await members.text(id)).toBe(proposed.join('\n'))
+  await until('it is in the files', async () => (await Promise.all([1, 2, 3].map(async (id) => !(await readdir(join(members.folder, String(id)))).includes('zoo.cfg.dynamic.next')))).every(Boolean))
+  expect(await readFile(members.file(1), 'utf8')).toContain('zoo.cfg.dynamic.1000000ff')
+  expect(await (await members.client(3)).exists('/before')).toBeTruthy()
+})
+
+test('a file of a proposed configuration that cannot be read is named at the start', async () => {
+  await members.reserve(1, 2, 3)
+  await members.ensemble(1, 2, 3)
+  await until('the file', () => readFile(members.file(1), 'utf8').then((text) => text.includes('dynamicConfigFile')))
+  await members.stop(1)
+  await writeFile(`${members.file(1)}.dynamic.next`, 'server.1=nonsense')
+  await expect(members.start(1)).rejects.toThrow(/zoo\.cfg\.dynamic\.next: .*server\.1=nonsense/)
+})
