@@ -1,8 +1,10 @@
 /** The AdminServer's commands: one table of names and what each answers, by Apache's keys. */
+import { ensembleCommands } from './admin-ensemble.ts'
 import type { ClientConnection } from './connection.ts'
 import { hex } from './connection.ts'
 import type { ServerFacts } from './facts.ts'
 import { hostPort } from '../zab/quorum-config.ts'
+import type { Latency } from './statistics.ts'
 import { digestVersion } from '../znodes/digest.ts'
 
 export interface AdminCommand {
@@ -26,11 +28,13 @@ function connectionFacts(connection: ClientConnection, isFull: boolean): Record<
 }
 const connectionList = (server: ServerFacts, isFull: boolean): Record<string, unknown>[] => [...server.connections()].map((connection) => connectionFacts(connection, isFull))
 
+const bufferSizes = ({ count, last, min, max }: Latency): Record<string, number> => (count === 0 ? { last_buffer_size: -1, min_buffer_size: -1, max_buffer_size: -1 } : { last_buffer_size: last, min_buffer_size: min, max_buffer_size: max })
+
 async function serverStats(server: ServerFacts): Promise<Record<string, unknown>> {
   const { statistics, tree } = server
   const { responseSize, latency } = statistics
   const sizes = await server.store.sizes()
-  const size = responseSize.count === 0 ? { last_buffer_size: -1, min_buffer_size: -1, max_buffer_size: -1 } : { last_buffer_size: responseSize.last, min_buffer_size: responseSize.min, max_buffer_size: responseSize.max }
+  const size = bufferSizes(responseSize)
   const metrics = await server.metrics()
   return {
     version: server.version,
@@ -43,6 +47,7 @@ async function serverStats(server: ServerFacts): Promise<Record<string, unknown>
       non_mtlsremote_conn_count: 0, non_mtlslocal_conn_count: 0, provider_null: false,
     },
     client_response: size,
+    ...(server.mode === 'leader' && { proposal_stats: bufferSizes(statistics.proposalSize) }),
     node_count: tree.nodeCount,
   }
 }
@@ -136,7 +141,8 @@ const table: readonly AdminCommand[] = [
   },
 ]
 
-export const adminCommands: ReadonlyMap<string, AdminCommand> = new Map(table.flatMap((command) => command.names.map((name) => [name, command] as const)))
+const all = [...table, ...ensembleCommands]
+export const adminCommands: ReadonlyMap<string, AdminCommand> = new Map(all.flatMap((command) => command.names.map((name) => [name, command] as const)))
 export function commandNames(): readonly string[] {
-  return table.map(({ names }) => names[0]).sort()
+  return all.map(({ names }) => names[0]).sort()
 }

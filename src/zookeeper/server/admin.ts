@@ -67,11 +67,15 @@ export class AdminServer {
     const command = adminCommands.get(name)
     let answer: Record<string, unknown>
     try {
-      answer = command ? { ...(await command.run(this.#server, new URLSearchParams(query))), command: command.names[0], error: null } : { command: name, error: `Unknown command: ${name}` }
+      answer = command ? await this.#run(command, new URLSearchParams(query)) : { command: name, error: `Unknown command: ${name}` }
     } catch (error) {
       answer = { command: (command as AdminCommand).names[0], error: (error as Error).message }
     }
     this.#send(socket, '200 OK', 'application/json', `${prettyJson(answer)}\n`, method)
+  }
+  async #run(command: AdminCommand, query: URLSearchParams): Promise<Record<string, unknown>> {
+    const { error = null, ...facts } = await command.run(this.#server, query)
+    return { ...facts, command: command.names[0], error }
   }
   #send(socket: Connection, status: string, type: string, body: string, method = 'GET'): void {
     const head = `HTTP/1.1 ${status}\r\nContent-Type: ${type}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n`

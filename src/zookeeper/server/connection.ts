@@ -40,7 +40,9 @@ export interface ConnectionOwner {
   /** Whether reading has to wait until more has been answered. */
   readonly isOverloaded: boolean
   /** The answer to a word, or undefined where these four bytes are none. */
-  fourLetterWord(word: string): Promise<string> | undefined
+  fourLetterWord(word: string, argument: Buffer): Promise<string> | undefined
+  /** Bytes that follow this word; 0 where it is none. */
+  argumentSizeOf(word: string): number
   /** A writer for answers; the connection is flushed at the end of what is being done. */
   writerFor(connection: ClientConnection): Writer
   release(writer: Writer): void
@@ -185,7 +187,10 @@ export class ClientConnection implements Asker {
   #greet(): boolean {
     const head = this.#input.peek(4)
     if (!head) return false
-    const answer = this.#owner.fourLetterWord(head.toString('latin1'))
+    const word = head.toString('latin1')
+    const whole = this.#input.peek(4 + this.#owner.argumentSizeOf(word))
+    if (!whole) return false
+    const answer = this.#owner.fourLetterWord(word, whole.subarray(4))
     if (answer !== undefined) {
       this.#input.clear()
       this.#state = 'closing'

@@ -1,5 +1,6 @@
 /** What a running server shows of itself to four-letter words and the AdminServer. */
 import type { QuorumConfig } from '../zab/quorum-config.ts'
+import type { LearnerCounts } from '../zab/replica.ts'
 import type { Sessions } from '../znodes/sessions.ts'
 import type { TransactionStore } from '../znodes/store.ts'
 import type { ZnodeTree } from '../znodes/tree.ts'
@@ -15,12 +16,14 @@ export interface ServerFacts {
   /** `standalone`, `leader`, `follower`, `observer`; `read-only` or `looking` while there is no leader. */
   readonly mode: string
   readonly isReadOnly: boolean
+  /** Whether it would be, without a quorum. */
+  readonly hasReadOnlyMode: boolean
   /** Whether some sessions are known to this server alone. */
   readonly hasLocalSessions: boolean
   /** Who leads the ensemble; undefined: unknown, or there is none. */
   readonly leaderId: number | undefined
   /** A leader's learners. */
-  readonly learners: { readonly total: number; readonly synced: number; readonly observers: number; readonly nonVoting: number } | undefined
+  readonly learners: LearnerCounts | undefined
   /** What a member of an ensemble knows of it. */
   readonly membership: { readonly serverId: number; readonly config: QuorumConfig; readonly configText: string; readonly initLimit: number; readonly syncLimit: number } | undefined
   /** Transactions after which the tree was not what the leader said, since the start. */

@@ -11,7 +11,9 @@ export interface Word {
   readonly always?: boolean
   /** Answered also while there is no leader. */
   readonly idle?: boolean
-  readonly answer: (server: ServerFacts) => string | Promise<string>
+  /** Bytes that follow the word. */
+  readonly argumentSize?: number
+  readonly answer: (server: ServerFacts, argument: Buffer) => string | Promise<string>
 }
 
 const lines = (all: readonly string[]): string => all.map((line) => `${line}\n`).join('')
@@ -31,7 +33,9 @@ function connectionLine(connection: ClientConnection, isFull: boolean): string {
 function serverLines(server: ServerFacts): string[] {
   const { statistics } = server
   const { min, average, max } = statistics.latency
+  const proposals = statistics.proposalSize
   return [
+    ...(server.isReadOnly ? ['READ-ONLY mode; serving only read-only clients'] : []),
     `Latency min/avg/max: ${min}/${Number.isInteger(average) ? average.toFixed(1) : average}/${max}`,
     `Received: ${statistics.received}`,
     `Sent: ${statistics.sent}`,
@@ -40,6 +44,7 @@ function serverLines(server: ServerFacts): string[] {
     `Zxid: ${hex(server.tree.lastProcessedZxid)}`,
     `Mode: ${server.mode}`,
     `Node count: ${server.tree.nodeCount}`,
+    ...(server.mode === 'leader' ? [`Proposal sizes last/min/max: ${proposals.count === 0 ? '-1/-1/-1' : `${proposals.last}/${proposals.min}/${proposals.max}`}`] : []),
   ]
 }
 async function conf(server: ServerFacts): Promise<string> {
@@ -148,16 +153,26 @@ export const words: ReadonlyMap<string, Word> = new Map<string, Word>([
       return 'Server stats reset.\n'
     },
   }],
+  ['gtmk', { about: 'the trace mask, which traces nothing here', idle: true, answer: ({ statistics }) => String(statistics.traceMask) }],
+  ['stmk', {
+    about: 'set it', idle: true, argumentSize: 8,
+    answer: ({ statistics }, argument) => {
+      statistics.traceMask = argument.readBigInt64BE(0)
+      return String(statistics.traceMask)
+    },
+  }],
   ['hash', { about: `digests of the tree (version ${digestVersion})`, answer: ({ tree }) => lines(tree.digestLog.map(({ zxid, digest }) => `${BigInt.asUintN(64, zxid).toString(16)}: ${digest}`)) }],
 ])
 
+export const argumentSizeOf = (word: string): number => words.get(word)?.argumentSize ?? 0
 /** What to say to these four bytes; undefined where they are no word but the size of a frame. */
-export function answerWord(word: string, server: ServerFacts, isServing = true): Promise<string> | undefined {
+export function answerWord(word: string, server: ServerFacts, isServing = true, argument: Buffer = Buffer.alloc(0)): Promise<string> | undefined {
   const known = words.get(word)
   if (!known) return undefined
   const { fourLetterWords } = server.config
-  if (!known.always && !fourLetterWords.has('*') && !fourLetterWords.has(word))
+  const isAlways = known.always || (word === 'isro' && server.hasReadOnlyMode)
+  if (!isAlways && !fourLetterWords.has('*') && !fourLetterWords.has(word))
     return Promise.resolve(`${word} is not executed because it is not in the whitelist.\n`)
   if (!isServing && !known.idle) return Promise.resolve('This ZooKeeper instance is not currently serving requests\n')
-  return Promise.resolve(known.answer(server))
+  return Promise.resolve(known.answer(server, argument))
 }

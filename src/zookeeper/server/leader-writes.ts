@@ -23,6 +23,7 @@ export class LeaderWrites implements WritePath {
   readonly #onMoved: (sessionId: bigint) => void
   /** This server's number where sessions may be local; undefined: every session is known here. */
   readonly #localSessionsOf: number | undefined
+  readonly #onProposed: ((size: number) => void) | undefined
   #isOver = false
 
   /** `append`: to the log and to what waits to be applied. `onMoved`: a session has gone to a learner. */
@@ -30,6 +31,7 @@ export class LeaderWrites implements WritePath {
     clock: Clock; sessions: Sessions; preparation: Preparation; leading: LeadingDoor
     append: (transaction: Transaction, bytes: Buffer, whenApplied: WhenApplied | undefined) => void; onMoved: (sessionId: bigint) => void
     localSessionsOf?: number
+    onProposed?: (size: number) => void
   }) {
     this.#clock = facts.clock
     this.#sessions = facts.sessions
@@ -38,6 +40,7 @@ export class LeaderWrites implements WritePath {
     this.#append = facts.append
     this.#onMoved = facts.onMoved
     this.#localSessionsOf = facts.localSessionsOf
+    this.#onProposed = facts.onProposed
     facts.leading.onRequest = (learner, packet) => this.#request(learner, packet)
     facts.leading.onRevalidate = (learner, packet) => this.#revalidate(learner, packet)
     facts.leading.onAlive = (_learner, table) => this.#alive(table)
@@ -68,6 +71,7 @@ export class LeaderWrites implements WritePath {
     if (this.#isOver || !this.#leading.isLeading) return
     const transaction = this.#preparation.prepare(request, this.#clock.now())
     const bytes = encodeTransaction(transaction)
+    this.#onProposed?.(bytes.length)
     this.#append(transaction, bytes, whenApplied)
     this.#leading.propose({ zxid: transaction.header.zxid, bytes })
   }

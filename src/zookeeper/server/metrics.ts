@@ -28,6 +28,10 @@ export async function metricsOf(server: ServerFacts, disk: Disk, uptimeMs: numbe
     ['max_client_response_size', responseSize.count === 0 ? -1 : responseSize.max],
     ['min_client_response_size', responseSize.count === 0 ? -1 : responseSize.min],
     ['auth_failed_count', statistics.authFailed],
+    ['connection_drop_probability', 0],
+    ['outstanding_tls_handshake', 0],
+    ['non_mtls_remote_conn_count', 0],
+    ['non_mtls_local_conn_count', 0],
     ['connection_request_count', statistics.connectionRequests],
     ['connection_rejected', statistics.connectionsRejected],
     ['connection_drop_count', statistics.connectionDrops],
@@ -50,9 +54,14 @@ export async function metricsOf(server: ServerFacts, disk: Disk, uptimeMs: numbe
     // Followers and observers together are the learners; Apache counts the synchronized ones apart.
     metrics.set('learners', learners.total + learners.observers)
     metrics.set('synced_followers', learners.synced)
-    metrics.set('synced_non_voting_followers', learners.nonVoting)
-    metrics.set('synced_observers', learners.observers)
-  }
+    metrics.set('synced_non_voting_followers', learners.syncedNonVoting)
+    metrics.set('synced_observers', learners.syncedObservers.length)
+    metrics.set('pending_syncs', learners.pendingSyncs)
+    metrics.set('leader_uptime', Math.floor(learners.leadingMs))
+    const { count, last, min, max } = statistics.proposalSize
+    for (const [name, size] of Object.entries({ last, min, max })) metrics.set(`${name}_proposal_size`, count === 0 ? -1 : size)
+  } else if (server.mode === 'follower') metrics.set('synced_observers', 0)
+  else if (server.mode === 'observer') metrics.set('observer_master_id', server.leaderId ?? -1)
   if (server.membership) {
     metrics.set('digest_mismatches_count', Number(metrics.get('digest_mismatches_count') ?? 0) + server.digestMismatchCount)
     metrics.set('quorum_size', server.membership.config.voters.size)

@@ -10,7 +10,7 @@ import { openStore } from '../storage/store.ts'
 import { Configurations, type ConfigKeeper } from '../zab/configurations.ts'
 import { formatQuorumConfig, sameMembership, type QuorumConfig } from '../zab/quorum-config.ts'
 import { Peer, type Elections, type PeerOptions } from '../zab/peer.ts'
-import type { LeadingDoor, ServingRole } from '../zab/replica.ts'
+import type { LeadingDoor, LearnerCounts, ServingRole } from '../zab/replica.ts'
 import { builtInSchemes } from '../znodes/acl.ts'
 import { Preparation } from '../znodes/prepare.ts'
 import { firstSessionId, Sessions, type Session } from '../znodes/sessions.ts'
@@ -23,7 +23,7 @@ import { EnsembleReplica } from './ensemble-replica.ts'
 import { memberOf } from './membership.ts'
 import { environmentOf } from './environment.ts'
 import type { ServerFacts } from './facts.ts'
-import { answerWord } from './four-letter-words.ts'
+import { answerWord, argumentSizeOf } from './four-letter-words.ts'
 import { LeaderWrites, ownClients } from './leader-writes.ts'
 import { LearnerWrites } from './learner-writes.ts'
 import { createsEphemeral, originOf, type LocalSessionsConfig } from './local-sessions.ts'
@@ -189,6 +189,9 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
   get isReadOnly(): boolean {
     return this.#serving?.mode === 'read-only'
   }
+  get hasReadOnlyMode(): boolean {
+    return this.#options.ensemble?.readOnly ?? false
+  }
   get hasLocalSessions(): boolean {
     return this.#localSessions.enabled || this.isReadOnly
   }
@@ -217,7 +220,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     return { serverId: ensemble.serverId, config, configText: formatQuorumConfig(config), initLimit: ensemble.initLimit, syncLimit: ensemble.syncLimit }
   }
   /** A leader's learners. */
-  get learners(): { total: number; synced: number; observers: number; nonVoting: number } | undefined {
+  get learners(): LearnerCounts | undefined {
     return this.#serving?.mode === 'leader' ? this.#serving.role.leading.followers() : undefined
   }
   /** The port that clients connect to. */
@@ -370,7 +373,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
       const preparation = this.#newPreparation(role.leading)
       preparation.beginEpoch(role.zxid)
       const writes = new LeaderWrites({
-        clock, sessions, preparation, leading: role.leading, ...(this.#localSessions.enabled && { localSessionsOf: this.serverId }),
+        clock, sessions, preparation, leading: role.leading, onProposed: (size) => this.statistics.proposalSize.add(size), ...(this.#localSessions.enabled && { localSessionsOf: this.serverId }),
         append: (transaction, bytes, whenApplied) => replica.appendOwn(transaction, bytes, whenApplied),
         onMoved: (id) => this.#bySession.get(id)?.destroy(),
       })
@@ -510,8 +513,11 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     this.#ending.get(socket)?.cancel()
     this.#ending.delete(socket)
   }
-  fourLetterWord(word: string): Promise<string> | undefined {
-    return answerWord(word, this, this.isServing)
+  argumentSizeOf(word: string): number {
+    return argumentSizeOf(word)
+  }
+  fourLetterWord(word: string, argument: Buffer): Promise<string> | undefined {
+    return answerWord(word, this, this.isServing, argument)
   }
   /** Those who connected and never said a word. */
   #closeSilent(): void {

@@ -30,6 +30,10 @@ export class Statistics {
   readonly readLatency = new Latency()
   readonly updateLatency = new Latency()
   readonly responseSize = new Latency()
+  /** Bytes of what this server has proposed as a leader. */
+  readonly proposalSize = new Latency()
+  /** What `gtmk` shows and `stmk` sets; nothing is traced by it. */
+  traceMask = 306n
   received = 0
   sent = 0
   authFailed = 0
@@ -49,6 +53,7 @@ export class Statistics {
   /** What `srst` sets back. */
   reset(): void {
     this.latency.reset()
+    this.proposalSize.reset()
     this.received = this.sent = this.authFailed = 0
   }
 }

@@ -5,7 +5,7 @@ import { listZxidFiles, type Folders } from './folders.ts'
 import { readLog } from './log-read.ts'
 
 /** Whatever the configuration allows, no more than this is held in memory for one member. */
-const historySizeMax = 256 * 1024 * 1024
+const historySizeMax = 128 * 1024 * 1024
 
 /** Ends a read early; no Error, nobody sees it. */
 class Enough {

@@ -295,6 +295,11 @@ export class DiskStore implements ReplicaStore {
       .catch((error: unknown) => this.#logger.error('purging old snapshots and logs failed', { folder: this.#folders.snapshots, error }))
   }
 
+  async lastSnapshot(): Promise<{ zxid: bigint; modifiedMs: number } | undefined> {
+    const newest = (await listZxidFiles(this.#host.disk, this.#folders.snapshots, 'snapshot')).at(-1)
+    const facts = newest && (await this.#host.disk.facts(newest.path))
+    return newest && facts && { zxid: newest.zxid, modifiedMs: facts.modifiedMs }
+  }
   async sizes(): Promise<{ dataDir: number; dataLogDir: number }> {
     return { dataDir: await this.#sizeOf(this.#folders.snapshots, 'snapshot'), dataLogDir: await this.#sizeOf(this.#folders.logs, 'log') }
   }

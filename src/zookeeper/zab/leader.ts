@@ -170,9 +170,12 @@ export class Leader {
     return this.#lastProposed
   }
   /** By role, for `mntr`: those that are synchronized, and those on their way. */
-  learners(): { serverId: number; role: 'follower' | 'observer'; isSynced: boolean; isVoter: boolean }[] {
+  learners(): { key: LearnerKey; serverId: number; role: 'follower' | 'observer'; isSynced: boolean; isVoter: boolean }[] {
     return [...this.#learners.values()].filter(({ phase }) => phase !== 'introduction')
-      .map(({ serverId, role, phase }) => ({ serverId, role, isSynced: phase === 'synced', isVoter: this.#config.voters.has(serverId) }))
+      .map(({ key, serverId, role, phase }) => ({ key, serverId, role, isSynced: phase === 'synced', isVoter: this.#isVoter(serverId) }))
+  }
+  get pendingSyncs(): number {
+    return [...this.#syncs.values()].reduce((sum, { length }) => sum + length, 0)
   }
 
   /** A server that is alone has its quorum at once. */

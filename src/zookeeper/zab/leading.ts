@@ -11,7 +11,7 @@ import { packetOf } from './learner.ts'
 import { Leader, type LeaderFacts, type LeaderInput, type LeaderOutput } from './leader.ts'
 import { QuorumConnection } from './quorum-connection.ts'
 import { packetType } from '../protocol/quorum.ts'
-import type { LeadingDoor, Replica } from './replica.ts'
+import type { LeadingDoor, LearnerCounts, Replica } from './replica.ts'
 
 /** Connections that have not introduced themselves are nobody's; more than these wait outside. */
 const learnersMax = 1000
@@ -48,6 +48,7 @@ export class Leading implements LeadingDoor {
   #hasCommitted = false
   #flushing = false
   #flushWanted = false
+  #ledSince = 0
   /** When it was last said that there are two servers of this number. */
   readonly #doubles = new Map<number, number>()
   #end: (end: RoleEnd) => void = () => {}
@@ -109,10 +110,18 @@ export class Leading implements LeadingDoor {
   get outstanding(): number {
     return this.#machine.outstanding
   }
-  readonly followers = (): { total: number; synced: number; observers: number; nonVoting: number } => {
+  readonly followers = (): LearnerCounts => {
     const all = this.#machine.learners()
     const followers = all.filter(({ role }) => role === 'follower')
-    return { total: followers.length, synced: followers.filter(({ isSynced }) => isSynced).length, observers: all.length - followers.length, nonVoting: followers.filter(({ isSynced, isVoter }) => isSynced && !isVoter).length }
+    const synced = followers.filter(({ isSynced }) => isSynced)
+    return {
+      total: followers.length, synced: synced.length, syncedNonVoting: synced.filter(({ isVoter }) => !isVoter).length, observers: all.length - followers.length,
+      syncedObservers: all.filter(({ role, isSynced }) => role === 'observer' && isSynced).map(({ key, serverId }) => {
+        const connection = this.#connections.get(key)
+        return { serverId, address: connection?.address ?? '', queuedSize: connection?.unsent ?? 0 }
+      }),
+      pendingSyncs: this.#machine.pendingSyncs, leadingMs: this.#host.clock.monotonic() - this.#ledSince,
+    }
   }
 
   // ---- connections
@@ -211,6 +220,7 @@ export class Leading implements LeadingDoor {
       case 'readHistory': return void this.#readHistory(output.to, output.from, output.below)
       case 'persist': return void this.#persist(output.name, output.epoch)
       case 'lead':
+        this.#ledSince = this.#host.clock.monotonic()
         this.#host.logger.info('this server leads', { epoch: output.epoch, zxid: `0x${output.zxid.toString(16)}` })
         this.#options.onLead(output.epoch)
         this.#replica.serve({ kind: 'leader', epoch: output.epoch, zxid: output.zxid, leading: this })

@@ -48,6 +48,9 @@ export class QuorumConnection {
   get address(): string {
     return `${this.#socket.remoteAddress}:${this.#socket.remotePort}`
   }
+  get unsent(): number {
+    return this.#out.size + this.#socket.bufferedSize
+  }
   get isClosed(): boolean {
     return this.#isClosed
   }

@@ -40,6 +40,17 @@ export interface Replica {
   stopServing(): Promise<void>
 }
 
+/** What a leader knows of its learners. `addresses`: of the connections of observers. */
+export interface LearnerCounts {
+  readonly total: number
+  readonly synced: number
+  readonly syncedNonVoting: number
+  readonly observers: number
+  readonly syncedObservers: readonly { readonly serverId: number; readonly address: string; readonly queuedSize: number }[]
+  /** Answers to `sync` that wait for a commit. */
+  readonly pendingSyncs: number
+  readonly leadingMs: number
+}
 export type ServingRole =
   | { readonly kind: 'leader'; readonly epoch: number; readonly zxid: bigint; readonly leading: LeadingDoor }
   | { readonly kind: 'follower' | 'observer'; readonly epoch: number; readonly following: FollowingDoor }
@@ -54,7 +65,7 @@ export interface LeadingDoor {
   /** Sends SYNC to the learner once all that is proposed so far is committed. */
   sync(learner: number): void
   send(learner: number, packet: QuorumPacket): void
-  readonly followers: () => { total: number; synced: number; observers: number; nonVoting: number }
+  readonly followers: () => LearnerCounts
   /** A learner's request, REVALIDATE, or session table, in the order of its connection. */
   onRequest: ((learner: number, packet: QuorumPacket) => void) | undefined
   onRevalidate: ((learner: number, packet: QuorumPacket) => void) | undefined

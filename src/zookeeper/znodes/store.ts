@@ -28,6 +28,8 @@ export interface TransactionStore {
   applied(count: number): void
   /** Takes a snapshot now (at most one at a time); resolves with the zxid in its name when it is durable. */
   snapshot(): Promise<bigint>
+  /** The latest snapshot on disk, and when it was written. */
+  lastSnapshot?(): Promise<{ zxid: bigint; modifiedMs: number } | undefined>
   /** Bytes under dataDir and dataLogDir, for `conf`, `dirs` and the AdminServer. */
   sizes(): Promise<{ dataDir: number; dataLogDir: number }>
   /** Figures for `mntr`, by metric name: fsynctime, snapshottime, startup_txns_loaded and so on. */
