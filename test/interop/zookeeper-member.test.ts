@@ -13,7 +13,9 @@ import { fourLetterWord, freePort, program, zookeeperMaker, zookeeperServer, typ
 const host = nodeHost({ logger: silentLogger })
 const servers: Server[] = []
 const clients: ZooKeeperClient[] = []
+const adminPorts: number[] = []
 afterEach(async () => {
+  adminPorts.length = 0
   for (const client of clients.splice(0)) client.abandon()
   for (const server of servers.splice(0)) await server.dispose()
 })
@@ -22,9 +24,11 @@ async function ensemble(makers: readonly Maker[], config: Record<string, string 
   for (const at of makers.keys()) settings[`server.${at + 1}`] = `127.0.0.1:${await freePort()}:${await freePort()}`
   for (const [at, maker] of makers.entries()) {
     // Apache's server takes this one as a property of its JVM alone.
-    const server = await zookeeperServer({ maker, config: settings, env: { JAVA_TOOL_OPTIONS: `-Dreadonlymode.enabled=${config['readonlymode.enabled'] ?? false}` } })
+    const adminPort = config['admin.enableServer'] ? await freePort() : undefined
+    const server = await zookeeperServer({ maker, config: { ...settings, ...(adminPort !== undefined && { 'admin.serverPort': adminPort, 'admin.serverAddress': '127.0.0.1' }) }, env: { JAVA_TOOL_OPTIONS: `-Dreadonlymode.enabled=${config['readonlymode.enabled'] ?? false}` } })
     writeFileSync(join(server.dataDirectory, 'myid'), `${at + 1}\n`)
     servers.push(server)
+    if (adminPort !== undefined) adminPorts.push(adminPort)
   }
   await Promise.all(servers.map((server) => server.start()))
   await until('all serve', async () => (await Promise.all(servers.map((server) => modeOf(server)))).every((mode) => mode === 'leader' || mode === 'follower'))
@@ -86,6 +90,37 @@ describeWith(['apache'], 'away for longer than a leader remembers', () => {
     const said = last.log(400)
     if (makers[2] === 'apache') expect(said).toMatch(/Getting a diff from the leader(?![\s\S]*Getting a snapshot)/)
     else expect(said.slice(said.lastIndexOf('--- ottla'))).not.toContain('the leader sends a snapshot')
+  })
+})
+
+/** Names of all fields, those of lists by their first element. */
+function shape(value: unknown, name = ''): string[] {
+  if (Array.isArray(value)) return value.length === 0 ? [`${name}[]`] : shape(value[0], `${name}[]`)
+  if (value === null || typeof value !== 'object') return [name]
+  return Object.entries(value).flatMap(([key, field]) => shape(field, `${name}.${key}`)).toSorted()
+}
+describeWith(['apache'], 'what a follower tells of itself', () => {
+  test('the same commands of the AdminServer with the same fields, and the same words, as Apache’s beside it', async () => {
+    const [apache, ottla] = await ensemble(['apache', 'ottla', 'ottla'], { 'admin.enableServer': true })
+    expect([await modeOf(apache), await modeOf(ottla)]).toEqual(['follower', 'follower'])
+    const [atApache, atOttla] = adminPorts
+    const commands = async (port: number): Promise<string[]> => [...(await (await fetch(`http://127.0.0.1:${port}/commands`)).text()).matchAll(/commands\/(\w+)/g)].map(([, name]) => name)
+    const names = await commands(atApache)
+    expect(names.length).toBeGreaterThan(20)
+    expect(await commands(atOttla)).toEqual(expect.arrayContaining(names))
+    const ask = async (port: number, name: string): Promise<Record<string, unknown>> => (await (await fetch(`http://127.0.0.1:${port}/commands/${name}`)).json()) as Record<string, unknown>
+    for (const name of names) {
+      // Properties of a JVM, and figures of threads and queues that are not here.
+      if (name === 'system_properties' || name === 'environment' || name === 'monitor') continue
+      expect({ name, shape: shape(await ask(atOttla, name)) }).toEqual({ name, shape: shape(await ask(atApache, name)) })
+    }
+    for (const word of ['conf', 'srvr', 'dump', 'isro', 'gtmk']) {
+      const keys = async (server: Server): Promise<string[]> => (await fourLetterWord(server, word)).split('\n').map((line) => line.replace(/[:=].*/, '').replace(/^\s.*|\(.*|\d.*/g, ''))
+      expect({ word, keys: await keys(ottla) }).toEqual({ word, keys: await keys(apache) })
+    }
+    const figures = async (server: Server): Promise<string[]> => [...(await fourLetterWord(server, 'mntr')).matchAll(/^zk_(\w+)/gm)].map(([, name]) => name)
+    const core = /^(version|server_state|peer_state|quorum_size|synced_observers|num_alive_connections|outstanding_requests|znode_count|watch_count|ephemerals_count|approximate_data_size|(global|local)_sessions|(open|max)_file_descriptor_count|connection_drop_probability|outstanding_tls_handshake|auth_failed_count|non_mtls_\w+|uptime|packets_\w+|(avg|min|max)_latency|\w+_client_response_size)$/
+    expect((await figures(ottla)).filter((name) => core.test(name)).toSorted()).toEqual((await figures(apache)).filter((name) => core.test(name)).toSorted())
   })
 })
 

@@ -55,11 +55,13 @@ async function conf(server: ServerFacts): Promise<string> {
     `peerType=${own.role === 'participant' ? 0 : 1}`, 'membership: ', server.membership.configText,
   ] : []
   const { dataDir, dataLogDir } = await server.store.sizes()
-  return lines([
+  const text = lines([
     `clientPort=${server.port}`, 'secureClientPort=-1', `dataDir=${server.folders.dataDir}`, `dataDirSize=${dataDir}`, `dataLogDir=${server.folders.dataLogDir}`,
     `dataLogSize=${dataLogDir}`, `tickTime=${config.tickTime}`, `maxClientCnxns=${config.maxClientCnxns}`, `minSessionTimeout=${config.minSessionTimeout}`,
     `maxSessionTimeout=${config.maxSessionTimeout}`, `clientPortListenBacklog=${config.clientPortListenBacklog}`, `serverId=${server.serverId}`, ...quorum,
   ])
+  // The configuration of an ensemble ends as its text does.
+  return quorum.length > 0 ? text.slice(0, -1) : text
 }
 /** A leader and a server that is alone track all sessions; a learner its local ones, and knows of the others. */
 function sessionSets(server: ServerFacts, local: boolean): string[] {

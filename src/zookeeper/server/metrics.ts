@@ -60,8 +60,8 @@ export async function metricsOf(server: ServerFacts, disk: Disk, uptimeMs: numbe
     metrics.set('leader_uptime', Math.floor(learners.leadingMs))
     const { count, last, min, max } = statistics.proposalSize
     for (const [name, size] of Object.entries({ last, min, max })) metrics.set(`${name}_proposal_size`, count === 0 ? -1 : size)
-  } else if (server.mode === 'follower') metrics.set('synced_observers', 0)
-  else if (server.mode === 'observer') metrics.set('observer_master_id', server.leaderId ?? -1)
+  }
+  if (server.mode === 'observer') metrics.set('observer_master_id', server.leaderId ?? -1)
   if (server.membership) {
     metrics.set('digest_mismatches_count', Number(metrics.get('digest_mismatches_count') ?? 0) + server.digestMismatchCount)
     metrics.set('quorum_size', server.membership.config.voters.size)
