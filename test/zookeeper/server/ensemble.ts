@@ -32,7 +32,7 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
 export function member(serverId: number, config: QuorumConfig, options: Partial<EnsembleOptions> = {}): EnsembleOptions {
   return {
     serverId, config, initLimit: 20, syncLimit: 10,
-    elections: (host, configurations) => ElectionDriver.start(host, { ...configurations, serverId, reconfigEnabled: true, minNotificationMs: 20, finalizeMs: 20 }), ...options,
+    elections: (host, configurations) => ElectionDriver.start(host, { ...configurations, serverId, reconfigEnabled: true, minNotificationMs: 20, finalizeMs: 20, handshakeTimeoutMs: 1000 }), ...options,
   }
 }
 
