@@ -1,6 +1,6 @@
 /**
  * What brokers ask of each other for the sake of transactions: one connection to each, opened when it is needed. Nobody asks for versions:
- * they follow from inter.broker.protocol.version, 3.9 here (reference §4.3, §5.6).
+ * they follow from inter.broker.protocol.version, and are the same for all that are spoken here (reference §4.3, §5.6).
  */
 import type { Host } from '../../host/host.ts'
 import type { Fields } from '../../wire/schema.ts'

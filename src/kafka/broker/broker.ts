@@ -3,6 +3,7 @@ import type { Host, Logger } from '../../host/host.ts'
 import type { BrokerSettings } from '../config/broker-settings.ts'
 import { endpointsOf, type Endpoint } from '../config/endpoints.ts'
 import { Controller } from '../controller/controller.ts'
+import { interBrokerProtocol } from '../config/protocol-version.ts'
 import { GroupCoordinator } from '../groups/group-coordinator.ts'
 import { groupConfigOf } from '../groups/group-config.ts'
 import { LogManager } from '../log/log-manager.ts'
@@ -202,8 +203,9 @@ async function startRooms(
       jmxPort: -1,
     }),
   })
+  const protocol = interBrokerProtocol(values['inter.broker.protocol.version'])
   const amongBrokers = { brokerId, interBrokerListener: endpoints.interBroker, timeoutMs: values['controller.socket.timeout.ms'] }
-  const otherBrokers = new RemoteChannel(host, { ...amongBrokers, zookeeper })
+  const otherBrokers = new RemoteChannel(host, { ...amongBrokers, zookeeper, protocol })
   const controller = new Controller(host, {
     brokerId,
     zookeeper,
@@ -224,7 +226,7 @@ async function startRooms(
     groups,
     interBrokerListener: endpoints.interBroker,
     topicExists: async (topic) => (await zookeeper.topic(topic)) !== undefined,
-    producerIds: new ProducerIds(() => controllerLink.allocateProducerIds(registrar!.epoch)),
+    producerIds: new ProducerIds(() => (protocol.producerIdsFromController ? controllerLink.allocateProducerIds(registrar!.epoch) : zookeeper.takeProducerIds(brokerId))),
   })
   await registrar.start()
   undo.push(() => registrar.stop())

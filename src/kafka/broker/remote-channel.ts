@@ -1,28 +1,24 @@
 /**
  * The controller's requests to other brokers: one connection for each, opened when it is needed, closed when the broker is gone. Nobody
- * asks for versions: they follow from inter.broker.protocol.version, 3.9 here (reference §2.10, §2.11).
+ * asks for versions: they follow from inter.broker.protocol.version (reference §2.10, §2.11).
  */
 import type { Host } from '../../host/host.ts'
 import type { Fields } from '../../wire/schema.ts'
 import { KafkaConnection } from '../client/connection.ts'
 import type { BrokerChannels } from '../controller/broker-channels.ts'
+import type { InterBrokerProtocol } from '../config/protocol-version.ts'
 import type { KafkaZooKeeper } from '../metadata/kafka-zookeeper.ts'
 import type { Api, RequestTo, ResponseTo } from '../protocol/api.ts'
 import { LeaderAndIsr } from '../protocol/leader-and-isr.ts'
 import { StopReplica } from '../protocol/stop-replica.ts'
 import { UpdateMetadata } from '../protocol/update-metadata.ts'
 
-const versions: ReadonlyMap<number, number> = new Map([
-  [LeaderAndIsr.key, 7],
-  [UpdateMetadata.key, 8],
-  [StopReplica.key, 4],
-])
-
 export interface RemoteChannelOptions {
   /** Own id: brokers see it as the client id. */
   brokerId: number
   zookeeper: Pick<KafkaZooKeeper, 'broker'>
   interBrokerListener: string
+  protocol: InterBrokerProtocol
   /** `controller.socket.timeout.ms` */
   timeoutMs: number
 }
@@ -30,15 +26,22 @@ export interface RemoteChannelOptions {
 export class RemoteChannel implements BrokerChannels {
   readonly #host: Host
   readonly #options: RemoteChannelOptions
+  readonly #versions: ReadonlyMap<number, number>
   readonly #connections = new Map<number, Promise<KafkaConnection>>()
 
   constructor(host: Host, options: RemoteChannelOptions) {
     this.#host = host
     this.#options = options
+    const { leaderAndIsr, updateMetadata, stopReplica } = options.protocol
+    this.#versions = new Map([
+      [LeaderAndIsr.key, leaderAndIsr],
+      [UpdateMetadata.key, updateMetadata],
+      [StopReplica.key, stopReplica],
+    ])
   }
 
   async send<Q extends Fields, S extends Fields>(brokerId: number, api: Api<Q, S>, request: RequestTo<Api<Q, S>>): Promise<ResponseTo<Api<Q, S>>> {
-    const version = versions.get(api.key)
+    const version = this.#versions.get(api.key)
     if (version === undefined) throw new Error(`${api.name} is not a request of the controller`)
     let opening = this.#connections.get(brokerId)
     if (!opening) this.#connections.set(brokerId, (opening = this.#open(brokerId)))

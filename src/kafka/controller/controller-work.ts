@@ -2,6 +2,8 @@
 import type { Logger } from '../../host/host.ts'
 import type { ControllerZooKeeper, StateWrite, StateWritten } from '../metadata/controller-zookeeper.ts'
 import type { KafkaZooKeeper } from '../metadata/kafka-zookeeper.ts'
+import type { PartitionState } from '../metadata/partition-state-znode.ts'
+import { ZnodeError } from '../metadata/znode-json.ts'
 import type { ControllerContext, PartitionContext } from './controller-context.ts'
 import type { RequestBatch } from './request-batch.ts'
 
@@ -13,9 +15,24 @@ export interface ControllerWork {
   readonly batch: RequestBatch
   /** This controllership's epoch. */
   readonly epoch: number
+  /** Whether a leader that was out of sync is marked until it has recovered: not before protocol version 3.2. */
+  readonly leaderRecovery: boolean
   readonly uncleanElectionByDefault: () => boolean
   /** Hands what the batch holds to the brokers' queues. */
   flush(): void
+}
+
+/** A state that is missing or damaged is named and left alone: the partitions decided on with it go on. */
+export async function readState({ zookeeper, log }: Pick<ControllerWork, 'zookeeper' | 'log'>, topic: string, index: number): Promise<PartitionState | undefined> {
+  try {
+    const state = await zookeeper.partitionState(topic, index)
+    if (!state) log.error('the state of a partition is gone from ZooKeeper; it stays as it is', { partition: `${topic}-${index}` })
+    return state
+  } catch (error) {
+    if (!(error instanceof ZnodeError)) throw error
+    log.error('a partition stays as it is: its state cannot be read', { partition: `${topic}-${index}`, error })
+    return undefined
+  }
 }
 
 export interface Change {
@@ -58,8 +75,10 @@ export async function changeStates(
     const again: PartitionContext[] = []
     for (const partition of conflicts) {
       if (context.partition(partition.topic, partition.index) !== partition) continue
-      partition.state = await zookeeper.partitionState(partition.topic, partition.index)
-      if (partition.state && partition.state.controllerEpoch > epoch) {
+      const found = await readState({ zookeeper, log }, partition.topic, partition.index)
+      partition.state = found ?? partition.state
+      if (!found) refused.push(partition)
+      else if (partition.state && partition.state.controllerEpoch > epoch) {
         log.error('a later controller has written the state of a partition', { partition: `${partition.topic}-${partition.index}`, controllerEpoch: partition.state.controllerEpoch })
         refused.push(partition)
       } else again.push(partition)

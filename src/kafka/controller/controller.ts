@@ -1,6 +1,7 @@
 /** The controller of a cluster: elected through ZooKeeper, one event after the other (reference §2). See README.md. */
 import type { Host, Logger, Timer } from '../../host/host.ts'
 import type { BrokerSettings } from '../config/broker-settings.ts'
+import { interBrokerProtocol } from '../config/protocol-version.ts'
 import { ControllerMovedError, ControllerZooKeeper } from '../metadata/controller-zookeeper.ts'
 import { sameEndpoints } from '../metadata/broker-znode.ts'
 import { randomUuid, type KafkaZooKeeper, type LiveBroker } from '../metadata/kafka-zookeeper.ts'
@@ -17,7 +18,7 @@ import { errorByCode, errors } from '../protocol/errors.ts'
 import { alterPartition } from './alter-partition.ts'
 import { BrokerQueues, type BrokerAnswer, type BrokerChannels } from './broker-channels.ts'
 import { ControllerContext, type PartitionContext } from './controller-context.ts'
-import type { ControllerWork } from './controller-work.ts'
+import { readState, type ControllerWork } from './controller-work.ts'
 import { EventQueue } from './event-queue.ts'
 import { bringOnline, initialPhases, toOnline, toPhase } from './partition-phases.ts'
 import { initialReplicaPhases, replicasOf, toReplicaPhase, type Replica } from './replica-phases.ts'
@@ -41,7 +42,6 @@ export interface ElectionResult {
   readonly message: string | null
 }
 
-const producerIdBlockLength = 1_000
 const firstRebalanceMs = 5_000
 const stopWaitMs = 2_000
 /** After a controllership that could not begin. */
@@ -153,8 +153,8 @@ export class Controller {
       const broker = this.#context.brokers.get(brokerId)
       if (!broker) return refusal(errors.brokerIdNotRegistered.code)
       if (broker.epoch !== brokerEpoch) return refusal(errors.staleBrokerEpoch.code)
-      const { first } = await this.#writes.takeProducerIds(brokerId, producerIdBlockLength)
-      return { throttleTimeMs: 0, errorCode: 0, producerIdStart: first, producerIdLen: producerIdBlockLength }
+      const { start, length } = await this.#options.zookeeper.takeProducerIds(brokerId)
+      return { throttleTimeMs: 0, errorCode: 0, producerIdStart: start, producerIdLen: length }
     }, refusal(errors.notController.code))
   }
   /** Undefined when this broker is not the controller. Without `partitions`: all. */
@@ -286,6 +286,7 @@ export class Controller {
     context.clear()
     this.#queues.clear()
     const batch = new RequestBatch(context, interBrokerListener)
+    const protocol = interBrokerProtocol(settings.values['inter.broker.protocol.version'])
     const work: ControllerWork = {
       log: this.#log,
       context,
@@ -293,6 +294,7 @@ export class Controller {
       writes: this.#writes,
       batch,
       epoch,
+      leaderRecovery: protocol.leaderRecovery,
       uncleanElectionByDefault: () => settings.values['unclean.leader.election.enable'],
       flush: () => {
         const requests = batch.take(brokerId, epoch)
@@ -302,7 +304,7 @@ export class Controller {
     const deletion = new TopicDeletion(work, settings.values['delete.topic.enable'], (topic) => this.#deleted(topic))
     const term: Term = { work, deletion, reassignments: new Reassignments(work, deletion, () => this.#reassignmentsAsked()), rebalance: undefined }
     this.#term = term
-    this.#featureEpoch = await this.#writes.makeFeatureNode()
+    this.#featureEpoch = await this.#writes.makeFeatureNode(protocol.featureZnode)
     await this.#dropOldNotifications()
     await this.#readBrokers()
     await this.#readTopics()
@@ -325,8 +327,9 @@ export class Controller {
     this.#log.info('controls the cluster', { epoch, brokers: context.liveOrShuttingDownIds(), topics: context.topics.size, tookMs: Math.round(this.#host.clock.monotonic() - startedAt) })
     if (settings.values['auto.leader.rebalance.enable']) this.#scheduleRebalance(term, firstRebalanceMs)
   }
+  readonly #damaged = (error: ZnodeError): void => this.#log.error('a notification is left out and deleted: it cannot be read', { error })
   async #dropOldNotifications(): Promise<void> {
-    const [isr, logDirs] = await Promise.all([this.#writes.isrChanges(() => this.#isrChanged()), this.#writes.logDirEvents(() => this.#logDirFailed())])
+    const [isr, logDirs] = await Promise.all([this.#writes.isrChanges(() => this.#isrChanged(), this.#damaged), this.#writes.logDirEvents(() => this.#logDirFailed(), this.#damaged)])
     await this.#writes.deleteChildren(paths.isrChanges, isr.names)
     await this.#writes.deleteChildren(paths.logDirEvents, logDirs.names)
   }
@@ -365,7 +368,7 @@ export class Controller {
       return await read()
     } catch (error) {
       if (!(error instanceof ZnodeError)) throw error
-      this.#log.error('a topic is not served: one of its znodes cannot be read', { topic, error })
+      this.#log.error('a znode of a topic cannot be read: the topic goes on as it was known, or is not served', { topic, error })
       return instead as I
     }
   }
@@ -480,7 +483,9 @@ export class Controller {
   #topicChanged(topic: string): void {
     this.#when(`topic ${topic}`, async ({ work }) => {
       const known = this.#context.topics.get(topic)
-      const assignment = await this.#options.zookeeper.topic(topic, () => this.#topicChanged(topic))
+      const assignment = await this.#readable(topic, () => this.#options.zookeeper.topic(topic, () => this.#topicChanged(topic)))
+      // One that could not be read before may have been repaired.
+      if (assignment && !known) return this.#topicsChanged()
       if (!known || !assignment) return
       const added = [...assignment.partitions].filter(([index]) => !known.partitions.has(index))
       if (added.length === 0) return
@@ -521,9 +526,9 @@ export class Controller {
 
   #isrChanged(): void {
     this.#when('isr changes', async ({ work, reassignments }) => {
-      const { names, partitions } = await this.#writes.isrChanges(() => this.#isrChanged())
+      const { names, partitions } = await this.#writes.isrChanges(() => this.#isrChanged(), this.#damaged)
       const known = partitions.map(({ topic, partition }) => this.#context.partition(topic, partition)).filter((partition) => partition !== undefined)
-      const states = await this.#options.zookeeper.each(known, ({ topic, index }) => this.#options.zookeeper.partitionState(topic, index))
+      const states = await this.#options.zookeeper.each(known, ({ topic, index }) => readState(work, topic, index))
       for (const [index, partition] of known.entries()) partition.state = states[index] ?? partition.state
       work.batch.updateMetadata(this.#context.liveOrShuttingDownIds(), known)
       work.flush()
@@ -533,7 +538,7 @@ export class Controller {
   }
   #logDirFailed(): void {
     this.#when('log dirs', async ({ work }) => {
-      const { names, brokerIds } = await this.#writes.logDirEvents(() => this.#logDirFailed())
+      const { names, brokerIds } = await this.#writes.logDirEvents(() => this.#logDirFailed(), this.#damaged)
       // The brokers' answers to LeaderAndIsr say which replicas are lost.
       for (const brokerId of new Set(brokerIds)) await toReplicaPhase(work, this.#context.partitionsOn(brokerId).map((partition) => ({ brokerId, partition })), 'online')
       await this.#writes.deleteChildren(paths.logDirEvents, names)
@@ -541,11 +546,11 @@ export class Controller {
   }
   async #preferredElectionAsked(): Promise<void> {
     const again = (): void => this.#when('preferred election', () => this.#preferredElectionAsked())
-    const partitions = await this.#writes.preferredElection(again)
+    const partitions = await this.#writes.preferredElection(again, this.#damaged)
     if (!partitions || !this.#term) return
     await this.#electLeaders(this.#term.work, 'preferred', partitions)
     await this.#writes.deletePreferredElection()
-    await this.#writes.preferredElection(again)
+    await this.#writes.preferredElection(again, this.#damaged)
   }
 
   #answered(answer: BrokerAnswer): void {

@@ -1,9 +1,9 @@
 /** The states of partitions and what a change of them does (reference §2.3, §2.4). */
 import type { StateWrite } from '../metadata/controller-zookeeper.ts'
-import { noLeader } from '../metadata/partition-state-znode.ts'
+import { noLeader, recoveryStates } from '../metadata/partition-state-znode.ts'
 import { targetOf } from '../metadata/topic-znode.ts'
 import type { ControllerContext, PartitionContext, PartitionPhase } from './controller-context.ts'
-import { changeStates, type ControllerWork } from './controller-work.ts'
+import { changeStates, readState, type ControllerWork } from './controller-work.ts'
 import { electFirst, electForReassignment, electForShutdown, electOffline, electPreferred, type Elected, type ElectionKind } from './elections.ts'
 
 const allowedBefore: Record<PartitionPhase, readonly PartitionPhase[]> = {
@@ -53,7 +53,7 @@ export async function bringOnline(work: ControllerWork, only?: ReadonlySet<strin
 }
 
 async function initialise(work: ControllerWork, partitions: readonly PartitionContext[]): Promise<ElectionOutcome> {
-  const { context, writes, batch, epoch, log, zookeeper } = work
+  const { context, writes, batch, epoch, log } = work
   const failed: PartitionContext[] = []
   const ready: { partition: PartitionContext; write: StateWrite }[] = []
   for (const partition of partitions) {
@@ -77,7 +77,7 @@ async function initialise(work: ControllerWork, partitions: readonly PartitionCo
     }
     // The state was there although no controller knew of it: take it as it is, the next election decides.
     if (outcome.kind === 'conflict') {
-      partition.state = await zookeeper.partitionState(partition.topic, partition.index)
+      partition.state = await readState(work, partition.topic, partition.index)
       if (partition.state) partition.phase = 'offline'
     }
     log.error('the first state of a partition could not be written', { partition: `${partition.topic}-${partition.index}`, outcome: outcome.kind, error: outcome.kind === 'failed' ? outcome.error : undefined })
@@ -95,7 +95,8 @@ async function elect(work: ControllerWork, partitions: readonly PartitionContext
     if (!state || state.controllerEpoch > epoch) return undefined
     const elected = electionOf(context, partition, kind, uncleanAsked || uncleanTopics.has(partition.topic))
     if (!elected) return undefined
-    return { topic: partition.topic, partition: partition.index, state: { ...state, ...elected, leaderEpoch: state.leaderEpoch + 1, controllerEpoch: epoch } }
+    const marked = work.leaderRecovery ? elected : { ...elected, leaderRecoveryState: recoveryStates.recovered }
+    return { topic: partition.topic, partition: partition.index, state: { ...state, ...marked, leaderEpoch: state.leaderEpoch + 1, controllerEpoch: epoch } }
   }
   const before = new Map(partitions.map((partition) => [partition, partition.state?.isr ?? []]))
   const { changed, refused } = await changeStates(work, partitions, decide)

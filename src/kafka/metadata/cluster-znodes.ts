@@ -49,8 +49,8 @@ export function decodeProducerIds(data: Uint8Array | null): ProducerIdBlockNode 
   return { brokerId: asInteger(paths.producerIds, 'broker', json.broker), first, last }
 }
 
-/** ZooKeeper-mode brokers finalize no features: the map stays empty, status 1 says that there could be some. */
-export const encodeFeature = (): Buffer => encodeZnode({ features: {}, version: 2, status: 1 })
+/** ZooKeeper-mode brokers finalize no features: the map stays empty, status 1 says that there could be some. Version 1 before 3.3. */
+export const encodeFeature = (version: 1 | 2): Buffer => encodeZnode({ features: {}, version, status: 1 })
 
 export interface TopicPartition {
   readonly topic: string

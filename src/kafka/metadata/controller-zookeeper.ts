@@ -1,12 +1,12 @@
 /** What only the controller asks of the znodes: its election, and writes that a later controller's election makes impossible (reference §1.6). */
 import type { MultiOp, MultiOutcome } from '../../zookeeper/client/client.ts'
 import { isZooKeeperError, MultiError, type ZooKeeperError } from '../../zookeeper/client/errors.ts'
-import { decodeControllerEpoch, decodeLogDirEvent, decodePartitions, decodeProducerIds, encodeController, decodeReassignment, encodeFeature, encodeProducerIds, encodeReassignment, type ProducerIdBlockNode, type TopicPartition, type WantedReplicas } from './cluster-znodes.ts'
+import { decodeControllerEpoch, decodeLogDirEvent, decodePartitions, encodeController, decodeReassignment, encodeFeature, encodeReassignment, type TopicPartition, type WantedReplicas } from './cluster-znodes.ts'
 import type { KafkaZooKeeper } from './kafka-zookeeper.ts'
 import { encodePartitionState, type PartitionState } from './partition-state-znode.ts'
 import { decodeTopic, encodeTopic, type TopicAssignment } from './topic-znode.ts'
+import { ZnodeError } from './znode-json.ts'
 import { paths } from './znode-paths.ts'
-import { makePath } from './zookeeper-sessions.ts'
 import type { Watcher } from '../../zookeeper/client/client.ts'
 
 /** Another broker has been elected meanwhile: nothing was written. */
@@ -101,8 +101,8 @@ export class ControllerZooKeeper {
   }
 
   /** Makes or corrects `/feature`; its version. */
-  async makeFeatureNode(): Promise<number> {
-    const data = encodeFeature()
+  async makeFeatureNode(version: 1 | 2): Promise<number> {
+    const data = encodeFeature(version)
     const known = await this.#zookeeper.run((zk) => zk.getData(paths.feature)).catch(ignore('noNode'))
     if (!known) await this.#zookeeper.run((zk) => zk.create(paths.feature, data)).catch(ignore('nodeExists'))
     else if (!known.data?.equals(data)) await this.#zookeeper.run((zk) => zk.setData(paths.feature, data, known.stat.version)).catch(ignore('badVersion'))
@@ -242,32 +242,36 @@ export class ControllerZooKeeper {
     }
   }
 
-  async isrChanges(watch?: Watcher): Promise<{ names: string[]; partitions: TopicPartition[] }> {
+  /** Those that cannot be read are named to `damaged` and left out; they are deleted with the others. */
+  async isrChanges(watch: Watcher, damaged: (error: ZnodeError) => void): Promise<{ names: string[]; partitions: TopicPartition[] }> {
     const names = await this.#zookeeper.run((zk) => zk.listChildren(paths.isrChanges, { watch }))
-    const lists = await this.#zookeeper.each(names, async (name) => {
-      const path = `${paths.isrChanges}/${name}`
-      return decodePartitions(path, (await this.#zookeeper.run((zk) => zk.getData(path))).data)
-    })
-    return { names, partitions: lists.flat() }
+    const lists = await this.#zookeeper.each(names, (name) => this.#notification(`${paths.isrChanges}/${name}`, decodePartitions, damaged))
+    return { names, partitions: lists.flatMap((list) => list ?? []) }
   }
-  async logDirEvents(watch?: Watcher): Promise<{ names: string[]; brokerIds: number[] }> {
+  async logDirEvents(watch: Watcher, damaged: (error: ZnodeError) => void): Promise<{ names: string[]; brokerIds: number[] }> {
     const names = await this.#zookeeper.run((zk) => zk.listChildren(paths.logDirEvents, { watch }))
-    const brokerIds = await this.#zookeeper.each(names, async (name) => {
-      const path = `${paths.logDirEvents}/${name}`
-      return decodeLogDirEvent(path, (await this.#zookeeper.run((zk) => zk.getData(path))).data).brokerId
-    })
-    return { names, brokerIds }
+    const events = await this.#zookeeper.each(names, (name) => this.#notification(`${paths.logDirEvents}/${name}`, decodeLogDirEvent, damaged))
+    return { names, brokerIds: events.flatMap((event) => (event ? [event.brokerId] : [])) }
+  }
+  async #notification<T>(path: string, decode: (path: string, data: Uint8Array | null) => T, damaged: (error: ZnodeError) => void): Promise<T | undefined> {
+    const node = await this.#zookeeper.run((zk) => zk.getData(path)).catch(ignore('noNode'))
+    try {
+      return node && decode(path, node.data)
+    } catch (error) {
+      if (!(error instanceof ZnodeError)) throw error
+      damaged(error)
+      return undefined
+    }
   }
   async deleteChildren(path: string, names: readonly string[]): Promise<void> {
     await this.#zookeeper.each(names, (name) => this.#checked([{ op: 'delete', path: `${path}/${name}` }]).catch(ignore('noNode')))
   }
 
-  /** Preferred elections that old tools have asked for; undefined when there is no node. */
-  async preferredElection(watch?: Watcher): Promise<TopicPartition[] | undefined> {
+  /** Preferred elections that old tools have asked for, none where they cannot be read; undefined when there is no node. */
+  async preferredElection(watch: Watcher, damaged: (error: ZnodeError) => void): Promise<TopicPartition[] | undefined> {
     const exists = await this.#zookeeper.run((zk) => zk.exists(paths.preferredElection, { watch }))
     if (!exists) return undefined
-    const node = await this.#zookeeper.run((zk) => zk.getData(paths.preferredElection)).catch(ignore('noNode'))
-    return node && decodePartitions(paths.preferredElection, node.data)
+    return (await this.#notification(paths.preferredElection, decodePartitions, damaged)) ?? []
   }
   async deletePreferredElection(): Promise<void> {
     await this.#checked([{ op: 'delete', path: paths.preferredElection }]).catch(ignore('noNode'))
@@ -285,20 +289,6 @@ export class ControllerZooKeeper {
     const path = paths.reassignment
     const operation: MultiOp = left.length === 0 ? { op: 'delete', path } : { op: 'setData', path, data: encodeReassignment(left) }
     await this.#checked([operation]).catch(ignore('noNode'))
-  }
-
-  /** The next block of producer ids, taken for `brokerId`. */
-  async takeProducerIds(brokerId: number, length: number): Promise<ProducerIdBlockNode> {
-    await this.#zookeeper.run((zk) => makePath(zk, paths.producerIds))
-    for (;;) {
-      const { data, stat } = await this.#zookeeper.run((zk) => zk.getData(paths.producerIds))
-      const last = decodeProducerIds(data)
-      const first = last ? last.last + 1 : 0
-      const block = { brokerId, first, last: first + length - 1 }
-      if (!Number.isSafeInteger(block.last)) throw new RangeError(`producer ids are used up: the last block ended at ${last?.last}`)
-      const taken = await this.#zookeeper.run((zk) => zk.setData(paths.producerIds, encodeProducerIds(block), stat.version)).catch(ignore('badVersion'))
-      if (taken) return block
-    }
   }
 }
 

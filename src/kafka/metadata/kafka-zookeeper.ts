@@ -4,7 +4,7 @@ import type { Host } from '../../host/host.ts'
 import type { ZooKeeperClient, Watcher } from '../../zookeeper/client/client.ts'
 import { isZooKeeperError, ZooKeeperError } from '../../zookeeper/client/errors.ts'
 import { decodeBroker, type BrokerRegistration } from './broker-znode.ts'
-import { decodeClusterId, decodeController, encodeClusterId, encodeLogDirEvent, type ControllerNode } from './cluster-znodes.ts'
+import { decodeClusterId, decodeController, decodeProducerIds, encodeClusterId, encodeLogDirEvent, encodeProducerIds, type ControllerNode } from './cluster-znodes.ts'
 import { decodeEntityConfig, encodeConfigChange, encodeEntityConfig, type ConfigChange, type ConfigOverrides } from './config-znodes.ts'
 import { decodePartitionState, type PartitionState } from './partition-state-znode.ts'
 import { decodeTopic, encodeTopic, type TopicAssignment } from './topic-znode.ts'
@@ -14,6 +14,7 @@ import { makePath, ZooKeeperSessions, type ZooKeeperSessionOptions } from './zoo
 
 /** Reads in flight at once when many nodes are read: enough to fill the pipe, bounded. */
 const batchSize = 1_000
+const producerIdBlockLength = 1_000
 
 export interface LiveBroker {
   readonly registration: BrokerRegistration
@@ -186,6 +187,22 @@ export class KafkaZooKeeper {
   /** Tells the controller that a log dir of this broker has failed. */
   async notifyLogDirFailure(brokerId: number): Promise<void> {
     await this.run((zk) => zk.create(paths.logDirEvent, encodeLogDirEvent(brokerId), { mode: 'persistentSequential' }))
+  }
+
+  /** The next block of producer ids, taken for `brokerId`. */
+  async takeProducerIds(brokerId: number): Promise<{ start: number; length: number }> {
+    await this.run((zk) => makePath(zk, paths.producerIds))
+    for (;;) {
+      const { data, stat } = await this.run((zk) => zk.getData(paths.producerIds))
+      const last = decodeProducerIds(data)
+      const first = last ? last.last + 1 : 0
+      const block = { brokerId, first, last: first + producerIdBlockLength - 1 }
+      if (!Number.isSafeInteger(block.last)) throw new RangeError(`producer ids are used up: the last block ended at ${last?.last}`)
+      const taken = await this.run((zk) => zk.setData(paths.producerIds, encodeProducerIds(block), stat.version)).catch((error: unknown) => {
+        if (!isZooKeeperError(error, 'badVersion')) throw error
+      })
+      if (taken) return { start: first, length: producerIdBlockLength }
+    }
   }
 
   /** Offsets of the old consumers, and of OffsetCommit v0. Undefined when none was committed. */

@@ -1,6 +1,6 @@
 /** `/brokers/topics/<topic>`: id and assignment (reference §1.4). What is there decides, not the version; 3 is written. */
 import { paths } from './znode-paths.ts'
-import { asIntegers, asObject, asText, encodeZnode, parseZnode, type Json } from './znode-json.ts'
+import { asIntegers, asObject, asUuid, encodeZnode, parseZnode, ZnodeError, type Json } from './znode-json.ts'
 
 /** Where one partition lives. While it is moved, `replicas` holds old and new ones; adding and removing say which are which. */
 export interface Assignment {
@@ -48,13 +48,21 @@ export function decodeTopic(topic: string, data: Uint8Array | null): TopicAssign
   const path = paths.topic(topic)
   const json = parseZnode(path, data)
   const lists = (what: string, value: Json | undefined): Map<number, number[]> =>
-    new Map(value === undefined ? [] : Object.entries(asObject(path, `'${what}'`, value)).map(([index, replicas]) => [Number(index), asIntegers(path, what, replicas)]))
+    new Map(value === undefined ? [] : Object.entries(asObject(path, `'${what}'`, value)).map(([index, replicas]) => [indexOf(path, index), asIntegers(path, what, replicas)]))
   const adding = lists('adding_replicas', json.adding_replicas)
   const removing = lists('removing_replicas', json.removing_replicas)
   return {
-    topicId: json.topic_id === undefined ? undefined : asText(path, 'topic_id', json.topic_id),
+    topicId: json.topic_id === undefined ? undefined : asUuid(path, 'topic_id', json.topic_id),
     partitions: new Map(
       [...lists('partitions', json.partitions)].map(([index, replicas]) => [index, { replicas, adding: adding.get(index) ?? [], removing: removing.get(index) ?? [] }]),
     ),
   }
+}
+
+/** Partitions are numbered from 0; a list with a hole or a giant number would have to be told to every client. */
+const partitionsMax = 1_000_000
+function indexOf(path: string, text: string): number {
+  const index = /^\d+$/.test(text) ? Number(text) : -1
+  if (index < 0 || index >= partitionsMax) throw new ZnodeError(path, `has the partition ${JSON.stringify(text.slice(0, 60))}, which is no number from 0 on`)
+  return index
 }

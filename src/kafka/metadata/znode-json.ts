@@ -27,8 +27,9 @@ export function asObject(path: string, what: string, value: Json | undefined): J
   if (value === null || typeof value !== 'object' || Array.isArray(value)) throw new ZnodeError(path, `has ${shown(value)} where ${what} should be an object`)
   return value
 }
+/** Of 32 bits, as on the wire: one that no request could carry would keep a controller from telling anybody anything. */
 export function asInteger(path: string, what: string, value: Json | undefined): number {
-  if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw new ZnodeError(path, `has ${shown(value)} where '${what}' should be a whole number`)
+  if (typeof value !== 'number' || !Number.isInteger(value) || (value | 0) !== value) throw new ZnodeError(path, `has ${shown(value)} where '${what}' should be a whole number of 32 bits`)
   return value
 }
 export function asList(path: string, what: string, value: Json | undefined): Json[] {
@@ -41,5 +42,10 @@ export function asIntegers(path: string, what: string, value: Json | undefined):
 export function asText(path: string, what: string, value: Json | undefined): string {
   if (typeof value !== 'string') throw new ZnodeError(path, `has ${shown(value)} where '${what}' should be a string`)
   return value
+}
+export function asUuid(path: string, what: string, value: Json | undefined): string {
+  const text = asText(path, what, value)
+  if (!/^[A-Za-z0-9_-]{22}$/.test(text)) throw new ZnodeError(path, `has ${shown(text)} where '${what}' should be an id of 22 characters`)
+  return text
 }
 const shown = (value: Json | undefined): string => (value === undefined ? 'nothing' : JSON.stringify(value).slice(0, 60))

@@ -4,6 +4,7 @@
  */
 import type { Host, Logger, Timer } from '../../host/host.ts'
 import { uuidZero } from '../../wire/schema.ts'
+import { interBrokerProtocol, type InterBrokerProtocol } from '../config/protocol-version.ts'
 import { KafkaConnection } from '../client/connection.ts'
 import type { ResponseOf } from '../protocol/api.ts'
 import { errorByCode } from '../protocol/errors.ts'
@@ -15,6 +16,7 @@ import type { FollowerOutput, PartitionFollower } from './partition-follower.ts'
 import type { ReplicationQuota } from './replication-quota.ts'
 
 export interface FetcherSettings {
+  readonly 'inter.broker.protocol.version': string
   readonly 'replica.fetch.max.bytes': number
   readonly 'replica.fetch.response.max.bytes': number
   readonly 'replica.fetch.wait.max.ms': number
@@ -57,14 +59,15 @@ interface Lane {
 const newLane = (session: FetchSessionClient): Lane => ({ session, connection: undefined, isAsking: false, closings: 0, wake: undefined })
 /** Partitions come in bursts, one by one: those of so many milliseconds are asked for together. */
 const besideDelayMs = 5
-/** Versions by inter.broker.protocol.version 3.9; topics without ids are asked for by name. */
-const versions = { fetch: 17, fetchByName: 12, listOffsets: 9 } as const
+/** Topics without ids are asked for by name, and so are all where inter.broker.protocol.version knows no ids in Fetch. */
+const fetchByName = 12
 const timestamps = { latest: -1n, earliest: -2n } as const
 
 export class ReplicaFetcher {
   readonly #host: Host
   readonly #log: Logger
   readonly #options: FetcherOptions
+  readonly #protocol: InterBrokerProtocol
   readonly #followings = new Map<Partition, Following>()
   readonly #main = newLane(new FetchSessionClient())
   readonly #beside = newLane(new FetchSessionClient({ isSingle: true }))
@@ -80,6 +83,7 @@ export class ReplicaFetcher {
     this.#host = host
     this.#log = host.logger.named('kafka.replication')
     this.#options = options
+    this.#protocol = interBrokerProtocol(options.settings['inter.broker.protocol.version'])
   }
 
   get isIdle(): boolean {
@@ -231,7 +235,8 @@ export class ReplicaFetcher {
   async #ask(lane: Lane, ready: readonly Following[]): Promise<ResponseOf<typeof Fetch>> {
     const { brokerId, brokerEpoch, settings } = this.#options
     const connection = await this.#connected(lane)
-    const wishes = ready.map(({ partition, follower }): SessionWish => ({ ...follower.wish, topic: partition.topic, topicId: partition.topicId ?? uuidZero, partition: partition.index }))
+    const knowsIds = this.#protocol.fetch > fetchByName
+    const wishes = ready.map(({ partition, follower }): SessionWish => ({ ...follower.wish, topic: partition.topic, topicId: (knowsIds && partition.topicId) || uuidZero, partition: partition.index }))
     const { sessionId, sessionEpoch, byId, changed, forgotten } = lane.session.begin(wishes)
     const partitionMaxBytes = settings['replica.fetch.max.bytes']
     return connection.send(
@@ -253,7 +258,7 @@ export class ReplicaFetcher {
         forgottenTopicsData: byTopic(forgotten).map(([first, gone]) => ({ topic: first.topic, topicId: first.topicId, partitions: gone.map(({ partition }) => partition) })),
         rackId: '',
       },
-      { version: byId ? versions.fetch : versions.fetchByName },
+      { version: byId ? this.#protocol.fetch : fetchByName },
     )
   }
   async #connected(lane: Lane): Promise<KafkaConnection> {
@@ -324,7 +329,7 @@ export class ReplicaFetcher {
     const answer = await connection.send(
       ListOffsets,
       { replicaId: this.#options.brokerId, isolationLevel: 0, topics: [{ name: partition.topic, partitions: [{ partitionIndex: partition.index, currentLeaderEpoch: follower.leaderEpoch, timestamp }] }] },
-      { version: versions.listOffsets },
+      { version: this.#protocol.listOffsets },
     )
     const found = answer.topics[0]?.partitions[0]
     if (!found || found.errorCode !== 0) throw new Error(`the leader did not say where ${partition.topic}-${partition.index} ${timestamp === timestamps.latest ? 'ends' : 'begins'}: ${errorByCode(found?.errorCode ?? -1).name}`)

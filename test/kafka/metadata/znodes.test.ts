@@ -30,7 +30,7 @@ function again(path: string, text: string): Buffer | undefined {
   if (path === '/cluster/id') return encodeClusterId(decodeClusterId(data))
   if (path === '/controller') return encodeController(decodeController(data))
   if (path === '/controller_epoch') return Buffer.from(String(decodeControllerEpoch(data)))
-  if (path === '/feature') return encodeFeature()
+  if (path === '/feature') return encodeFeature(2)
   if (path === '/latest_producer_id_block') return encodeProducerIds(decodeProducerIds(data)!)
   if (path.startsWith('/config/changes/')) return encodeConfigChange(decodeConfigChange(third, data))
   if (first === 'config' && third) return encodeEntityConfig(decodeEntityConfig(path, data))

@@ -1,4 +1,5 @@
 /** Keys of the broker's identity and of its ZooKeeper. */
+import { isSpoken } from '../protocol-version.ts'
 import { bool, int, list, password, text } from '../definition.ts'
 import { protocolVersionRule } from '../rules.ts'
 
@@ -10,7 +11,7 @@ export const identityConfigs = {
   'reserved.broker.max.id': int(1000, 'Largest number a person may give; drawn ones lie above.', { from: 0 }),
   'broker.rack': text(null, 'Rack of this broker, told to clients and used to spread replicas.'),
   'node.id': int(-1, 'The same as broker.id, under the name it has in KRaft.'),
-  'inter.broker.protocol.version': text('3.9-IV0', 'Protocol among brokers; a cluster is upgraded by raising it last.', { rule: protocolVersionRule, only: { ok: (value) => /^3\.9(-|$|\.)/.test(String(value)), why: 'brokers here speak the protocol of 3.9 among themselves, and no older one yet' } }),
+  'inter.broker.protocol.version': text('3.9-IV0', 'Protocol among brokers; a cluster is upgraded by raising it last.', { rule: protocolVersionRule, only: { ok: (value) => isSpoken(String(value)), why: 'brokers here speak the protocols of 2.8 to 3.9 among themselves; upgrade the older brokers to 2.8 or later first' } }),
   'zookeeper.connect': text(null, 'Servers of ZooKeeper: HOST:PORT, comma separated, and perhaps /chroot at the end.'),
   'zookeeper.session.timeout.ms': int(18000, 'Without a heartbeat for this long ZooKeeper drops the broker.'),
   'zookeeper.connection.timeout.ms': int(null, 'How long the start waits for ZooKeeper; not set: zookeeper.session.timeout.ms.'),
