@@ -99,7 +99,12 @@ export async function runEnsemble({ seed, onTrace, faultyMs = 40_000, kinds = al
       registers.writeBegins(path, 'first')
       await insist(async () => (await first.session()).create(path, 'first').catch(ignoreExisting))
     }
-    const reconfigurations = new Reconfigurations(world, { seed, names, session: () => first.session() })
+    // A session of its own: two who open one for the same client would leave one open behind.
+    const operator = new SimulatedClient({
+      world, laws, registerCount, connect: names.map((name) => `${name}:${zooKeeperPort}`).join(','), violated: fail, readsAreFresh: false,
+      machine: new Machine(world, network, { name: 'operator', address: '10.0.1.100', onLog: () => {} }), sessionTimeoutMs: 10_000,
+    })
+    const reconfigurations = new Reconfigurations(world, { seed, names, session: () => operator.session() })
     const reconfiguring = isReconfigured ? reconfigurations.run() : undefined
     const running = clients.map((client) => client.run())
     const nemesis = faults.run()

@@ -8,7 +8,8 @@ import { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
 import { isZooKeeperError } from '../../src/zookeeper/client/errors.ts'
 import { run, until } from './process.ts'
 import { describeWith, python, where } from './programs.ts'
-import { fourLetterWord, freePort, program, zookeeperMaker, zookeeperServer, type Maker, type Server } from './target.ts'
+import { makerOf, targetMake, type Make } from './ensemble.ts'
+import { fourLetterWord, freePort, program, zookeeperServer, type Server } from './target.ts'
 
 const host = nodeHost({ logger: silentLogger })
 const servers = new Map<number, Server>()
@@ -29,11 +30,11 @@ function line(id: number, role = 'participant'): string {
   return `server.${id}=127.0.0.1:${quorum}:${election}:${role};127.0.0.1:${client}`
 }
 /** A server with these lines in its zoo.cfg, not started. */
-async function create(id: number, maker: Maker, lines: readonly string[], settings: Record<string, string | number | boolean> = {}): Promise<Server> {
+async function create(id: number, make: Make, lines: readonly string[], settings: Record<string, string | number | boolean> = {}): Promise<Server> {
   const server = await zookeeperServer({
-    maker, port: ports.get(id)?.client as number,
+    ...makerOf(make), port: ports.get(id)?.client as number,
     config: {
-      initLimit: 20, syncLimit: 10, preAllocSize: 64, extendedTypesEnabled: false, reconfigEnabled: true, ...(maker === 'ottla' && { skipACL: 'yes' }), ...settings,
+      initLimit: 20, syncLimit: 10, preAllocSize: 64, extendedTypesEnabled: false, reconfigEnabled: true, ...(make === 'ottla' && { skipACL: 'yes' }), ...settings,
       ...Object.fromEntries(lines.map((each) => [each.slice(0, each.indexOf('=')), each.slice(each.indexOf('=') + 1)])),
     },
     // Apache's server reads it before its configuration.
@@ -93,9 +94,9 @@ async function filesOf(id: number, text: string): Promise<void> {
   expect(readFileSync(`${configFile}.bak`, 'utf8')).toMatch(/^server\.1=/m)
 }
 
-const own = zookeeperMaker
-describeWith(['apache', 'python', 'zkCli'], 'members that come and go', () => {
-  describe.each([[[own, own, own]], [['apache', 'apache', own]], [[own, own, 'apache']]] satisfies Maker[][][])('%s', (makers) => {
+const own = targetMake
+describeWith(['apache', 'zookeeper-3.8.0', 'zookeeper-3.9', 'python', 'zkCli'], 'members that come and go', () => {
+  describe.each([[[own, own, own]], [['apache', 'apache', own]], [[own, own, 'zookeeper-3.9']]] satisfies Make[][][])('%s', (makers) => {
     test('kazoo adds the third; it observes, votes and leaves; the leader is removed; all restart on what they have written', async () => {
       await reserve(1, 2, 3)
       for (const id of [1, 2]) await create(id, makers[id - 1], [line(1), line(2)])
@@ -150,7 +151,7 @@ describeWith(['apache', 'python', 'zkCli'], 'members that come and go', () => {
     })
   })
 
-  test.each([[[own, 'apache']], [['apache', own]]] satisfies Maker[][][])('%s: a server that is alone grows by the other maker’s, and hands everything over to it', async ([maker, other]) => {
+  test.each([[[own, 'zookeeper-3.8.0']], [['zookeeper-3.9', own]]] satisfies Make[][][])('%s: a server that is alone grows by the other maker’s, and hands everything over to it', async ([maker, other]) => {
     await reserve(1, 2)
     await create(1, maker, [line(1)], { standaloneEnabled: false })
     await servers.get(1)?.start()
