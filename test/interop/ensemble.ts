@@ -26,17 +26,24 @@ export interface EnsembleOptions {
   /** Servers live apart, and can be cut off from each other. */
   readonly network?: Network
   readonly directories?: readonly (string | undefined)[]
+  /** Of `connect`; default 10 s. */
+  readonly sessionTimeoutMs?: number
 }
 
 export class Ensemble {
   readonly servers: Server[] = []
   readonly #clients: ZooKeeperClient[] = []
   readonly #options: ServerOptions[] = []
+  readonly #sessionTimeoutMs: number
+
+  private constructor(sessionTimeoutMs: number) {
+    this.#sessionTimeoutMs = sessionTimeoutMs
+  }
 
   /** Prepares server 1 to n on folders of their own; none is started. */
-  static async prepare(makes: readonly Make[], { config, observers = [], network, directories = [] }: EnsembleOptions = {}): Promise<Ensemble> {
-    const ensemble = new Ensemble()
-    const lines: Record<string, string | number | boolean> = { initLimit: 20, syncLimit: 6, preAllocSize: 64, extendedTypesEnabled: false, ...config }
+  static async prepare(makes: readonly Make[], { config, observers = [], network, directories = [], sessionTimeoutMs = 10_000 }: EnsembleOptions = {}): Promise<Ensemble> {
+    const ensemble = new Ensemble(sessionTimeoutMs)
+    const lines: Record<string, string | number | boolean> = { initLimit: 20, syncLimit: 6, preAllocSize: 64, extendedTypesEnabled: false, maxSessionTimeout: Math.max(10_000, sessionTimeoutMs), ...config }
     for (const at of makes.keys()) {
       const address = network?.hosts[at] ?? '127.0.0.1'
       lines[`server.${at + 1}`] = `${address}:${await freePort()}:${await freePort()}${observers.includes(at + 1) ? ':observer' : ''}`
@@ -76,7 +83,7 @@ export class Ensemble {
   /** A session of our own client at these servers, by default at all. */
   async connect(...to: Server[]): Promise<ZooKeeperClient> {
     const at = to.length > 0 ? to : this.servers
-    const client = await ZooKeeperClient.connect(host, { connect: at.map(({ address }) => address).join(','), sessionTimeoutMs: 10_000, connectTimeoutMs: 30_000 })
+    const client = await ZooKeeperClient.connect(host, { connect: at.map(({ address }) => address).join(','), sessionTimeoutMs: this.#sessionTimeoutMs, connectTimeoutMs: 30_000 })
     this.#clients.push(client)
     return client
   }
@@ -127,6 +134,14 @@ export class Ensemble {
   }
 }
 
+/** Stops a server's process where it is; returns when none of its threads runs any more, which a busy machine takes its time for. */
+export async function freeze(server: Server): Promise<void> {
+  process.kill(-server.pid!, 'SIGSTOP')
+  await until(`${server.address} stands still`, () => spawnSync('ps', ['-o', 'stat=', '-p', String(server.pid)], { encoding: 'utf8' }).stdout.startsWith('T'))
+}
+export function thaw(server: Server): void {
+  process.kill(-server.pid!, 'SIGCONT')
+}
 export async function modeOf(server: Server): Promise<string> {
   return /Mode: (\w+)/.exec(await fourLetterWord(server, 'srvr'))?.[1] ?? 'none'
 }

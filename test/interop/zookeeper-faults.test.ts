@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { judge } from '../../src/simulation/checkers/histories.ts'
-import { Ensemble, modeOf, targetMake, type Make } from './ensemble.ts'
+import { Ensemble, freeze as freezeServer, modeOf, targetMake, thaw, type Make } from './ensemble.ts'
 import { Network, whyNoNetwork } from './network.ts'
 import { until } from './process.ts'
 import { describeWith } from './programs.ts'
@@ -68,13 +68,12 @@ const kill = (role: 'leader' | 'follower'): Fault => async () => {
 }
 const freeze = (role: 'leader' | 'follower'): Fault => async () => {
   const { [role]: server } = await roles()
-  const group = -server.pid!
-  process.kill(group, 'SIGSTOP')
   try {
+    await freezeServer(server)
     if (role === 'leader') await until('another leads', () => isOther(server), 60_000)
     await workload!.progress(300)
   } finally {
-    process.kill(group, 'SIGCONT')
+    thaw(server)
   }
   await ensemble!.allServe()
   await workload!.progress(100)
@@ -103,12 +102,12 @@ const killAll: Fault = async () => {
 }
 const freezeFollowers: Fault = async () => {
   const { leader } = await roles()
-  const groups = ensemble!.servers.filter((server) => server !== leader).map(({ pid }) => -pid!)
-  for (const group of groups) process.kill(group, 'SIGSTOP')
+  const followers = ensemble!.servers.filter((server) => server !== leader)
   try {
+    await Promise.all(followers.map(freezeServer))
     await until('the leader gives up', async () => (await modeOf(leader)) !== 'leader', 60_000)
   } finally {
-    for (const group of groups) process.kill(group, 'SIGCONT')
+    followers.forEach(thaw)
   }
   await ensemble!.allServe()
   await workload!.progress(100)

@@ -518,7 +518,7 @@ export class Leader {
         for (const { serverId, role, phase, deadline } of this.#learners.values()) {
           if (role === 'follower' && phase === 'synced' && this.#tick <= deadline && this.#isVoter(serverId)) alive.add(serverId)
         }
-        if (!this.#hasQuorum(alive)) return this.#abdicate(`only ${[...alive].join(', ')} of the voters are left: no quorum`)
+        if (!this.#hasQuorum(alive)) return this.#abdicate(`no quorum: of the voters only ${[...alive].map((id) => `server.${id}`).join(' and ')} is left`)
       }
     }
     for (const learner of this.#learners.values()) {
