@@ -239,10 +239,17 @@ async function startRooms(
   undo.push(() => transactions.stop())
 
   const changes = new ConfigChanges(host, zookeeper, ({ type, entity }, stored) => {
-    if (type === 'topics') overrides.set(entity, stored)
-    if (type === 'brokers' && (entity === '<default>' || entity === String(brokerId)))
+    if (type === 'topics') {
+      overrides.set(entity, stored)
+      // Whichever broker took the change: the one that is controller hears of it here.
+      if (stored['unclean.leader.election.enable'] === 'true') controller.uncleanElectionEnabled(entity)
+    }
+    if (type === 'brokers' && (entity === '<default>' || entity === String(brokerId))) {
+      const before = settings.values['unclean.leader.election.enable']
       for (const { message } of settings.setDynamic(entity === '<default>' ? 'clusterDefault' : 'broker', Object.entries(stored)))
         log.error('a stored dynamic configuration is left out', { because: message })
+      if (!before && settings.values['unclean.leader.election.enable']) controller.uncleanElectionEnabled(undefined)
+    }
   })
   await changes.start()
   undo.push(() => changes.stop())

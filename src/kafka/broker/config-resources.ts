@@ -75,7 +75,6 @@ async function alterTopic(broker: BrokerServices, name: string, wishes: readonly
   if (validateOnly) return errors.none
   await broker.zookeeper.setEntityConfig('topics', name, overrides)
   await broker.zookeeper.notifyConfigChange({ type: 'topics', entity: name })
-  if (overrides['unclean.leader.election.enable'] === 'true') broker.controller.uncleanElectionEnabled(name)
   return errors.none
 }
 

@@ -1,6 +1,7 @@
 /** What the controller asks of this broker, whichever way it came: in the process or over a connection (reference §2.12). */
 import { uuidZero } from '../../wire/schema.ts'
 import { securityProtocols } from '../metadata/broker-znode.ts'
+import { isPartitionIndex } from '../metadata/topic-names.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import type { RequestOf, ResponseTo } from '../protocol/api.ts'
 import { errors } from '../protocol/errors.ts'
@@ -39,7 +40,7 @@ export class ControllerRequests {
     if (request.isKRaftController) return { errorCode: errors.invalidRequest.code }
     const errorCode = this.#replicas.refusalOf(request)
     if (errorCode !== 0) return { errorCode }
-    const topics = [...request.topicStates, ...grouped(request.ungroupedPartitionStates ?? [])]
+    const topics = [...request.topicStates, ...grouped(request.ungroupedPartitionStates ?? [])].map(possible)
     this.#metadata.update({
       ...request,
       ungroupedPartitionStates: [],
@@ -51,6 +52,10 @@ export class ControllerRequests {
   }
 }
 
+/** A number that is none of a partition would have to be made room for. */
+function possible<T extends { partitionStates: readonly { partitionIndex: number }[] }>(topic: T): T {
+  return topic.partitionStates.every(({ partitionIndex }) => isPartitionIndex(partitionIndex)) ? topic : { ...topic, partitionStates: topic.partitionStates.filter(({ partitionIndex }) => isPartitionIndex(partitionIndex)) }
+}
 /** Before partitions were listed under their topics, each named its own. */
 function grouped<S extends { topicName: string }>(states: readonly S[]): { topicName: string; topicId: string; partitionStates: S[] }[] {
   const topics = new Map<string, S[]>()

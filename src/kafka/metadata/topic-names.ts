@@ -18,3 +18,7 @@ export const collisionKey = (name: string): string => name.replaceAll('.', '_')
 export function collides(one: string, other: string): boolean {
   return collisionKey(one) === collisionKey(other)
 }
+
+/** Partitions are numbered from 0. Beyond this a number is damage: every partition below it would need room in every view. */
+const partitionsMax = 1_000_000
+export const isPartitionIndex = (index: number): boolean => Number.isInteger(index) && index >= 0 && index < partitionsMax

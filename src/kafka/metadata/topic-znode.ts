@@ -1,5 +1,6 @@
 /** `/brokers/topics/<topic>`: id and assignment (reference §1.4). What is there decides, not the version; 3 is written. */
 import { paths } from './znode-paths.ts'
+import { isPartitionIndex } from './topic-names.ts'
 import { asIntegers, asObject, asUuid, encodeZnode, parseZnode, ZnodeError, type Json } from './znode-json.ts'
 
 /** Where one partition lives. While it is moved, `replicas` holds old and new ones; adding and removing say which are which. */
@@ -59,10 +60,8 @@ export function decodeTopic(topic: string, data: Uint8Array | null): TopicAssign
   }
 }
 
-/** Partitions are numbered from 0; a list with a hole or a giant number would have to be told to every client. */
-const partitionsMax = 1_000_000
 function indexOf(path: string, text: string): number {
   const index = /^\d+$/.test(text) ? Number(text) : -1
-  if (index < 0 || index >= partitionsMax) throw new ZnodeError(path, `has the partition ${JSON.stringify(text.slice(0, 60))}, which is no number from 0 on`)
+  if (!isPartitionIndex(index)) throw new ZnodeError(path, `has the partition ${JSON.stringify(text.slice(0, 60))}, which is no number from 0 on`)
   return index
 }

@@ -2,6 +2,7 @@
 import type { Host, Timer } from '../../host/host.ts'
 import { uuidZero } from '../../wire/schema.ts'
 import type { LogManager } from '../log/log-manager.ts'
+import { isPartitionIndex, topicNameFault } from '../metadata/topic-names.ts'
 import { errors } from '../protocol/errors.ts'
 import type { LeaderAndIsr } from '../protocol/leader-and-isr.ts'
 import type { RequestOf, RequestTo, ResponseTo } from '../protocol/api.ts'
@@ -129,6 +130,12 @@ export class ReplicaManager {
 
   async #applyState(topic: string, topicId: string, state: LeaderAndIsrState): Promise<number> {
     const { brokerId, host } = this.#options
+    // The name becomes a folder's; a leader outside its ISR cannot know what is committed.
+    const makesSense = isPartitionIndex(state.partitionIndex) && topicNameFault(topic) === undefined && (state.leader !== brokerId || state.isr.includes(brokerId))
+    if (!makesSense) {
+      host.logger.named('kafka.replication').error('the controller asks for what cannot be', { partition: `${topic}-${state.partitionIndex}`, leader: state.leader, isr: state.isr })
+      return errors.invalidRequest.code
+    }
     const known = this.find(topic, state.partitionIndex)
     if (known?.failure) return errors.kafkaStorageError.code
     const id = topicId === uuidZero ? undefined : topicId
