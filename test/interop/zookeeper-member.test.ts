@@ -19,13 +19,14 @@ afterEach(async () => {
   for (const client of clients.splice(0)) client.abandon()
   for (const server of servers.splice(0)) await server.dispose()
 })
+const address = async (): Promise<string> => `127.0.0.1:${await freePort()}:${await freePort()}`
 async function ensemble(makers: readonly Maker[], config: Record<string, string | number | boolean>): Promise<Server[]> {
   const settings: Record<string, string | number | boolean> = { initLimit: 20, syncLimit: 10, preAllocSize: 64, extendedTypesEnabled: false, ...config }
-  for (const at of makers.keys()) settings[`server.${at + 1}`] = `127.0.0.1:${await freePort()}:${await freePort()}`
+  for (const at of makers.keys()) settings[`server.${at + 1}`] = await address() + (config['multiAddress.enabled'] ? `|${await address()}` : '')
   for (const [at, maker] of makers.entries()) {
-    // Apache's server takes this one as a property of its JVM alone.
+    // Apache's server takes these as properties of its JVM alone.
     const adminPort = config['admin.enableServer'] ? await freePort() : undefined
-    const server = await zookeeperServer({ maker, config: { ...settings, ...(adminPort !== undefined && { 'admin.serverPort': adminPort, 'admin.serverAddress': '127.0.0.1' }) }, env: { JAVA_TOOL_OPTIONS: `-Dreadonlymode.enabled=${config['readonlymode.enabled'] ?? false}` } })
+    const server = await zookeeperServer({ maker, config: { ...settings, ...(adminPort !== undefined && { 'admin.serverPort': adminPort, 'admin.serverAddress': '127.0.0.1' }) }, env: { JAVA_TOOL_OPTIONS: `-Dreadonlymode.enabled=${config['readonlymode.enabled'] ?? false} -Dzookeeper.multiAddress.enabled=${config['multiAddress.enabled'] ?? false}` } })
     writeFileSync(join(server.dataDirectory, 'myid'), `${at + 1}\n`)
     servers.push(server)
     if (adminPort !== undefined) adminPorts.push(adminPort)
@@ -93,6 +94,21 @@ describeWith(['apache'], 'away for longer than a leader remembers', () => {
   })
 })
 
+describeWith(['apache'], 'several addresses of one server', () => {
+  test('members of both makers that listen at two addresses each', async () => {
+    await ensemble(['apache', 'ottla', 'apache'], { 'multiAddress.enabled': true })
+    const client = await connect(servers[1])
+    await client.create('/several', 'x')
+    // Whoever leads is stopped: the others find each other again.
+    const leader = (await Promise.all(servers.map(modeOf))).indexOf('leader')
+    await servers[leader].kill()
+    const others = servers.filter((_, at) => at !== leader)
+    await until('the others serve', async () => (await Promise.all(others.map(modeOf))).every((mode) => mode !== 'none'))
+    const reader = await connect(others[0])
+    await reader.sync('/')
+    expect((await reader.getData('/several')).data?.toString()).toBe('x')
+  })
+})
 /** Names of all fields, those of lists by their first element. */
 function shape(value: unknown, name = ''): string[] {
   if (Array.isArray(value)) return value.length === 0 ? [`${name}[]`] : shape(value[0], `${name}[]`)

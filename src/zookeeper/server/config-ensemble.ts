@@ -19,6 +19,7 @@ export interface EnsembleConfig {
   readonly readOnly: boolean
   readonly localSessions: LocalSessionsConfig
   readonly leaderServes: boolean
+  readonly multiAddress: boolean
   /** Whether there is a line clientPort; otherwise the own server line has to say where clients are served. */
   readonly isClientPortSaid: boolean
   /** A single participant is an ensemble only without it. */
@@ -30,8 +31,8 @@ export interface EnsembleConfig {
 }
 
 /** Members by the lines of this file or of the dynamic one; undefined where they make no ensemble. Throws ConfigError. */
-export function readMembership({ lines, file, dynamicFile, standaloneEnabled, peerType, read }: {
-  lines: readonly QuorumLine[]; file: string; dynamicFile: string; standaloneEnabled: boolean; peerType: string; read?: (path: string) => string
+export function readMembership({ lines, file, dynamicFile, standaloneEnabled, peerType, multiAddress, read }: {
+  lines: readonly QuorumLine[]; file: string; dynamicFile: string; standaloneEnabled: boolean; peerType: string; multiAddress: boolean; read?: (path: string) => string
 }): { quorum: QuorumConfig; notices: string[] } | undefined {
   if (peerType !== 'participant' && peerType !== 'observer') throw new ConfigError(`${file}: peerType=${peerType} is neither participant nor observer`)
   const quorum = asConfigError(file, () => {
@@ -47,7 +48,7 @@ export function readMembership({ lines, file, dynamicFile, standaloneEnabled, pe
     return undefined
   }
   for (const { id, addresses } of quorum.servers.values())
-    if (addresses.length > 1) throw new ConfigError(`${file}: server.${id} has ${addresses.length} addresses; several addresses for one server are not available yet. Leave one`)
+    if (addresses.length > 1 && !multiAddress) throw new ConfigError(`${file}: server.${id} has ${addresses.length} addresses; that needs multiAddress.enabled=true, here and in the files of all members. Add that line, or leave one address`)
   const notices: string[] = []
   if (voters === 2) notices.push(`${file}: with two participants, both have to be up: three survive the loss of one`)
   else if (voters % 2 === 0) notices.push(`${file}: ${voters} participants survive the loss of no more servers than ${voters - 1} do`)

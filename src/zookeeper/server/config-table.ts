@@ -71,6 +71,7 @@ export const configKeys = {
   'readonlymode.enabled': bool(false, 'a member that sees no quorum serves reads to clients that ask for that'),
   localSessionsEnabled: bool(false, 'a new session is known to its own server alone'),
   localSessionsUpgradingEnabled: bool(false, 'a local session becomes one of the ensemble when it creates an ephemeral znode; false: it may not'),
+  'multiAddress.enabled': bool(false, 'server lines may name several addresses of a server, joined by |; all members have to agree on this'),
   leaderServes: text('yes', 'yes or no; whether the leader takes clients'),
   forceSnapshotSync: bool(false, 'the leader sends whole snapshots, never differences'),
   'admin.enableServer': bool(true, 'commands over HTTP'),
@@ -83,7 +84,7 @@ export type ConfigName = keyof typeof configKeys
 export const ensembleKeys: ReadonlySet<string> = new Set([
   'initLimit', 'syncLimit', 'electionAlg', 'peerType', 'quorumListenOnAllIPs', 'cnxTimeout', 'quorumCnxnTimeoutMs', 'electionPortBindRetry',
   'fastleader.minNotificationInterval', 'fastleader.maxNotificationInterval', 'commitLogCount', 'forceSnapshotSync', 'snapshotSizeFactor',
-  'readonlymode.enabled', 'localSessionsEnabled', 'localSessionsUpgradingEnabled', 'leaderServes',
+  'readonlymode.enabled', 'localSessionsEnabled', 'localSessionsUpgradingEnabled', 'leaderServes', 'multiAddress.enabled',
 ] satisfies ConfigName[])
 
 /** Keys that mean nothing to Ottla: accepted, with one quiet line. */
@@ -114,7 +115,6 @@ const refusals: readonly { readonly key: RegExp; readonly why: string; readonly 
 /** What a server that is alone may have said in vain, and an ensemble would miss. */
 const ensembleRefusals: typeof refusals = [
   { key: /^observerMasterPort$/, why: 'observers connect to the leader; observer masters are not available yet', harmless: new Set([...off, '0']) },
-  { key: /^multiAddress\.enabled$/, why: 'several addresses of one server are not available yet', harmless: off },
 ]
 /** Why this key with this value is refused; undefined where it is not. */
 export function refusalOf(key: string, value: string): string | undefined {

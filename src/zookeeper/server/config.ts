@@ -82,7 +82,7 @@ export function parseZooCfg(text: string, file: string, read?: (path: string) =>
   }
   if (!values.get('dataDir')?.text) throw new ConfigError(`${file}: dataDir is missing. Add a line dataDir=FOLDER: snapshots and logs are kept there`)
   const { bool, text: textOf } = settingsOf(values)
-  const membership = readMembership({ lines, file, dynamicFile: textOf('dynamicConfigFile'), standaloneEnabled: bool('standaloneEnabled'), peerType: textOf('peerType'), ...(read && { read }) })
+  const membership = readMembership({ lines, file, dynamicFile: textOf('dynamicConfigFile'), standaloneEnabled: bool('standaloneEnabled'), peerType: textOf('peerType'), multiAddress: bool('multiAddress.enabled'), ...(read && { read }) })
   if (!membership) {
     if (!values.has('clientPort')) throw new ConfigError(`${file}: clientPort is missing. Add a line clientPort=2181`)
     return { config: build(values), notices: [...notices, ...idle] }
@@ -113,6 +113,7 @@ function ensembleOf(values: ReadonlyMap<string, Value>, quorum: QuorumConfig, fi
     readOnly: bool('readonlymode.enabled'),
     localSessions: { enabled: bool('localSessionsEnabled'), upgrading: bool('localSessionsUpgradingEnabled') },
     leaderServes: yes('leaderServes'),
+    multiAddress: bool('multiAddress.enabled'),
     isClientPortSaid: values.has('clientPort'),
     standaloneEnabled: bool('standaloneEnabled'),
     file,

@@ -26,7 +26,7 @@ export async function memberOf(host: Host, config: ZooKeeperConfig, ensemble: En
   const { quorum, listenOnAll } = ensemble
   const serverId = await readServerId(host.disk, config.store.dataDir, quorum, config.extendedTypes)
   const { connectTimeoutMs, handshakeTimeoutMs, bindRetries, minNotificationMs, maxNotificationMs } = ensemble
-  const settings = { serverId, config: quorum, listenOnAllIPs: listenOnAll, connectTimeoutMs, handshakeTimeoutMs, bindRetries, minNotificationMs, maxNotificationMs }
+  const settings = { serverId, config: quorum, listenOnAllIPs: listenOnAll, multiAddress: ensemble.multiAddress, connectTimeoutMs, handshakeTimeoutMs, bindRetries, minNotificationMs, maxNotificationMs }
   const { initLimit, syncLimit, commitLogCount, forceSnapshot, standaloneEnabled, readOnly, localSessions, leaderServes } = ensemble
   const keeper = config.reconfigEnabled && ensemble.file !== undefined ? new ConfigFiles(host.disk, ensemble.file, serverId) : undefined
   if (keeper && !ensemble.isDynamic) await keeper.backUp()

@@ -5,6 +5,7 @@
 import { MalformedError } from '../../wire/reader.ts'
 import { InUseError, type Connection, type Host, type ListenerSocket, type LogFacts, type Timer } from '../../host/host.ts'
 import { anonymousObserver, encodeInitial, frameOf, isWildcard, NotificationFrames, readInitial, type HostAndPort, type Initial } from './election-handshake.ts'
+import { connectToFirst } from './first-connection.ts'
 import { hostPort, type QuorumConfig } from './quorum-config.ts'
 import type { ServerId } from './vote.ts'
 
@@ -178,7 +179,7 @@ export class ElectionNetwork {
   #dial(peer: Peer, addresses: readonly HostAndPort[] = this.#addressesOf(peer.id)): void {
     if (peer.dialling || peer.link || peer.introduced || this.#closed || addresses.length === 0) return
     peer.dialling = true
-    void this.#connect(addresses).then(
+    void connectToFirst(this.#host.network, addresses, this.#settings.connectTimeoutMs).then(
       (connection) => {
         peer.dialling = false
         if (this.#closed) return connection.destroy()
@@ -199,16 +200,6 @@ export class ElectionNetwork {
         else this.#peers.delete(peer.id)
       },
     )
-  }
-  async #connect(addresses: readonly HostAndPort[]): Promise<Connection> {
-    let failure: unknown
-    for (const { host, port } of addresses)
-      try {
-        return await this.#host.network.connect({ host, port, timeoutMs: this.#settings.connectTimeoutMs })
-      } catch (error) {
-        failure = error
-      }
-    throw failure
   }
   #reached(peer: Peer): void {
     if (peer.unreachableSince !== undefined) this.#host.logger.info('peer answers again', { peer: peer.id, afterMs: Math.round(this.#host.clock.monotonic() - peer.unreachableSince) })

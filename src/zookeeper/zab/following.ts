@@ -3,10 +3,11 @@ import type { Connection, Host, Timer } from '../../host/host.ts'
 import { MalformedError } from '../../wire/reader.ts'
 import type { QuorumPacket } from '../protocol/quorum.ts'
 import type { Configurations } from './configurations.ts'
+import { connectToFirst } from './first-connection.ts'
 import { Learner, type LearnerFacts, type LearnerOutput } from './learner.ts'
 import { QuorumConnection } from './quorum-connection.ts'
 import type { RoleEnd } from './leading.ts'
-import type { QuorumConfig } from './quorum-config.ts'
+import { hostPort, type QuorumConfig } from './quorum-config.ts'
 import { quorumAddress } from './reconfiguration.ts'
 import type { FollowingDoor, Replica } from './replica.ts'
 
@@ -102,17 +103,16 @@ export class Following implements FollowingDoor {
     const { clock, timers, network } = this.#host
     const { leader, tickMs, initLimit } = this.#options
     const until = clock.monotonic() + tickMs * initLimit
+    const addresses = leader.addresses.map(({ host, quorumPort: port }) => ({ host, port }))
     let last = ''
     for (const pauseMs of connectPausesMs) {
       if (this.#isOver) break
-      for (const { host, quorumPort: port } of leader.addresses) {
-        const left = until - clock.monotonic()
-        if (left <= 0) break
-        try {
-          return await network.connect({ host, port, timeoutMs: left })
-        } catch (cause) {
-          last = `${host}:${port}: ${(cause as Error).message}`
-        }
+      const left = until - clock.monotonic()
+      if (left <= 0) break
+      try {
+        return await connectToFirst(network, addresses, left)
+      } catch (cause) {
+        last = `${hostPort(addresses[0].host, addresses[0].port)}: ${(cause as Error).message}`
       }
       await timers.sleep(pauseMs)
     }

@@ -19,7 +19,8 @@ const complaintMs = 30_000
 
 export interface LeadingOptions {
   readonly facts: Omit<LeaderFacts, 'committed' | 'lastProcessed' | 'now'>
-  readonly listen: { readonly host: string | undefined; readonly port: number }
+  /** All of its own addresses. */
+  readonly listen: readonly { readonly host: string | undefined; readonly port: number }[]
   readonly configurations: Configurations
   /** Called when the epoch is established. */
   readonly onLead: (epoch: number) => void
@@ -40,7 +41,7 @@ export class Leading implements LeadingDoor {
   readonly #machine: Leader
   readonly #connections = new Map<number, QuorumConnection>()
   #nextKey = 1
-  #listener: ListenerSocket | undefined
+  readonly #listeners: ListenerSocket[] = []
   #ticks: Timer | undefined
   #outputs: LeaderOutput[] = []
   #isRunning = false
@@ -68,10 +69,13 @@ export class Leading implements LeadingDoor {
   /** Resolves with the reason why it leads no longer. */
   async run(): Promise<RoleEnd> {
     const { listen, facts } = this.#options
-    try {
-      this.#listener = await this.#host.network.listen(listen, (socket) => this.#accept(socket))
-    } catch (cause) {
-      return { reason: `cannot listen on ${listen.host ?? '*'}:${listen.port} for learners: ${(cause as Error).message}` }
+    for (const address of listen) {
+      try {
+        this.#listeners.push(await this.#host.network.listen(address, (socket) => this.#accept(socket)))
+      } catch (cause) {
+        await this.#closeListeners()
+        return { reason: `cannot listen on ${address.host ?? '*'}:${address.port} for learners: ${(cause as Error).message}` }
+      }
     }
     this.#ticks = this.#host.timers.every(facts.tickMs / 2, () => this.#step({ kind: 'ticked', now: this.#host.clock.monotonic() }))
     this.#do(this.#machine.begin())
@@ -80,8 +84,11 @@ export class Leading implements LeadingDoor {
     this.#ticks.cancel()
     for (const connection of this.#connections.values()) connection.destroy()
     this.#connections.clear()
-    await this.#listener.close()
+    await this.#closeListeners()
     return end
+  }
+  async #closeListeners(): Promise<void> {
+    await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()))
   }
   stop(reason: string, successor?: number): void {
     this.#isOver = true

@@ -172,7 +172,7 @@ export class Peer {
         ...history, serverId, config: committed, lastSeen, reconfigEnabled: configurations.isEnabled, tickMs, initLimit, syncLimit, ...(forceSnapshot && { forceSnapshot }),
       },
       configurations,
-      listen: { host: listenOnAll ? undefined : own.addresses[0].host, port: own.addresses[0].quorumPort },
+      listen: own.addresses.map(({ host, quorumPort: port }) => ({ host: listenOnAll ? undefined : host, port })),
       onLead,
     })
   }

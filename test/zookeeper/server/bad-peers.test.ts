@@ -37,6 +37,8 @@ async function stage(): Promise<Stage> {
   const logger: Logger = { debug() {}, info: note, warn: note, error: note, named: () => logger }
   const ensemble = await TestEnsemble.create({ logger })
   ensembles.push(ensemble)
+  // Who is silent is given up after two seconds.
+  ensemble.membership = { initLimit: 20 }
   await ensemble.start()
   await ensemble.settled()
   const idOf = (mode: string): number => [...ensemble.servers].find(([, server]) => server.mode === mode)?.[0] as number

@@ -93,8 +93,7 @@ describe('an ensemble', () => {
     ['electionAlg=1', /electionAlg=1 is not a whole number from 3 to 3/],
     ['peerType=voter', /peerType=voter is neither participant nor observer/],
     ['observerMasterPort=2191', /is refused in an ensemble/],
-    ['multiAddress.enabled=true', /is refused in an ensemble/],
-    ['server.4=d:2888:3888|e:2888:3888', /^zoo\.cfg: server\.4 has 2 addresses/],
+    ['server.4=d:2888:3888|e:2888:3888', /^zoo\.cfg: server\.4 has 2 addresses; that needs multiAddress\.enabled=true/],
     ['oraclePath=/x', /is refused: an oracle/],
   ])('%s', (line, message) => {
     const text = `${sample}${members}${line}\n`

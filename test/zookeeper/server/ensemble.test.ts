@@ -2,7 +2,9 @@ import { afterEach, expect, test } from 'vitest'
 import type { Logger } from '../../../src/host/host.ts'
 import { op } from '../../../src/zookeeper/protocol/op-codes.ts'
 import { CreateRequest, GetDataRequest, SyncRequest } from '../../../src/zookeeper/protocol/records.ts'
-import { TestEnsemble, until } from './ensemble.ts'
+import { ElectionDriver } from '../../../src/zookeeper/zab/election-driver.ts'
+import { quorumConfig } from '../../../src/zookeeper/zab/quorum-config.ts'
+import { freePorts, member, TestEnsemble, until } from './ensemble.ts'
 import { open, WireClient } from './wire-client.ts'
 
 const ensembles: TestEnsemble[] = []
@@ -197,4 +199,27 @@ test('who was away longer than memory reaches is sent the difference from the lo
   expect(events.map(({ event }) => event)).not.toContain('the leader sends a snapshot')
   expect(events.find(({ event }) => event.startsWith('a learner was away'))?.facts).toMatchObject({ fromLogs: expect.any(Number) })
   expect(events.map(({ event }) => event)).toContain('the log is cut: the leader does not know what follows')
+})
+
+test('servers with several addresses are found at whichever answers', async () => {
+  const ensemble = await create()
+  const [dead, ...ports] = await freePorts(7)
+  // Each listens at two pairs of ports; whoever asks knows one that is dead, and one of the two.
+  const servers = [...ensemble.config.servers.values()]
+  for (const { id } of servers) {
+    const config = quorumConfig({
+      servers: servers.map((server) => {
+        const [{ host, quorumPort, electionPort }] = server.addresses
+        const second = { host, quorumPort: ports[(server.id - 1) * 2], electionPort: ports[(server.id - 1) * 2 + 1] }
+        return { ...server, addresses: server.id === id ? [server.addresses[0], second] as const : [{ host, quorumPort: dead, electionPort: dead }, id === 1 ? second : { host, quorumPort, electionPort }] as const }
+      }),
+    })
+    ensemble.membership = { ...member(id, config), elections: (host, configurations) => ElectionDriver.start(host, { ...configurations, serverId: id, multiAddress: true, minNotificationMs: 20, finalizeMs: 20 }) }
+    await ensemble.start(id)
+  }
+  await ensemble.settled()
+  for (const id of [1, 2, 3]) expect((await (await clientOf(ensemble, id)).create(`/of${id}`)).err).toBe(0)
+  await ensemble.agreed()
+  await ensemble.stop(leaderOf(ensemble))
+  await ensemble.settled()
 })

@@ -28,10 +28,10 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
   }
   throw new Error(`waited ${ms} ms: ${what}`)
 }
-/** What makes a server a member: the election over real sockets. */
+/** What makes a server a member: the election over real sockets. The limits are wide: machines that run tests stand still at times. */
 export function member(serverId: number, config: QuorumConfig, options: Partial<EnsembleOptions> = {}): EnsembleOptions {
   return {
-    serverId, config, initLimit: 20, syncLimit: 10,
+    serverId, config, initLimit: 50, syncLimit: 50,
     elections: (host, configurations) => ElectionDriver.start(host, { ...configurations, serverId, reconfigEnabled: true, minNotificationMs: 20, finalizeMs: 20, handshakeTimeoutMs: 1000 }), ...options,
   }
 }
