@@ -73,6 +73,8 @@ export interface Disk {
   /** With all parents; existing ones are fine. */
   makeDirectory(path: string): Promise<void>
   rename(from: string, to: string): Promise<void>
+  /** The same before anything else can happen: for a directory whose files are in use. */
+  renameSync(from: string, to: string): void
   remove(path: string): Promise<void>
   removeTree(path: string): Promise<void>
   /** Renames and creations in the directory are on the device afterwards. */

@@ -176,6 +176,7 @@ const disk: Disk = {
     await mkdir(path, { recursive: true })
   },
   rename: (from, to) => rename(from, to),
+  renameSync: (from, to) => fs.renameSync(from, to),
   remove: (path) => rm(path, { force: true }),
   removeTree: (path) => rm(path, { recursive: true, force: true }),
   async syncDirectory(path) {

@@ -57,7 +57,11 @@ class Inode {
 
 /** A change of names: `to` is what a path means afterwards, undefined for nothing. */
 interface Naming {
-  directory: string
+  directories: readonly string[]
+  /** All or none of them are on the device. */
+  changes: readonly NameChange[]
+}
+interface NameChange {
   path: string
   to: Inode | 'directory' | undefined
 }
@@ -128,10 +132,7 @@ export class SimulatedDisk implements Disk {
     const names = new Map(this.#durableNames)
     // A journal keeps the order of names: a beginning of the unsynced changes is there.
     const kept = keep === 'synced' ? 0 : random.below(this.#namings.length + 1)
-    for (const { path, to } of this.#namings.slice(0, kept)) {
-      if (to === undefined) names.delete(path)
-      else names.set(path, to)
-    }
+    for (const { changes } of this.#namings.slice(0, kept)) applyTo(names, changes)
     for (const path of names.keys()) if (path !== '/' && !hasParents(path, names)) names.delete(path)
     return this.#copyOf(names, (inode) => (keep === 'synced' ? Buffer.from(inode.durable) : tornContent(inode, random)))
   }
@@ -160,9 +161,11 @@ export class SimulatedDisk implements Disk {
     return entry
   }
   #name(path: string, to: Inode | 'directory' | undefined): void {
-    if (to === undefined) this.#names.delete(path)
-    else this.#names.set(path, to)
-    this.#namings.push({ directory: parentOf(path), path, to })
+    this.#nameAll([{ path, to }], [parentOf(path)])
+  }
+  #nameAll(changes: readonly NameChange[], directories: readonly string[]): void {
+    applyTo(this.#names, changes)
+    this.#namings.push({ directories, changes })
   }
 
   openSync(given: string, mode: 'read' | 'write' | 'create'): SimulatedFile {
@@ -223,18 +226,20 @@ export class SimulatedDisk implements Disk {
     this.#step({ kind: 'makeDirectory', path }, true)
     this.#name(path, 'directory')
   }
-  async rename(givenFrom: string, givenTo: string): Promise<void> {
+  async rename(from: string, to: string): Promise<void> {
+    this.renameSync(from, to)
+  }
+  renameSync(givenFrom: string, givenTo: string): void {
     const from = normal(givenFrom)
     const to = normal(givenTo)
     this.#step({ kind: 'rename', path: from }, true)
     const entry = this.#names.get(from)
     if (entry === undefined) throw missing(from)
-    // A directory takes what is in it along, as one change of names each; their order keeps them together.
+    // A directory takes what is in it along. A journal has the whole of a rename, or nothing.
     const inside = entry === 'directory' ? [...this.#names].filter(([path]) => path.startsWith(`${from}/`)) : []
-    this.#name(to, entry)
-    for (const [path, inode] of inside) this.#name(`${to}${path.slice(from.length)}`, inode)
-    for (const [path] of inside) this.#name(path, undefined)
-    this.#name(from, undefined)
+    const gone = [from, ...inside.map(([path]) => path)].map((path) => ({ path, to: undefined }))
+    const come = inside.map(([path, inode]) => ({ path: `${to}${path.slice(from.length)}`, to: inode }))
+    this.#nameAll([...gone, { path: to, to: entry }, ...come], [parentOf(from), parentOf(to)])
   }
   async remove(given: string): Promise<void> {
     const path = normal(given)
@@ -249,12 +254,9 @@ export class SimulatedDisk implements Disk {
   async syncDirectory(given: string): Promise<void> {
     const directory = normal(given)
     this.#step({ kind: 'syncDirectory', path: directory }, true)
-    const last = this.#namings.findLastIndex((naming) => naming.directory === directory)
+    const last = this.#namings.findLastIndex(({ directories }) => directories.includes(directory))
     // One journal: what was named before is on the device with it.
-    for (const { path, to } of this.#namings.splice(0, last + 1)) {
-      if (to === undefined) this.#durableNames.delete(path)
-      else this.#durableNames.set(path, to)
-    }
+    for (const { changes } of this.#namings.splice(0, last + 1)) applyTo(this.#durableNames, changes)
   }
   async setModified(given: string, ms: number): Promise<void> {
     this.#file(normal(given)).modifiedMs = ms
@@ -374,3 +376,9 @@ function hasParents(path: string, names: ReadonlyMap<string, unknown>): boolean 
   return true
 }
 const missing = (path: string): Error => Object.assign(new Error(`ENOENT: no such file or directory, '${path}'`), { code: 'ENOENT' })
+function applyTo(names: Map<string, Inode | 'directory'>, changes: readonly NameChange[]): void {
+  for (const { path, to } of changes) {
+    if (to === undefined) names.delete(path)
+    else names.set(path, to)
+  }
+}

@@ -78,6 +78,9 @@ export class MachineDisk implements Disk {
     await this.pass()
     return this.alive().makeDirectory(path)
   }
+  renameSync(from: string, to: string): void {
+    this.alive().renameSync(from, to)
+  }
   async rename(from: string, to: string): Promise<void> {
     await this.pass()
     return this.alive().rename(from, to)

@@ -168,6 +168,13 @@ async function startRooms(
     fetcherCount: () => settings.values['num.replica.fetchers'],
     endpointOf: (id) => metadata.brokers.get(id)?.endpoints.get(endpoints.interBroker),
     isAlive: (id) => metadata.brokers.has(id),
+    moveQuota: new ReplicationQuota({
+      brokerId,
+      rate: () => settings.values['replica.alter.log.dirs.io.max.bytes.per.second'],
+      listOf: () => [],
+      windowCount: values['alter.log.dirs.replication.quota.window.num'],
+      windowMs: values['alter.log.dirs.replication.quota.window.size.seconds'] * 1_000,
+    }),
     followerQuota: quotaOf('follower.replication.throttled.rate', 'follower.replication.throttled.replicas'),
     alterPartition: (request, how) => controllerLink.alterPartition(request, how),
   })
@@ -195,7 +202,7 @@ async function startRooms(
   registrar = new BrokerRegistrar(host, {
     zookeeper,
     connection,
-    directory: logDirsOf(values)[0],
+    directory: logs.livePaths[0],
     registration: () => ({
       id: brokerId,
       endpoints: registered(endpoints.advertised ?? bound, host).map((endpoint) => ({ ...endpoint, securityProtocol: 'PLAINTEXT' as const })),

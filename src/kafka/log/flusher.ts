@@ -50,6 +50,14 @@ export class Flusher {
     this.#lastMs = context.host.clock.now()
   }
 
+  get isRunning(): boolean {
+    return this.#running !== undefined
+  }
+  /** The log's directory has another name: the one above it is to be flushed, too. */
+  renamed(): void {
+    this.#snapshots = this.#snapshots.map((path) => `${this.#log.directory}${path.slice(path.lastIndexOf('/'))}`)
+    this.#namesChanged = this.#isNew = true
+  }
   namesChanged(): void {
     this.#namesChanged = true
   }

@@ -28,6 +28,10 @@ export class IndexFile {
   get path(): string {
     return this.#file.path
   }
+  /** The directory has been renamed. */
+  set path(path: string) {
+    this.#file.path = path
+  }
   rename(target: string): Promise<void> {
     return this.#file.rename(target)
   }

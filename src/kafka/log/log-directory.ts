@@ -8,6 +8,8 @@ export interface FoundPartition {
   topic: string
   partition: number
   directory: string
+  /** A replica that is being moved here from another log directory. */
+  isFuture: boolean
 }
 
 export class LogDirectory {
@@ -74,14 +76,16 @@ export class LogDirectory {
       const parsed = parseDirectoryName(name)
       switch (parsed.kind) {
         case 'partition':
-          found.push({ topic: parsed.topic, partition: parsed.partition, directory })
+          found.push({ topic: parsed.topic, partition: parsed.partition, directory, isFuture: false })
+          break
+        case 'future':
+          found.push({ topic: parsed.topic, partition: parsed.partition, directory, isFuture: true })
           break
         case 'deleted':
           await disk.removeTree(directory)
           break
-        case 'future':
         case 'stray':
-          log.warn('a directory is left alone: replicas are not moved between log directories', { directory })
+          log.warn('a directory is left alone: a replica that a broker has put aside', { directory })
           break
         case 'ignored':
           break

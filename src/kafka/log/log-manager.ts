@@ -7,7 +7,7 @@ import { loadLog } from './load-log.ts'
 import type { LogConfig } from './log-config.ts'
 import { SyncGate, type LogContext } from './log-context.ts'
 import { LogDirectory } from './log-directory.ts'
-import { directoryNameToDelete } from './names.ts'
+import { directoryNameToDelete, futureDirectoryName, partitionFile } from './names.ts'
 import { OpenFiles } from './open-files.ts'
 import { PartitionLog } from './partition-log.ts'
 import { ProducerState } from './producer-state.ts'
@@ -45,7 +45,7 @@ export interface DirectoryFacts {
   failure: Error | undefined
   totalBytes: number
   usableBytes: number
-  partitions: { topic: string; partition: number; size: number }[]
+  partitions: { topic: string; partition: number; size: number; isFuture: boolean }[]
 }
 
 const defaults = {
@@ -70,6 +70,10 @@ export class LogManager {
   readonly #directories: LogDirectory[]
   readonly #context: LogContext
   readonly #logs = new Map<string, PartitionLog>()
+  /** Replicas on their way to another log directory. */
+  readonly #futures = new Map<string, PartitionLog>()
+  /** Where partitions that are not here yet are to be made, by `topic-partition`. */
+  readonly #preferred = new Map<string, string>()
   readonly #failureHandlers: ((directory: string, failure: Error) => void)[] = []
   readonly #timers: Timer[] = []
   #pendingWrites: (() => void)[]
@@ -78,7 +82,7 @@ export class LogManager {
   /** One change of the set of logs at a time for each partition. */
   readonly #changes = new Map<string, Promise<unknown>>()
 
-  private constructor(host: Host, options: LogManagerOptions, made: { directories: LogDirectory[]; brokerId: number; context: LogContext; logs: PartitionLog[]; pendingWrites: (() => void)[] }) {
+  private constructor(host: Host, options: LogManagerOptions, made: { directories: LogDirectory[]; brokerId: number; context: LogContext; logs: PartitionLog[]; futures: PartitionLog[]; pendingWrites: (() => void)[] }) {
     this.#host = host
     this.#options = options
     this.#directories = made.directories
@@ -87,13 +91,14 @@ export class LogManager {
     this.brokerId = made.brokerId
     this.clusterId = options.clusterId
     for (const log of made.logs) this.#logs.set(log.name, log)
+    for (const log of made.futures) this.#futures.set(log.name, log)
   }
 
   /** Locks, checks and loads the directories; rejects when one belongs to somebody else or none can be used. */
   static async open(host: Host, options: LogManagerOptions): Promise<LogManager> {
     assert(options.logDirs.length > 0, 'at least one log directory')
     const log = host.logger.named('kafka.log')
-    const directories = [...new Set(options.logDirs.map((path) => path.replace(/(.)\/+$/, '$1')))].map((path) => new LogDirectory(host, path))
+    const directories = [...new Set(options.logDirs.map(withoutSlash))].map((path) => new LogDirectory(host, path))
     try {
       await guarded(directories, log, async (directory) => {
         await directory.lock()
@@ -114,11 +119,12 @@ export class LogManager {
         },
         directoryFailed: (path, failure) => manager?.failDirectory(path, failure),
       }
-      const logs = await loadAll(context, directories, options)
+      const { logs, futures } = await loadAll(context, directories, options)
       await guarded(directories, log, (directory) => directory.writeMeta(brokerId, options.clusterId))
       const live = directories.filter(({ failure }) => !failure)
       if (live.length === 0) throw new Error(`no log directory can be used: ${directories.map(({ failure }) => failure?.message).join('; ')}`)
-      manager = new LogManager(host, options, { directories, brokerId, context, logs: logs.filter(({ logDir }) => live.some(({ path }) => path === logDir)), pendingWrites })
+      const isLive = ({ logDir }: PartitionLog): boolean => live.some(({ path }) => path === logDir)
+      manager = new LogManager(host, options, { directories, brokerId, context, logs: logs.filter(isLive), futures: futures.filter(isLive), pendingWrites })
       manager.#startTasks()
       return manager
     } catch (error) {
@@ -133,6 +139,26 @@ export class LogManager {
   all(): PartitionLog[] {
     return [...this.#logs.values()]
   }
+  /** The replica on its way to another log directory. */
+  future(topic: string, partition: number): PartitionLog | undefined {
+    return this.#futures.get(`${topic}-${partition}`)
+  }
+  #allWithFutures(): PartitionLog[] {
+    return [...this.#logs.values(), ...this.#futures.values()]
+  }
+  /** The log directories that work, in the order of the configuration. */
+  get livePaths(): string[] {
+    return this.#live().map(({ path }) => path)
+  }
+  /** As configured, without a slash at the end; undefined for a path that is no log directory of this broker. */
+  directoryState(path: string): { path: string; failure: Error | undefined } | undefined {
+    const wanted = withoutSlash(path)
+    return this.#directories.find((directory) => directory.path === wanted)
+  }
+  /** A partition that is not here yet is to be made there. */
+  prefer(topic: string, partition: number, path: string): void {
+    if (!this.get(topic, partition)) this.#preferred.set(`${topic}-${partition}`, withoutSlash(path))
+  }
   /** Every log directory has failed: a broker has nothing left to do. */
   get hasFailed(): boolean {
     return this.#directories.every(({ failure }) => failure)
@@ -141,49 +167,114 @@ export class LogManager {
     this.#failureHandlers.push(handler)
   }
 
-  /** Makes the log of a partition in the directory with the fewest; an existing one is given back. */
-  create(topic: string, partition: number, { topicId }: { topicId?: string } = {}): Promise<PartitionLog> {
+  /**
+   * Makes the log of a partition in the directory with the fewest, or the preferred one; an existing one is given back. One that is not
+   * new is refused while a directory is offline: it may lie there.
+   */
+  create(topic: string, partition: number, { topicId, isNew = true }: { topicId?: string; isNew?: boolean } = {}): Promise<PartitionLog> {
     return this.#change(topic, partition, async () => {
       const existing = this.get(topic, partition)
       if (existing) {
         if (topicId !== undefined && existing.topicId === undefined) await existing.setTopicId(topicId)
         return existing
       }
-      const directory = this.#directoryForNew()
-      const path = `${directory.path}/${topic}-${partition}`
-      const config = this.#options.configOf(topic)
-      try {
-        const { disk, clock } = this.#host
-        await disk.makeDirectory(path)
-        const log = new PartitionLog(
-          this.#context,
-          {
-            topic,
-            partition,
-            topicId: undefined,
-            directory: path,
-            logDir: directory.path,
-            segments: [Segment.create(this.#context.files, path, 0, { indexSizeMax: config.segmentIndexBytes, createdMs: clock.now(), preallocatedSize: config.preallocate ? config.segmentBytes : 0 })],
-            producers: new ProducerState(),
-            epochs: new LeaderEpochs(),
-            snapshotOffsets: [],
-            logStartOffset: 0,
-            recoveryPoint: 0,
-            highWatermark: 0,
-            directoryChanged: true,
-          },
-          config,
-        )
-        this.#logs.set(log.name, log)
-        // Nobody has to wait for it: a failure takes the directory offline.
-        if (topicId !== undefined) log.setTopicId(topicId).catch(() => {})
-        return log
-      } catch (cause) {
-        const failure = new Error(`${path} cannot be made: ${(cause as Error).message}`, { cause })
-        this.failDirectory(directory.path, failure)
-        throw failure
-      }
+      const offline = this.#directories.filter(({ failure }) => failure)
+      if (!isNew && offline.length > 0) throw new Error(`${topic}-${partition} may lie in ${offline.map(({ path }) => path).join(', ')}, which is offline; it is not made anew elsewhere`)
+      const wanted = this.#preferred.get(`${topic}-${partition}`)
+      const directory = this.#directories.find(({ path, failure }) => path === wanted && !failure) ?? this.#directoryForNew()
+      const log = await this.#make({ topic, partition, directory, path: `${directory.path}/${topic}-${partition}`, startOffset: 0 })
+      this.#logs.set(log.name, log)
+      this.#preferred.delete(log.name)
+      // Nobody has to wait for it: a failure takes the directory offline.
+      if (topicId !== undefined) log.setTopicId(topicId).catch(() => {})
+      return log
     })
+  }
+  async #make({ topic, partition, directory, path, startOffset }: { topic: string; partition: number; directory: LogDirectory; path: string; startOffset: number }): Promise<PartitionLog> {
+    const config = this.#options.configOf(topic)
+    try {
+      const { disk, clock } = this.#host
+      await disk.makeDirectory(path)
+      const producers = new ProducerState()
+      producers.endOffset = startOffset
+      return new PartitionLog(
+        this.#context,
+        {
+          topic,
+          partition,
+          topicId: undefined,
+          directory: path,
+          logDir: directory.path,
+          segments: [Segment.create(this.#context.files, path, startOffset, { indexSizeMax: config.segmentIndexBytes, createdMs: clock.now(), preallocatedSize: config.preallocate ? config.segmentBytes : 0 })],
+          producers,
+          epochs: new LeaderEpochs(),
+          snapshotOffsets: [],
+          logStartOffset: startOffset,
+          recoveryPoint: startOffset,
+          highWatermark: startOffset,
+          directoryChanged: true,
+        },
+        config,
+      )
+    } catch (cause) {
+      const failure = new Error(`${path} cannot be made: ${(cause as Error).message}`, { cause })
+      this.failDirectory(directory.path, failure)
+      throw failure
+    }
+  }
+
+  // Moves between log directories
+
+  /** Begins the copy of a replica in another log directory, empty, at the replica's log start; one that is there already is given back. */
+  createFuture(log: PartitionLog, path: string): Promise<PartitionLog> {
+    const { topic, partition } = log
+    return this.#change(topic, partition, async () => {
+      const existing = this.future(topic, partition)
+      if (existing) return existing
+      const directory = this.#directories.find((each) => each.path === withoutSlash(path))
+      if (!directory || directory.failure) throw new Error(`${path} is no log directory that works`)
+      const name = futureDirectoryName(topic, partition, this.#host.random.bytes(16).toString('hex'))
+      const future = await this.#make({ topic, partition, directory, path: `${directory.path}/${name}`, startOffset: log.logStartOffset })
+      this.#futures.set(future.name, future)
+      if (log.topicId !== undefined) await future.setTopicId(log.topicId)
+      await tellSource(this.#host, future, log)
+      return future
+    })
+  }
+  /** The move is given up: what was copied goes. */
+  async dropFuture(topic: string, partition: number): Promise<void> {
+    const future = this.future(topic, partition)
+    if (!future) return
+    this.#futures.delete(future.name)
+    await this.#change(topic, partition, () => this.#discard(future))
+  }
+  /**
+   * The copy takes the place of the replica, at once, when both end at the same offset and nothing is under way in either; else nothing
+   * happens, and false is answered. What was the replica is deleted when the copy is on the device. A crash at any moment leaves one that is whole:
+   * while both are there, the copy says where it comes from.
+   */
+  replaceByFuture(log: PartitionLog, future: PartitionLog): boolean {
+    if (this.#futures.get(log.name) !== future || this.#logs.get(log.name) !== log || this.#isClosed) return false
+    if (!log.isQuiet || !future.isQuiet || log.failure || future.failure || log.logEndOffset !== future.logEndOffset) return false
+    try {
+      future.rename(`${future.logDir}/${log.name}`)
+    } catch (cause) {
+      this.failDirectory(future.logDir, new Error(`${future.directory} cannot be renamed: ${(cause as Error).message}`, { cause }))
+      return false
+    }
+    future.setHighWatermark(log.highWatermark)
+    // A leader's epoch without records is in no batch that was copied.
+    if (log.latestEpoch > future.latestEpoch) future.assignLeaderEpoch(log.latestEpoch).catch(() => {})
+    this.#futures.delete(log.name)
+    this.#logs.set(log.name, future)
+    this.#host.logger.named('kafka.log').info('a replica has moved', { partition: log.name, from: log.logDir, to: future.logDir })
+    void this.#change(log.topic, log.partition, async () => {
+      await future.flush()
+      await this.#discard(log)
+      await this.#host.disk.syncDirectory(log.logDir)
+      await this.#host.disk.remove(`${future.directory}/${partitionFile.movedFrom}`)
+    }).catch((error: Error) => this.#host.logger.named('kafka.log').error('what is left of a moved replica could not be removed', { partition: log.name, error }))
+    return true
   }
   #directoryForNew(): LogDirectory {
     let best: LogDirectory | undefined
@@ -202,25 +293,36 @@ export class LogManager {
   /** The log is gone at once; its files after `file.delete.delay.ms`. Nothing happens when there is none. */
   delete(topic: string, partition: number): Promise<void> {
     return this.#change(topic, partition, async () => {
+      this.#preferred.delete(`${topic}-${partition}`)
+      const future = this.future(topic, partition)
+      if (future) {
+        this.#futures.delete(future.name)
+        await this.#discard(future)
+      }
       const log = this.get(topic, partition)
       if (!log) return
       this.#logs.delete(log.name)
-      await log.abandon()
-      const directory = this.#directories.find(({ path }) => path === log.logDir)
-      if (directory?.failure) return
-      directory?.cleanedTo.delete(log.name)
-      const target = `${log.logDir}/${directoryNameToDelete(topic, partition, this.#host.random.bytes(16).toString('hex'))}`
-      try {
-        await this.#host.disk.rename(log.directory, target)
-        log.movedTo(target)
-      } catch (cause) {
-        const failure = new Error(`${log.directory} cannot be deleted: ${(cause as Error).message}`, { cause })
-        this.failDirectory(log.logDir, failure)
-        throw failure
-      }
-      this.#host.timers.set(log.config.fileDeleteDelayMs, () => {
-        this.#host.disk.removeTree(target).catch((error: Error) => this.#host.logger.named('kafka.log').warn('a deleted partition could not be removed', { directory: target, error }))
-      })
+      await this.#discard(log)
+    })
+  }
+  /** Lets go of the log and renames its directory for deletion. */
+  async #discard(log: PartitionLog): Promise<void> {
+    const { topic, partition } = log
+    await log.abandon()
+    const directory = this.#directories.find(({ path }) => path === log.logDir)
+    if (directory?.failure) return
+    directory?.cleanedTo.delete(log.name)
+    const target = `${log.logDir}/${directoryNameToDelete(topic, partition, this.#host.random.bytes(16).toString('hex'))}`
+    try {
+      await this.#host.disk.rename(log.directory, target)
+      log.movedTo(target)
+    } catch (cause) {
+      const failure = new Error(`${log.directory} cannot be deleted: ${(cause as Error).message}`, { cause })
+      this.failDirectory(log.logDir, failure)
+      throw failure
+    }
+    this.#host.timers.set(log.config.fileDeleteDelayMs, () => {
+      this.#host.disk.removeTree(target).catch((error: Error) => this.#host.logger.named('kafka.log').warn('a deleted partition could not be removed', { directory: target, error }))
     })
   }
   #change<T>(topic: string, partition: number, work: () => Promise<T>): Promise<T> {
@@ -237,15 +339,15 @@ export class LogManager {
     return done
   }
   updateConfig(topic: string, config: LogConfig): void {
-    for (const log of this.#logs.values()) if (log.topic === topic) log.config = config
+    for (const log of this.#allWithFutures()) if (log.topic === topic) log.config = config
   }
   async directories(): Promise<DirectoryFacts[]> {
     return Promise.all(
       this.#directories.map(async ({ path, failure }) => {
         const space = failure ? { total: -1, usable: -1 } : await this.#host.disk.space(path).catch(() => ({ total: -1, usable: -1 }))
-        const partitions = this.all()
+        const partitions = this.#allWithFutures()
           .filter(({ logDir }) => logDir === path)
-          .map(({ topic, partition, size }) => ({ topic, partition, size }))
+          .map((log) => ({ topic: log.topic, partition: log.partition, size: log.size, isFuture: this.#futures.get(log.name) === log }))
         return { path, failure, totalBytes: space.total, usableBytes: space.usable, partitions }
       }),
     )
@@ -270,14 +372,15 @@ export class LogManager {
     if (!directory || directory.failure) return
     directory.failure = failure
     this.#host.logger.named('kafka.log').error('log directory offline', { directory: path, error: failure })
-    for (const log of this.#logs.values()) if (log.logDir === path) log.goOffline(failure)
+    for (const log of this.#allWithFutures()) if (log.logDir === path) log.goOffline(failure)
+    for (const [name, future] of this.#futures) if (future.logDir === path) this.#futures.delete(name)
     for (const handler of this.#failureHandlers) handler(path, failure)
   }
 
   /** Writes high watermarks, recovery points and log starts. */
   async checkpoint(): Promise<void> {
     for (const directory of this.#live()) {
-      const logs = this.all().filter(({ logDir, failure }) => logDir === directory.path && !failure)
+      const logs = this.#allWithFutures().filter(({ logDir, failure }) => logDir === directory.path && !failure)
       const entry = ({ topic, partition }: PartitionLog, offset: number) => ({ topic, partition, offset })
       await this.#inDirectory(directory, () =>
         directory.writeCheckpoints({
@@ -343,7 +446,7 @@ export class LogManager {
   }
   async #checkpointHighWatermarks(): Promise<void> {
     for (const directory of this.#live()) {
-      const logs = this.all().filter(({ logDir, failure }) => logDir === directory.path && !failure)
+      const logs = this.#allWithFutures().filter(({ logDir, failure }) => logDir === directory.path && !failure)
       await this.#inDirectory(directory, () => directory.writeHighWatermarks(logs.map(({ topic, partition, highWatermark }) => ({ topic, partition, offset: highWatermark }))))
     }
   }
@@ -402,7 +505,7 @@ export class LogManager {
     await this.#tasks
     await Promise.all(this.#changes.values())
     await Promise.all(
-      this.all().map(async (log) => {
+      this.#allWithFutures().map(async (log) => {
         try {
           await log.close()
         } catch (error) {
@@ -460,9 +563,12 @@ async function agreedBrokerId(directories: readonly LogDirectory[], options: Log
   return options.generateBrokerId()
 }
 
-async function loadAll(context: LogContext, directories: readonly LogDirectory[], options: LogManagerOptions): Promise<PartitionLog[]> {
+const withoutSlash = (path: string): string => path.replace(/(.)\/+$/, '$1')
+
+async function loadAll(context: LogContext, directories: readonly LogDirectory[], options: LogManagerOptions): Promise<{ logs: PartitionLog[]; futures: PartitionLog[] }> {
   const { host } = context
   const logs = new Map<string, PartitionLog>()
+  const futures = new Map<string, PartitionLog>()
   await guarded(directories, host.logger.named('kafka.log'), async (directory) => {
     const found = await directory.survey()
     const parallel = Math.max(4, options.settings?.['num.recovery.threads.per.data.dir'] ?? 1)
@@ -470,7 +576,7 @@ async function loadAll(context: LogContext, directories: readonly LogDirectory[]
     let next = 0
     const worker = async (): Promise<void> => {
       while (next < found.length) {
-        const { topic, partition, directory: path } = found[next++]
+        const { topic, partition, directory: path, isFuture } = found[next++]
         const name = `${topic}-${partition}`
         const config = options.configOf(topic)
         const loaded = await loadLog(context, {
@@ -484,13 +590,51 @@ async function loadAll(context: LogContext, directories: readonly LogDirectory[]
           logStartOffset: directory.logStarts.get(name) ?? 0,
           highWatermark: directory.highWatermarks.get(name) ?? 0,
         })
-        const other = logs.get(name)
-        if (other) throw new Error(`${name} lies in ${other.directory} and in ${path}; move one of them away`)
-        logs.set(name, new PartitionLog(context, loaded, config))
+        const log = new PartitionLog(context, loaded, config)
+        const ofKind = isFuture ? futures : logs
+        const other = ofKind.get(name)
+        ofKind.set(name, other ? await wholeOf(context, log, other) : log)
       }
     }
     await Promise.all(Array.from({ length: parallel }, worker))
     if (found.length > 0) host.logger.named('kafka.log').info('logs loaded', { directory: directory.path, partitions: found.length, clean: directory.isClean, ms: Math.round(host.clock.monotonic() - began) })
   })
-  return [...logs.values()]
+  // A copy whose replica is not to be found says nothing about what the replica had.
+  for (const [name, future] of futures) {
+    const source = logs.get(name)
+    if (source) await tellSource(host, future, source)
+    else {
+      host.logger.named('kafka.log').warn('a moving replica is left alone: what it was copied from is not there', { directory: future.directory })
+      await future.abandon()
+      futures.delete(name)
+    }
+  }
+  return { logs: [...logs.values()], futures: [...futures.values()] }
+}
+
+/** Before the copy can take its place: what it is a copy of. */
+const tellSource = ({ disk }: Host, future: PartitionLog, source: PartitionLog): Promise<void> => disk.replaceFile(`${future.directory}/${partitionFile.movedFrom}`, source.directory)
+
+/**
+ * Two directories of one partition: a crash has come between the two steps at the end of a move. The one that has more is kept, the copy
+ * when both have the same; the other is renamed for deletion. Two that know nothing of each other are refused.
+ */
+async function wholeOf({ host }: LogContext, one: PartitionLog, other: PartitionLog): Promise<PartitionLog> {
+  const { disk } = host
+  const sourceOf = async ({ directory }: PartitionLog): Promise<string | undefined> => {
+    const path = `${directory}/${partitionFile.movedFrom}`
+    return (await disk.facts(path)) ? (await disk.readFile(path)).toString('utf8') : undefined
+  }
+  const pairs: [PartitionLog, PartitionLog][] = [[one, other], [other, one]]
+  for (const [copy, source] of pairs) {
+    if ((await sourceOf(copy)) !== source.directory) continue
+    const [kept, gone] = copy.logEndOffset >= source.logEndOffset ? [copy, source] : [source, copy]
+    host.logger.named('kafka.log').warn('a move that was cut off is brought to its end', { partition: copy.name, kept: kept.directory, endOffset: kept.logEndOffset, deleted: gone.directory, itsEndOffset: gone.logEndOffset })
+    await gone.abandon()
+    await disk.rename(gone.directory, `${gone.logDir}/${directoryNameToDelete(gone.topic, gone.partition, host.random.bytes(16).toString('hex'))}`)
+    await disk.syncDirectory(gone.logDir)
+    if (kept === copy) await disk.remove(`${copy.directory}/${partitionFile.movedFrom}`)
+    return kept
+  }
+  throw new Error(`${one.name} lies in ${other.directory} and in ${one.directory}; move one of them away`)
 }

@@ -7,7 +7,8 @@ export const swapSuffix = '.swap'
 /** The files of one segment; a producer snapshot belongs to an offset rather than to a segment. */
 export const segmentSuffixes = [suffix.log, suffix.index, suffix.timeIndex, suffix.txnIndex] as const
 
-export const partitionFile = { epochs: 'leader-epoch-checkpoint', metadata: 'partition.metadata' } as const
+/** `moved-from` is Ottla's own, other brokers pass it over: the directory its partition comes from, while that may still be there. */
+export const partitionFile = { epochs: 'leader-epoch-checkpoint', metadata: 'partition.metadata', movedFrom: 'moved-from' } as const
 export const directoryFile = {
   meta: 'meta.properties',
   recoveryPoints: 'recovery-point-offset-checkpoint',
@@ -61,3 +62,5 @@ export function directoryNameToDelete(topic: string, partition: number, unique: 
   const ending = `-${partition}.${unique}-delete`
   return `${topic.slice(0, 255 - ending.length)}${ending}`
 }
+/** `<topic>-<p>.<32 hex digits>-future`; longer than 255 characters for topics with very long names, which cannot be moved then. */
+export const futureDirectoryName = (topic: string, partition: number, unique: string): string => `${topic}-${partition}.${unique}-future`

@@ -85,6 +85,8 @@ export class PartitionLog {
   #isCopied = false
   #writeScheduled = false
   #saving: Promise<void> = Promise.resolve()
+  #savings = 0
+  #shrinkings = 0
 
   constructor(context: LogContext, loaded: LoadedLog, config: LogConfig) {
     this.#context = context
@@ -576,7 +578,8 @@ export class PartitionLog {
     const saving = this.#saving.then(() => {
       if (!this.#failure && !this.#isClosed) return syncs.run(() => files.disk.replaceFile(`${this.#directory}/${file}`, text))
     })
-    this.#saving = saving.catch((error: Error) => void this.#fail(`saving ${file}`, error))
+    this.#savings++
+    this.#saving = saving.catch((error: Error) => void this.#fail(`saving ${file}`, error)).finally(() => this.#savings--)
     return this.#saving.then(() => {
       if (this.#failure) throw this.#failure
     })
@@ -663,6 +666,10 @@ export class PartitionLog {
 
   /** Cuts the log so that `offset` is the next to be written. When it is not beyond, only an epoch that begins there, and has no records yet, goes. */
   async truncateTo(offset: number): Promise<void> {
+    this.#shrinkings++
+    await this.#truncateTo(offset).finally(() => this.#shrinkings--)
+  }
+  async #truncateTo(offset: number): Promise<void> {
     await this.#queue.drained()
     this.#guard()
     this.#recent.clear()
@@ -685,6 +692,10 @@ export class PartitionLog {
   }
   /** Deletes everything; the log is empty and begins at `offset`. */
   async startAt(offset: number): Promise<void> {
+    this.#shrinkings++
+    await this.#startAt(offset).finally(() => this.#shrinkings--)
+  }
+  async #startAt(offset: number): Promise<void> {
     await this.#queue.drained()
     this.#guard()
     this.#recent.clear()
@@ -761,6 +772,18 @@ export class PartitionLog {
   }
   movedTo(directory: string): void {
     this.#directory = directory
+  }
+  /** Nothing is being written, saved, flushed or cut at this moment: its directory may be renamed. */
+  get isQuiet(): boolean {
+    return this.#queue.isEmpty && !this.#flusher.isRunning && this.#savings === 0 && this.#shrinkings === 0 && this.#nextOffset === this.#logEndOffset
+  }
+  /** Renames the directory while the log is in use; it must be quiet. */
+  rename(directory: string): void {
+    assert(this.isQuiet, `${this.name} is at work`)
+    this.#context.files.disk.renameSync(this.#directory, directory)
+    this.#directory = directory
+    for (const segment of this.#segments) segment.movedTo(directory)
+    this.#flusher.renamed()
   }
 }
 

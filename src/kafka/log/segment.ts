@@ -16,7 +16,7 @@ export const offsetRangeMax = 0x7fff_ffff
 
 export class Segment {
   readonly baseOffset: number
-  readonly directory: string
+  directory: string
   readonly log: PooledFile
   readonly offsetIndex: OffsetIndex
   readonly timeIndex: TimeIndex
@@ -245,6 +245,11 @@ export class Segment {
   /** Renames all files of the segment from one ending to another. */
   async rename(from: string, to: string): Promise<void> {
     for (const file of [this.log, this.offsetIndex, this.timeIndex, this.txnIndex]) await file.rename(`${from === '' ? file.path : file.path.slice(0, -from.length)}${to}`)
+  }
+  /** The directory has been renamed, with all that is in it. */
+  movedTo(directory: string): void {
+    for (const file of [this.log, this.offsetIndex, this.timeIndex, this.txnIndex]) file.path = `${directory}${file.path.slice(this.directory.length)}`
+    this.directory = directory
   }
   get paths(): string[] {
     return [this.log.path, this.offsetIndex.path, this.timeIndex.path, this.txnIndex.path]

@@ -29,6 +29,10 @@ export class TransactionIndex {
   get path(): string {
     return this.#file.path
   }
+  /** The directory has been renamed. */
+  set path(path: string) {
+    this.#file.path = path
+  }
   async rename(target: string): Promise<void> {
     if (this.exists) await this.#file.rename(target)
     else this.#file.path = target

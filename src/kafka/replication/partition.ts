@@ -3,7 +3,7 @@ import type { Clock, Timers } from '../../host/host.ts'
 import { isRefused, type Pieces, type RecordError } from '../log/append.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { errors } from '../protocol/errors.ts'
-import { PartitionFollower } from './partition-follower.ts'
+import { type FollowerLog, PartitionFollower } from './partition-follower.ts'
 import { PartitionLeader, type Output } from './partition-leader.ts'
 import { Watermark } from './watermark.ts'
 
@@ -68,7 +68,8 @@ export interface PartitionState {
 export class Partition {
   readonly topic: string
   readonly index: number
-  readonly log: PartitionLog
+  #log: PartitionLog
+  #forgetLog: () => void
   readonly #facts: PartitionFacts
   readonly #timers: Timers
   readonly #committed: Watermark
@@ -87,11 +88,24 @@ export class Partition {
   constructor(facts: PartitionFacts) {
     this.topic = facts.topic
     this.index = facts.index
-    this.log = facts.log
+    this.#log = facts.log
     this.#facts = facts
     this.#timers = facts.timers
     this.#committed = new Watermark(this.log.highWatermark)
-    this.log.onAppend(() => this.#written())
+    this.#forgetLog = this.log.onAppend(() => this.#written())
+  }
+
+  /** Another one after a move between log directories: not to be kept. */
+  get log(): PartitionLog {
+    return this.#log
+  }
+  /** The log has been replaced by a copy of it that lies elsewhere. */
+  movedTo(log: PartitionLog): void {
+    this.#forgetLog()
+    this.#log.isCopied = false
+    this.#log = log
+    this.#forgetLog = log.onAppend(() => this.#written())
+    if (this.#role.kind === 'leading') log.isCopied = this.#role.leader.replicas.length > 1
   }
 
   get topicId(): string | undefined {
@@ -164,10 +178,29 @@ export class Partition {
   }
   becomeFollower(state: PartitionState): void {
     this.#leaveRole()
-    const follower = new PartitionFollower({ leaderId: state.leader, leaderEpoch: state.leaderEpoch, partitionEpoch: state.partitionEpoch, log: this.log, backoffMs: this.#facts.backoffMs })
+    const follower = new PartitionFollower({ leaderId: state.leader, leaderEpoch: state.leaderEpoch, partitionEpoch: state.partitionEpoch, log: this.#logView(), backoffMs: this.#facts.backoffMs })
     this.#committed.reset(this.log.highWatermark)
     this.#role = { kind: 'following', follower }
     for (const look of this.#awaitingStart) look()
+  }
+  /** The log of the time when it is looked at. */
+  #logView(): FollowerLog {
+    const logNow = (): PartitionLog => this.#log
+    return {
+      get logStartOffset() {
+        return logNow().logStartOffset
+      },
+      get logEndOffset() {
+        return logNow().logEndOffset
+      },
+      get highWatermark() {
+        return logNow().highWatermark
+      },
+      get latestEpoch() {
+        return logNow().latestEpoch
+      },
+      endOffsetForEpoch: (epoch) => logNow().endOffsetForEpoch(epoch),
+    }
   }
   /** Neither leads nor follows any more: stopped, deleted, or its directory has failed. */
   stop(failure?: Error): void {

@@ -7,6 +7,7 @@ import { errors } from '../protocol/errors.ts'
 import type { LeaderAndIsr } from '../protocol/leader-and-isr.ts'
 import type { RequestOf, RequestTo, ResponseTo } from '../protocol/api.ts'
 import type { StopReplica } from '../protocol/stop-replica.ts'
+import { LogDirMoves } from './log-dir-moves.ts'
 import { IsrChanges, type IsrChangesOptions } from './isr-changes.ts'
 import { Partition, type PartitionState } from './partition.ts'
 import type { FetcherSettings } from './replica-fetcher.ts'
@@ -37,10 +38,14 @@ export interface ReplicaManagerOptions {
   endpointOf: (brokerId: number) => { host: string; port: number } | undefined
   isAlive: (brokerId: number) => boolean
   followerQuota: ReplicationQuota
+  /** Bounds moves between log directories. */
+  moveQuota: ReplicationQuota
   alterPartition: IsrChangesOptions['alterPartition']
 }
 
 export class ReplicaManager {
+  /** Replicas on their way to another log directory. */
+  readonly moves: LogDirMoves
   readonly #options: ReplicaManagerOptions
   readonly #topics = new Map<string, (Partition | undefined)[]>()
   readonly #leadershipHandlers: ((change: LeadershipChange) => void)[] = []
@@ -55,6 +60,7 @@ export class ReplicaManager {
     this.#options = options
     const { host, brokerId, brokerEpoch, settings, endpointOf, alterPartition } = options
     this.#fetchers = new ReplicaFetchers(host, { brokerId, brokerEpoch, settings, endpointOf, count: options.fetcherCount, quota: options.followerQuota })
+    this.moves = new LogDirMoves(host, { logs: options.logs, find: (topic, index) => this.find(topic, index), quota: options.moveQuota, readMax: settings['replica.fetch.max.bytes'], backoffMs: settings['replica.fetch.backoff.ms'] })
     this.#isrChanges = new IsrChanges(host, { brokerId, brokerEpoch, alterPartition })
     this.#lagCheck = host.timers.every(settings['replica.lag.time.max.ms'] / 2, () => {
       const now = host.clock.monotonic()
@@ -86,6 +92,7 @@ export class ReplicaManager {
     this.#lagCheck.cancel()
     this.#isrChanges.stop()
     await this.#changes
+    await this.moves.stop()
     await this.#fetchers.stop()
     for (const partition of this.all()) partition.stop()
   }
@@ -150,9 +157,10 @@ export class ReplicaManager {
     if (!state.replicas.includes(brokerId)) return errors.unknownTopicOrPartition.code
     let partition: Partition
     try {
-      partition = known ?? (await this.#open(topic, state.partitionIndex, id))
+      partition = known ?? (await this.#open(topic, state.partitionIndex, id, state.isNew))
       if (partition.topicId && id && partition.topicId !== id) return errors.inconsistentTopicId.code
       await this.#applyRole(partition, state)
+      this.moves.resume(partition)
     } catch (error) {
       host.logger.named('kafka.replication').error('partition failed', { partition: `${topic}-${state.partitionIndex}`, error })
       return errors.kafkaStorageError.code
@@ -169,12 +177,12 @@ export class ReplicaManager {
     partition.becomeFollower(state)
     this.#fetchers.follow(partition)
   }
-  async #open(topic: string, index: number, topicId: string | undefined): Promise<Partition> {
+  async #open(topic: string, index: number, topicId: string | undefined, isNew: boolean): Promise<Partition> {
     const { logs, brokerId, host, minInsyncReplicas, prepareTopic, settings, isAlive } = this.#options
     let log = logs.get(topic, index)
     if (!log) {
       if (!this.#topics.has(topic)) await prepareTopic(topic)
-      log = await logs.create(topic, index, { topicId })
+      log = await logs.create(topic, index, { topicId, isNew })
     }
     const partition = new Partition({
       topic,
@@ -210,6 +218,7 @@ export class ReplicaManager {
     // −2: the topic is being deleted, −1: the controller does not know; both are obeyed.
     if (partition && leaderEpoch >= 0 && leaderEpoch < partition.leaderEpoch) return errors.fencedLeaderEpoch.code
     if (partition) {
+      await this.moves.cancel(partition)
       await this.#fetchers.unfollow(partition)
       partition.stop()
       this.#announce({ kind: 'resigned', topic, index, leaderEpoch: leaderEpoch >= 0 ? leaderEpoch : undefined })
@@ -220,7 +229,7 @@ export class ReplicaManager {
       partitions[index] = undefined
       if (partitions.every((other) => other === undefined)) this.#topics.delete(topic)
     }
-    if (!this.#options.logs.get(topic, index)) return 0
+    if (!this.#options.logs.get(topic, index) && !this.#options.logs.future(topic, index)) return 0
     try {
       await this.#options.logs.delete(topic, index)
     } catch (error) {

@@ -15,13 +15,15 @@ export const describeLogDirs = handler({
         continue
       }
       const byTopic = new Map<string, { partitionIndex: number; partitionSize: number; offsetLag: number; isFutureKey: boolean }[]>()
-      for (const { topic, partition, size } of directory.partitions) {
+      for (const { topic, partition, size, isFuture } of directory.partitions) {
         if (wanted && !wanted.get(topic)?.has(partition)) continue
         const log = broker.logs.get(topic, partition)
         const list = byTopic.get(topic) ?? []
         byTopic.set(topic, list)
-        // How far the log's end is ahead of what is committed, as Apache reports it for a current (not a future) log.
-        list.push({ partitionIndex: partition, partitionSize: size, offsetLag: log ? Math.max(0, log.highWatermark - log.logEndOffset) : 0, isFutureKey: false })
+        const future = isFuture ? broker.logs.future(topic, partition) : undefined
+        // Of a copy: what it lacks. Of a replica: how far what is committed is ahead of it.
+        const ahead = future ? (log?.logEndOffset ?? 0) - future.logEndOffset : log ? log.highWatermark - log.logEndOffset : 0
+        list.push({ partitionIndex: partition, partitionSize: size, offsetLag: Math.max(0, ahead), isFutureKey: isFuture })
       }
       results.push({
         errorCode: 0,

@@ -5,6 +5,7 @@ import { addPartitionsToTxn } from './add-partitions-to-txn.ts'
 import { allocateProducerIds } from './allocate-producer-ids.ts'
 import { alterConfigs } from './alter-configs.ts'
 import { alterPartitionReassignments } from './alter-partition-reassignments.ts'
+import { alterReplicaLogDirs } from './alter-replica-log-dirs.ts'
 import { alterPartition } from './alter-partition.ts'
 import { apiVersions } from './api-versions.ts'
 import { controlledShutdown } from './controlled-shutdown.ts'
@@ -76,6 +77,7 @@ export const handlers = [
   txnOffsetCommit,
   describeConfigs,
   alterConfigs,
+  alterReplicaLogDirs,
   describeLogDirs,
   createPartitions,
   deleteGroups,
