@@ -48,7 +48,7 @@ const protective: readonly { pattern: RegExp; why: string }[] = [
   { pattern: /^listener\.name\.[^.]+\.(.+\.)?(ssl|sasl)\.|^(ssl|sasl|security)\./, why: 'TLS and SASL do not work yet' },
   { pattern: /^zookeeper\.(ssl|set)\./, why: 'TLS and protected znodes do not work yet' },
   { pattern: /^(remote\.|rsm\.config\.|rlmm\.config\.)/, why: 'tiered storage does not work yet' },
-  { pattern: /^replica\.alter\.log\.dirs\.io\.max\.bytes\.per\.second$|^listener\.name\.[^.]+\.max\.connection/, why: 'quotas and limits do not work yet' },
+  { pattern: /^listener\.name\.[^.]+\.max\.connection/, why: 'quotas and limits do not work yet' },
 ]
 const threadKeys: readonly string[] = ['num.io.threads', 'num.network.threads', 'num.replica.fetchers', 'num.recovery.threads.per.data.dir', 'background.threads']
 
