@@ -115,7 +115,7 @@ function shown({ leaderId, replicaNodes, isrNodes }: Partition, filters: Describ
   return (
     (filters.underReplicated && isrNodes.length < replicaNodes.length) ||
     (filters.unavailable && !client.brokers.has(leaderId)) ||
-    (filters.underMinIsr && isrNodes.length < minIsr) ||
+    (filters.underMinIsr && (leaderId < 0 || isrNodes.length < minIsr)) ||
     (filters.atMinIsr && isrNodes.length === minIsr)
   )
 }

@@ -72,7 +72,7 @@ function check(options: Options): (typeof actions)[number] {
   options.refuse('if-not-exists', others('create'))
   options.refuse('exclude-internal', others('list', 'describe'))
   options.refuse('topic-id', others('describe'))
-  for (const filter of describeFilters) options.refuse(filter, others('describe'))
+  for (const filter of describeFilters) options.refuse(filter, [...others('describe'), ...(filter === 'topics-with-overrides' ? [] : ['topics-with-overrides'])])
   return action
 }
 

@@ -3,8 +3,11 @@ import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { javaException } from '../../src/cli/java-exception.ts'
+import { kafkaBrokerApiVersions } from '../../src/cli/kafka-broker-api-versions.ts'
 import { kafkaConfigs, parseConfigs } from '../../src/cli/kafka-configs.ts'
 import { kafkaConsumerGroups } from '../../src/cli/kafka-consumer-groups.ts'
+import { kafkaDeleteRecords } from '../../src/cli/kafka-delete-records.ts'
+import { kafkaGetOffsets } from '../../src/cli/kafka-get-offsets.ts'
 import { kafkaLeaderElection } from '../../src/cli/kafka-leader-election.ts'
 import { kafkaLogDirs } from '../../src/cli/kafka-log-dirs.ts'
 import { kafkaTools } from '../../src/cli/kafka-tools.ts'
@@ -257,6 +260,53 @@ describe('kafka-consumer-groups.sh --reset-offsets and --delete-offsets', () => 
     expect(['PT1H', 'P1DT2H3M4.5S', 'PT0S', '-PT1M'].map(parseDuration)).toEqual([3_600_000, 93_784_500, 0, -60_000])
     for (const wrong of ['P', 'PT', '1H', 'P1H', 'PT1H1D']) expect(() => parseDuration(wrong)).toThrow('cannot be parsed to a Duration')
   })
+})
+
+describe('kafka-delete-records.sh and kafka-get-offsets.sh', () => {
+  const file = (content: object): string => {
+    const path = join(ottla.dataDir, 'records.json')
+    writeFileSync(path, JSON.stringify(content))
+    return path
+  }
+  const offsets = (...argv: string[]): Promise<ToolRan> => run(kafkaGetOffsets, ...argv)
+  test('records are deleted up to an offset, and offsets tell', async () => {
+    await topicWith('shrunk', [10, 4, 0])
+    expect(await offsets('--topic', 'shrunk')).toEqual({ ...ok, out: 'shrunk:0:10\nshrunk:1:4\nshrunk:2:0\n' })
+    expect(await run(kafkaDeleteRecords, '--offset-json-file', file({ version: 1, partitions: [{ topic: 'shrunk', partition: 0, offset: 7 }, { topic: 'shrunk', partition: 1, offset: -1 }] }))).toEqual({
+      ...ok,
+      out: 'Executing records delete operation\nRecords delete operation completed:\npartition: shrunk-0\tlow_watermark: 7\npartition: shrunk-1\tlow_watermark: 4\n',
+    })
+    expect((await offsets('--topic', 'shrunk', '--time', 'earliest')).out).toBe('shrunk:0:7\nshrunk:1:4\nshrunk:2:0\n')
+    expect((await offsets('--topic', 'shr.*', '--time', '1000000009000', '--partitions', '0,1')).out).toBe('shrunk:0:9\n')
+    expect((await offsets('--topic-partitions', 'shrunk:1-,shrunk:-1,nope')).out).toBe('shrunk:0:10\nshrunk:1:4\nshrunk:2:0\n')
+    expect((await offsets('--topic-partitions', 'shrunk:1-2')).out).toBe('shrunk:1:4\n')
+    expect((await offsets('--topic-partitions', 'shrunk:2')).out).toBe('shrunk:2:0\n')
+    const wrong = await run(kafkaDeleteRecords, '--offset-json-file', file({ partitions: [{ topic: 'shrunk', partition: 0, offset: 700 }, { topic: 'shrunk', partition: 9, offset: 1 }] }))
+    expect([wrong.code, wrong.out.split('\n').slice(2, 4)]).toEqual([1, [expect.stringContaining('shrunk-0\terror: org.apache.kafka.common.errors.OffsetOutOfRangeException: '), 'partition: shrunk-9\terror: org.apache.kafka.common.errors.UnknownTopicOrPartitionException: topic shrunk has 3 partitions']])
+  })
+  test.each([
+    [['--topic', 'nope'], 'Could not match any topic-partitions with the specified filters'],
+    [['--topic', 'shrunk', '--time', 'foo'], 'Malformed time argument foo'],
+    [['--partitions', 'x'], '--partitions expects a comma separated list of numeric partition ids, but received: x'],
+    [['--topic', 'a', '--topic-partitions', 'a:0'], '--topic-partitions cannot be used with --topic or --partitions'],
+    [['--topic-partitions', 'a:b:c'], 'Invalid rule specification: a:b:c'],
+  ])('get-offsets %j is refused', async (argv, words) => {
+    expect(await offsets(...argv)).toEqual({ code: 1, out: '', err: expect.stringContaining(`Error occurred: ${words}`) })
+  })
+  test('a file of records to delete that says nothing sensible', async () => {
+    const of = async (content: object): Promise<string> => (await run(kafkaDeleteRecords, '--offset-json-file', file(content))).err
+    expect(await of({ partitions: [{ topic: 'a', partition: 0, offset: 1 }, { topic: 'a', partition: 0, offset: 2 }] })).toBe('Offset json file contains duplicate topic partitions: a-0\n')
+    expect(await of({})).toBe('Missing partitions field\n')
+    expect(await of({ version: 2, partitions: [] })).toBe('Not supported version field value 2\n')
+    expect(await of({ partitions: [{ topic: 'a', partition: 0 }] })).toContain('does not name "topic", "partition" and "offset"')
+  })
+})
+
+test('kafka-broker-api-versions.sh shows what the broker serves', async () => {
+  const { code, out } = await run(kafkaBrokerApiVersions)
+  expect([code, out.split('\n')[0]]).toEqual([0, `${ottla.bootstrapServers} (id: 0 rack: null) -> (`])
+  expect(out).toContain('\tProduce(0): 0 to 11 [usable: 11],\n')
+  expect(out).toContain('\tOffsetDelete(47): 0 [usable: 0],\n')
 })
 
 test('errors have the names of their Java classes', () => {
