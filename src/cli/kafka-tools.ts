@@ -6,6 +6,7 @@ import { producerOptions } from './kafka-console-producer.ts'
 import { groupsOptions } from './kafka-consumer-groups.ts'
 import { deleteRecordsOptions } from './kafka-delete-records.ts'
 import { getOffsetsOptions } from './kafka-get-offsets.ts'
+import { dumpLogOptions } from './kafka-dump-log.ts'
 import { electionOptions } from './kafka-leader-election.ts'
 import { logDirsOptions } from './kafka-log-dirs.ts'
 import { reassignOptions } from './kafka-reassign-partitions.ts'
@@ -28,4 +29,5 @@ export const kafkaTools: Readonly<Record<string, readonly OptionSpec[]>> = {
   'kafka-delete-records.sh': deleteRecordsOptions,
   'kafka-get-offsets.sh': getOffsetsOptions,
   'kafka-broker-api-versions.sh': apiVersionsOptions,
+  'kafka-dump-log.sh': dumpLogOptions,
 }

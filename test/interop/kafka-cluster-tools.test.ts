@@ -28,7 +28,7 @@ describeWith(['apache'], "our tools beside Apache's, on a cluster", () => {
   beforeAll(async () => {
     zookeeper = await startZookeeper()
     for (const id of [0, 1, 2])
-      brokers.push(await startKafka({ zookeeper: zookeeper.address, config: { 'broker.id': id, 'broker.rack': `r${id}`, 'offsets.topic.replication.factor': 3, 'offsets.topic.num.partitions': 3, 'transaction.state.log.num.partitions': 3, 'auto.leader.rebalance.enable': false } }))
+      brokers.push(await startKafka({ zookeeper: zookeeper.address, config: { 'broker.id': id, 'broker.rack': `r${id}`, 'offsets.topic.replication.factor': 3, 'offsets.topic.num.partitions': 3, 'transaction.state.log.num.partitions': 3, 'transaction.state.log.replication.factor': 3, 'auto.leader.rebalance.enable': false } }))
     const create = (topic: string, assignment: string, ...configs: string[]) => succeed(program('kafka-topics.sh'), [...server(), '--create', '--topic', topic, '--replica-assignment', assignment, ...configs.flatMap((config) => ['--config', config])])
     await create('three', '0:1:2,1:2:0,2:0:1', 'min.insync.replicas=3')
     await create('two', '0:1,2:1', 'min.insync.replicas=1')

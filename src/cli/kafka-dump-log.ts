@@ -1,0 +1,200 @@
+/** kafka-dump-log.sh: what lies in the files of a partition: segments, their indexes, transaction indexes and producer snapshots. */
+import { basename, dirname, join, resolve } from 'node:path'
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
+import { decodeSnapshot } from '../kafka/log/producer-snapshot.ts'
+import { Batch, batchHeadSize, headProblem, int32At, int64At, messageSizeMin } from '../kafka/records/batch.ts'
+import { controlType, controlTypeOf, coordinatorEpochOf } from '../kafka/records/control.ts'
+import { recordsOf } from '../kafka/records/decode.ts'
+import { OptionError, Options, type OptionSpec } from './options.ts'
+import { helpOrVersion, refuseCommandLine, runAsProgram, type Tool, type ToolIo } from './tool.ts'
+
+export const dumpLogAbout = 'This tool helps to parse a log file and dump its contents to the console, useful for debugging a seemingly corrupt log segment.'
+export const dumpLogOptions: readonly OptionSpec[] = [
+  { name: 'deep-iteration', help: 'Show each record, not only the batches. --print-data-log does too.' },
+  { name: 'files', takes: 'String', value: 'file1, file2, ...', help: 'REQUIRED: the files, of kinds .log, .index, .timeindex, .txnindex and .snapshot.' },
+  { name: 'help', help: 'Print usage information.' },
+  { name: 'index-sanity-check', help: 'Only check that an index is made of whole entries, and does not end before its segment begins.' },
+  { name: 'max-bytes', takes: 'Integer', value: 'size', byDefault: '2147483647', help: 'Read so many bytes of a segment at most.' },
+  { name: 'print-data-log', help: 'Show keys and values too.' },
+  { name: 'skip-record-metadata', help: 'Show nothing of a record but key and value.' },
+  { name: 'verify-index-only', help: 'Only compare an index with its segment, without showing its entries.' },
+  { name: 'version', help: 'Display the version.' },
+]
+const notYet = ['cluster-metadata-decoder', 'key-decoder-class', 'max-message-size', 'offsets-decoder', 'remote-log-metadata-decoder', 'transaction-log-decoder', 'value-decoder-class']
+
+const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
+const timestampTypeOf = (batch: Batch): string => (batch.isLogAppendTime ? 'LogAppendTime' : batch.magic === 0 ? 'NoTimestampType' : 'CreateTime')
+/** An optional number as Java prints it. */
+const optional = (value: number | bigint | undefined): string => (value === undefined ? 'OptionalLong.empty' : `OptionalLong[${value}]`)
+
+export const kafkaDumpLog: Tool = async (argv, io) => {
+  const shown = helpOrVersion(argv, dumpLogAbout, dumpLogOptions, io)
+  if (shown !== undefined) return shown
+  let options: Options
+  try {
+    const word = argv.map((one) => one.replace(/^--?/, '').replace(/=.*$/s, '')).find((name) => notYet.includes(name))
+    if (word !== undefined) throw new OptionError(`--${word} is not supported by this tool yet: keys and values are shown as text`)
+    options = new Options(dumpLogOptions, argv)
+    options.require('files')
+  } catch (error) {
+    return refuseCommandLine(error, dumpLogOptions, io)
+  }
+  let isWrong = false
+  for (const file of options.value('files')!.split(',').map((name) => name.trim()).filter((name) => name !== '')) {
+    io.out(`Dumping ${file}\n`)
+    try {
+      dump(file, options, io)
+    } catch (error) {
+      io.err((error as Error).message)
+      isWrong = true
+    }
+  }
+  return isWrong ? 1 : 0
+}
+
+function dump(file: string, options: Options, io: ToolIo): void {
+  switch (/\.[^.]*$/.exec(basename(file))?.[0]) {
+    case '.log': return dumpSegment(file, options, io)
+    case '.index': return dumpOffsetIndex(file, options, io)
+    case '.timeindex': return dumpTimeIndex(file, options, io)
+    case '.txnindex': return dumpTransactionIndex(file, io)
+    case '.snapshot': return dumpSnapshot(file, io)
+    default: io.err(`Ignoring unknown file ${file}`)
+  }
+}
+function baseOffsetOf(file: string): number {
+  const digits = /^(\d+)\./.exec(basename(file))?.[1]
+  if (digits === undefined) throw new Error(`For input string: "${basename(file).replace(/\..*/, '')}" (${file} is not named with its base offset)`)
+  return Number(digits)
+}
+
+/** Batches of a segment with their positions, one in memory at a time; ends where the file holds none any more. Returns the position behind the last. */
+function* batchesOf(file: string, sizeMax: number, from = 0): Generator<{ batch: Batch; position: number }, number> {
+  const handle = openSync(file, 'r')
+  try {
+    const end = Math.min(fstatSync(handle).size, sizeMax)
+    const head = Buffer.alloc(batchHeadSize)
+    let position = from
+    while (end - position >= messageSizeMin) {
+      const read = readSync(handle, head, 0, batchHeadSize, position)
+      if (headProblem(head.subarray(0, read), 0, end - position) !== undefined) return position
+      const size = new Batch(head).size
+      if (position + size > end) return position
+      const bytes = Buffer.alloc(size)
+      readSync(handle, bytes, 0, size, position)
+      yield { batch: new Batch(bytes), position }
+      position += size
+    }
+    return position
+  } finally {
+    closeSync(handle)
+  }
+}
+
+function dumpSegment(file: string, options: Options, io: ToolIo): void {
+  io.out(`Log starting offset: ${baseOffsetOf(file)}\n`)
+  const data = options.has('print-data-log')
+  const bare = options.has('skip-record-metadata')
+  const batches = batchesOf(file, options.number('max-bytes')!)
+  let next = batches.next()
+  for (; !next.done; next = batches.next()) {
+    const { batch, position } = next.value
+    io.out(`${batchText(batch)} position: ${position} ${timestampTypeOf(batch)}: ${batch.maxTimestamp} size: ${batch.size} magic: ${batch.magic} compresscodec: ${codecs[batch.codec] ?? batch.codec} crc: ${batch.crc >>> 0} isvalid: ${batch.isLegacy || batch.computeCrc() === batch.crc}\n`)
+    if (!data && !options.has('deep-iteration')) continue
+    for (const { offset, timestamp, key, value, headers, sequence } of recordsOf(batch)) {
+      const facts = bare ? '' : `| offset: ${offset} ${timestampTypeOf(batch)}: ${timestamp} keySize: ${key?.length ?? -1} valueSize: ${value?.length ?? -1}${batch.isLegacy ? '' : ` sequence: ${sequence} headerKeys: [${headers.map((header) => header.key).join(',')}]`}`
+      const texts = batch.isControl ? controlText(key, value) : data && value !== null ? `${key === null ? '' : ` key: ${key}`} payload: ${value}` : ''
+      io.out(`${facts}${texts}\n`)
+    }
+  }
+  const size = readSize(file)
+  if (next.value < Math.min(size, options.number('max-bytes')!)) io.out(`Found ${size - next.value} invalid bytes at the end of ${basename(file)}\n`)
+}
+function batchText(batch: Batch): string {
+  if (batch.isLegacy) return `offset: ${batch.lastOffset}`
+  const horizon = optional(batch.hasDeleteHorizon ? batch.baseTimestamp : undefined)
+  return `baseOffset: ${batch.baseOffset} lastOffset: ${batch.lastOffset} count: ${batch.recordCount} baseSequence: ${batch.baseSequence} lastSequence: ${batch.lastSequence} producerId: ${batch.producerId} producerEpoch: ${batch.producerEpoch} partitionLeaderEpoch: ${batch.partitionLeaderEpoch} isTransactional: ${batch.isTransactional} isControl: ${batch.isControl} deleteHorizonMs: ${horizon}`
+}
+function controlText(key: Buffer | null, value: Buffer | null): string {
+  const type = controlTypeOf(key)
+  const name = type === controlType.abort ? 'ABORT' : type === controlType.commit ? 'COMMIT' : undefined
+  return name === undefined ? ` controlType: ${type ?? 'UNKNOWN'}` : ` endTxnMarker: ${name} coordinatorEpoch: ${coordinatorEpochOf(value) ?? -1}`
+}
+function readSize(file: string): number {
+  const handle = openSync(file, 'r')
+  try {
+    return fstatSync(handle).size
+  } finally {
+    closeSync(handle)
+  }
+}
+
+/** Entries of an index up to the room that is kept for more, which is zeros. */
+function* entriesOf(file: string, size: number, offsetAt: number): Generator<{ bytes: Buffer; at: number }> {
+  const bytes = readFileSync(file)
+  for (let at = 0; at + size <= bytes.length; at += size) {
+    if (at > 0 && int32At(bytes, at + offsetAt) === 0) return
+    yield { bytes, at }
+  }
+}
+function isSane(file: string, entrySize: number, io: ToolIo): void {
+  const size = readSize(file)
+  if (size % entrySize !== 0) throw new Error(`Index file ${file} is corrupt: its ${size} bytes are not made of entries of ${entrySize}`)
+  io.out(`${file} passed sanity check.\n`)
+}
+const segmentOf = (file: string): string => join(dirname(file), basename(file).replace(/\.[^.]*$/, '.log'))
+
+/** `relativeOffset:int32 position:int32`: the last offset of the batch at that position. */
+function dumpOffsetIndex(file: string, options: Options, io: ToolIo): void {
+  const base = baseOffsetOf(file)
+  if (options.has('index-sanity-check')) return isSane(file, 8, io)
+  const wrong: string[] = []
+  for (const { bytes, at } of entriesOf(file, 8, 0)) {
+    const offset = base + int32At(bytes, at)
+    const position = int32At(bytes, at + 4)
+    const found = batchesOf(segmentOf(file), 0x7fff_ffff, position).next()
+    if (!found.done && found.value.batch.lastOffset !== offset) wrong.push(`  Index offset: ${offset}, log offset: ${found.value.batch.lastOffset}`)
+    if (!options.has('verify-index-only')) io.out(`offset: ${offset} position: ${position}\n`)
+  }
+  if (wrong.length > 0) io.err(`Mismatches in :${resolve(file)}\n${wrong.join('\n')}`)
+}
+/** `timestamp:int64 relativeOffset:int32`: the greatest timestamp so far, and the last offset of the batch that has it. */
+function dumpTimeIndex(file: string, options: Options, io: ToolIo): void {
+  const base = baseOffsetOf(file)
+  if (options.has('index-sanity-check')) return isSane(file, 12, io)
+  const missing: string[] = []
+  const wrong: string[] = []
+  const batches = batchesOf(segmentOf(file), 0x7fff_ffff)
+  let seen = batches.next()
+  for (const { bytes, at } of entriesOf(file, 12, 8)) {
+    const timestamp = bytes.readBigInt64BE(at)
+    const offset = base + int32At(bytes, at + 8)
+    while (!seen.done && seen.value.batch.lastOffset < offset) seen = batches.next()
+    if (!seen.done && seen.value.batch.lastOffset !== offset) missing.push(`Indexed offset: ${offset}, found log offset: ${seen.value.batch.lastOffset}`)
+    else if (!seen.done && seen.value.batch.maxTimestamp !== timestamp) wrong.push(`  Index timestamp: ${timestamp}, log timestamp: ${seen.value.batch.maxTimestamp}`)
+    if (!options.has('verify-index-only')) io.out(`timestamp: ${timestamp} offset: ${offset}\n`)
+  }
+  if (wrong.length > 0) io.err(`Found timestamp mismatch in :${resolve(file)}\n${wrong.join('\n')}`)
+  if (missing.length > 0) io.err(`The following indexed offsets are not found in the log.\n${missing.join('\n')}`)
+}
+
+function dumpTransactionIndex(file: string, io: ToolIo): void {
+  const bytes = readFileSync(file)
+  const entrySize = 34
+  if (bytes.length % entrySize !== 0) throw new Error(`${file} is corrupt: its ${bytes.length} bytes are not made of entries of ${entrySize}`)
+  for (let at = 0; at < bytes.length; at += entrySize)
+    io.out(`version: ${bytes.readInt16BE(at)} producerId: ${int64At(bytes, at + 2)} firstOffset: ${int64At(bytes, at + 10)} lastOffset: ${int64At(bytes, at + 18)} lastStableOffset: ${int64At(bytes, at + 26)}\n`)
+}
+function dumpSnapshot(file: string, io: ToolIo): void {
+  for (const { producerId, epoch, coordinatorEpoch, currentTransactionFirstOffset, timestamp, lastSequence, lastOffset, offsetDelta } of decodeSnapshot(file, readFileSync(file))) {
+    const batch = lastOffset < 0 ? '' : `firstSequence: ${firstSequence(lastSequence, offsetDelta)} lastSequence: ${lastSequence} lastOffset: ${lastOffset} offsetDelta: ${offsetDelta} timestamp: ${timestamp}`
+    io.out(`producerId: ${producerId} producerEpoch: ${epoch} coordinatorEpoch: ${coordinatorEpoch} currentTxnFirstOffset: ${optional(currentTransactionFirstOffset < 0 ? undefined : currentTransactionFirstOffset)} lastTimestamp: ${timestamp} ${batch}\n`)
+  }
+}
+
+/** Sequences wrap at 2^31. */
+function firstSequence(last: number, delta: number): number {
+  return last < 0 || last >= delta ? last - (last < 0 ? 0 : delta) : last - delta + 0x8000_0000
+}
+
+runAsProgram(import.meta.url, kafkaDumpLog)
