@@ -231,8 +231,9 @@ export class TopicAdmin {
     const added = assignments === null ? this.#spread(topic, count - before, factor) : this.#given(assignments, before, count, factor)
     if (isRefusal(added)) return added
     if (validateOnly) return { count }
-    await zookeeper.setTopicAssignment(name, { topicId: topic.topicId, partitions: new Map([...topic.partitions, ...[...added].map(([index, replicas]) => [index, assigned(replicas)] as const)]) })
-    return { count }
+    const expanded = { topicId: topic.topicId, partitions: new Map([...topic.partitions, ...[...added].map(([index, replicas]) => [index, assigned(replicas)] as const)]) }
+    // Somebody has changed the topic meanwhile, as a reassignment does: what was decided may not hold any more.
+    return (await zookeeper.replaceTopicAssignment(name, topic, expanded)) ? { count } : this.expand({ name, count, assignments }, { validateOnly })
   }
   /** As the first partition would have had it, had there been as many at once. */
   #spread(topic: TopicAssignment, more: number, factor: number): Map<number, number[]> | Refusal {

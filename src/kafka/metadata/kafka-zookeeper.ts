@@ -123,6 +123,24 @@ export class KafkaZooKeeper {
   async setTopicAssignment(topic: string, assignment: TopicAssignment): Promise<void> {
     await this.run((zk) => zk.setData(paths.topic(topic), encodeTopic(assignment)))
   }
+  /** The same, unless the topic is not as it was `from` which was decided: then false, and nothing is written. */
+  async replaceTopicAssignment(topic: string, from: TopicAssignment, to: TopicAssignment): Promise<boolean> {
+    const [before, after] = [encodeTopic(from), encodeTopic(to)]
+    return this.run(async (zk, attempt) => {
+      const node = await this.#dataOf(paths.topic(topic))
+      const now = node && encodeTopic(decodeTopic(topic, node.data))
+      // After a lost connection it may be done already.
+      if (attempt > 0 && now?.equals(after)) return true
+      if (!node || !now?.equals(before)) return false
+      try {
+        await zk.setData(paths.topic(topic), after, node.stat.version)
+        return true
+      } catch (error) {
+        if (isZooKeeperError(error, 'badVersion', 'noNode')) return false
+        throw error
+      }
+    })
+  }
   async isMarkedForDeletion(topic: string): Promise<boolean> {
     return (await this.run((zk) => zk.exists(paths.deletedTopic(topic)))) !== undefined
   }

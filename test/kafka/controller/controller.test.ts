@@ -48,6 +48,45 @@ test('partitions added to a topic get leaders too', async () => {
   await eventually('the new partition has a leader', () => leaders(1, 't').join() === '1,1')
 })
 
+test('a topic that was changed meanwhile is not expanded by what was decided before', async () => {
+  cluster = await TestCluster.start()
+  const { zookeeper } = await cluster.add(1)
+  const from = { topicId, partitions: new Map([[0, assigned([1])]]) }
+  const to = { topicId, partitions: new Map([[0, assigned([1])], [1, assigned([1])]]) }
+  await createTopic(zookeeper, 't', [[1]])
+  const moving = { topicId, partitions: new Map([[0, { replicas: [2, 1], adding: [2], removing: [1] }]]) }
+  await zookeeper.setTopicAssignment('t', moving)
+  expect(await zookeeper.replaceTopicAssignment('t', from, to)).toBe(false)
+  expect(await zookeeper.topic('t')).toEqual(moving)
+  await zookeeper.setTopicAssignment('t', from)
+  expect(await zookeeper.replaceTopicAssignment('t', from, to)).toBe(true)
+  expect(await zookeeper.topic('t')).toEqual(to)
+  expect(await zookeeper.replaceTopicAssignment('gone', from, to)).toBe(false)
+})
+
+test('leaderships go back to preferred replicas by themselves when too many have left them, and only then', { timeout: 40_000 }, async () => {
+  cluster = await TestCluster.start()
+  const settings = { 'leader.imbalance.per.broker.percentage': '50', 'leader.imbalance.check.interval.seconds': '1' }
+  const { controller, zookeeper } = await cluster.add(1, { settings })
+  await cluster.add(2, { settings })
+  await eventually('both are known', () => cluster.broker(1).metadata.brokers.size === 2)
+  // One of three led by another than 2 is no imbalance, two of two led by another than 1 are.
+  await createTopic(zookeeper, 't', [[2, 1], [2, 1], [2, 1]])
+  await createTopic(zookeeper, 'u', [[1, 2], [1, 2]])
+  await eventually('leaders', () => leaders(1, 't').join() === '2,2,2' && leaders(1, 'u').join() === '1,1')
+  const led = async (topic: string, index: number, leader: number): Promise<void> => {
+    const { partitionEpoch: _, ...state } = (await zookeeper.partitionState(topic, index))!
+    await zookeeper.run((zk) => zk.setData(paths.partitionState(topic, index), JSON.stringify({ controller_epoch: state.controllerEpoch, leader, version: 1, leader_epoch: state.leaderEpoch + 1, isr: [1, 2] })))
+    await zookeeper.run((zk) => zk.create(`${paths.isrChanges}/isr_change_`, JSON.stringify({ version: 1, partitions: [{ topic, partition: index }] }), { mode: 'persistentSequential' }))
+  }
+  await led('t', 0, 1)
+  await led('u', 0, 2)
+  await led('u', 1, 2)
+  await eventually('1 leads again what it is preferred for', () => leaders(1, 'u').join() === '1,1', 30_000)
+  expect(leaders(1, 't')).toEqual([1, 2, 2])
+  expect(controller.isActive).toBe(true)
+})
+
 test('a topic is deleted: leader −2 to all, replicas stopped and deleted, every znode gone, and the name is free again', async () => {
   cluster = await TestCluster.start()
   const { zookeeper, controller } = await cluster.add(1)

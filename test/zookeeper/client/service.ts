@@ -38,8 +38,8 @@ export async function startService({ port = 0, extendedTypes = false }: { port?:
 }
 
 /** Waits for a fact that an event will bring about; fails with `what` after five seconds. */
-export async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const until = testHost.clock.monotonic() + 5_000
+export async function eventually(what: string, holds: () => boolean | Promise<boolean>, timeoutMs = 5_000): Promise<void> {
+  const until = testHost.clock.monotonic() + timeoutMs
   while (!(await holds())) {
     if (testHost.clock.monotonic() > until) throw new Error(`never came true: ${what}`)
     await testHost.timers.sleep(5)
