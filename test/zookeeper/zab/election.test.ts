@@ -161,6 +161,18 @@ test('a vote that comes during the last look and is better changes the outcome',
     wait 30
     ----`)).toEqual(['1 following 3 round=1    2 following 3 round=1    3 leading round=1'])
 })
+test('what one settled server says is no quorum: who lost its leader and who comes late elect one of themselves, although a third says that it leads', () => {
+  expect(play(`
+    peers 3 zxids 1:5/7
+    start 1 2
+    wait 30
+    ----
+    look 2
+    start 3
+    wait 250
+    ----`)).toEqual(['1 leading round=1    2 following 1 round=1', '1 leading round=1    2 following 3 round=2    3 leading round=2'])
+})
+
 test('when the leader dies the others elect in the next round, and it joins them when it is back', () => {
   expect(play(`
     peers 3
