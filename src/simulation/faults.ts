@@ -3,14 +3,18 @@ import type { Machine } from './machine.ts'
 import type { SimulatedNetwork } from './network.ts'
 import type { World } from './world.ts'
 
-export type FaultKind = 'stop' | 'kill' | 'powerCut' | 'killAndPowerCut' | 'blackout' | 'pause' | 'block' | 'partition' | 'slowLink' | 'reset' | 'slowDisk' | 'fullDisk' | 'brokenDisk' | 'clockStep'
+export type FaultKind = 'stop' | 'kill' | 'powerCut' | 'killAndPowerCut' | 'blackout' | 'pause' | 'block' | 'partition' | 'slowLink' | 'reset' | 'slowDisk' | 'fullDisk' | 'brokenDisk' | 'clockStep' | 'clockSpeed' | 'lossyLink' | 'deposed' | 'stumble'
 export interface Process {
   readonly machine: Machine
   /** Called after the machine has lost its process: to start it again when it may. */
   readonly restart: () => void
   /** A clean stop, as on SIGTERM. */
   readonly stop: () => Promise<void>
+  /** Whether the others depend on it: then it is hit oftener. */
+  readonly leads?: () => boolean
 }
+/** How much oftener. */
+const leaderShare = 0.35
 export interface FaultPlan {
   readonly kinds: readonly FaultKind[]
   /** From the end of one fault to the beginning of the next, ms. */
@@ -27,6 +31,7 @@ export class Faults {
   readonly #victims: readonly Process[]
   readonly #others: readonly Machine[]
   #stopped = false
+  #calmSince: number | undefined = 0
 
   /** Servers are killed, cut off and so on; the links between them and the other machines fail. */
   constructor(world: World, network: SimulatedNetwork, facts: { plan: FaultPlan; servers: readonly Process[]; others: readonly Machine[] }) {
@@ -42,16 +47,30 @@ export class Faults {
     for (const count of this.counts.values()) sum += count
     return sum
   }
+  /** For how long nothing has been wrong, ms. */
+  get calmMs(): number {
+    return this.#calmSince === undefined ? 0 : this.#world.now - this.#calmSince
+  }
+  get #leader(): Process | undefined {
+    return this.#victims.find(({ machine, leads }) => machine.isRunning && leads?.())
+  }
+  #victim(): Process {
+    const leader = this.#leader
+    if (leader && this.#world.random.chance(leaderShare)) return leader
+    return this.#victims[this.#world.random.below(this.#victims.length)]
+  }
   async run(): Promise<void> {
     const world = this.#world
     while (!this.#stopped) {
       await world.sleep(world.between(...this.#plan.pauseMs))
       if (this.#stopped) return
       const kind = this.#plan.kinds[world.random.below(this.#plan.kinds.length)]
-      const victim = this.#victims[world.random.below(this.#victims.length)]
+      const victim = this.#victim()
       this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1)
       world.trace(`fault ${kind} ${victim.machine.name}`)
+      this.#calmSince = undefined
       await this.#inject(kind, victim, world.between(...this.#plan.lastsMs))
+      this.#calmSince = world.now
     }
   }
   /** No new ones; what lasts is made good. */
@@ -61,6 +80,7 @@ export class Faults {
     for (const { machine, restart } of this.#victims) {
       machine.disk.failure = () => undefined
       machine.speed.syncMsMax = 3
+      machine.clockRate = 1
       restart()
     }
   }
@@ -164,7 +184,57 @@ export class Faults {
         machine.skewMs += world.between(-60_000, 60_000)
         return
       }
+      case 'clockSpeed': {
+        const { clockRate } = machine
+        machine.clockRate = world.between(0.5, 2)
+        await world.sleep(lastsMs)
+        machine.clockRate = clockRate
+        return
+      }
+      case 'lossyLink': {
+        network.lose(machine.name, other.name, world.between(0.05, 0.5))
+        if (world.random.chance(0.5)) network.lose(other.name, machine.name, world.between(0.05, 0.5))
+        await world.sleep(lastsMs)
+        return network.heal()
+      }
+      case 'deposed': return this.#depose()
+      case 'stumble': {
+        // One after the other falls and gets up again before anything is settled, and their disks are slow.
+        for (const victim of this.#victims) victim.machine.speed.syncMsMax = world.between(3, 300)
+        for (let falls = 3 + world.random.below(6); falls > 0; falls--) {
+          const victim = this.#victim()
+          if (world.random.chance(0.3)) victim.machine.cutPower()
+          else victim.machine.kill()
+          await world.sleep(world.between(5, 600))
+          victim.restart()
+          await world.sleep(world.between(5, 900))
+        }
+        for (const victim of this.#victims) victim.machine.speed.syncMsMax = 3
+        return
+      }
       default: kind satisfies never
+    }
+  }
+  /** The leader is left alone with its clients, who go on writing; as soon as another one leads, all fall, and all come back. */
+  async #depose(): Promise<void> {
+    const world = this.#world
+    const old = this.#leader
+    if (!old) return
+    for (const { machine } of this.#victims) {
+      if (machine === old.machine) continue
+      this.#network.block(machine.name, old.machine.name)
+      this.#network.block(old.machine.name, machine.name)
+    }
+    const others = this.#victims.filter((victim) => victim !== old)
+    for (let waitedMs = 0; waitedMs < 8_000 && !others.some(({ leads }) => leads?.()); waitedMs += 5) await world.sleep(5)
+    await world.sleep(world.random.chance(0.7) ? world.between(0, 30) : world.between(0, 500))
+    const falling = world.random.chance(0.5) ? this.#victims : others
+    for (const { machine } of falling) if (world.random.chance(0.5)) machine.kill()
+    else machine.cutPower()
+    this.#network.heal()
+    for (const { restart } of falling) {
+      await world.sleep(world.between(0, 300))
+      restart()
     }
   }
 }

@@ -33,8 +33,10 @@ export class Machine implements Station {
   readonly #world: World
   readonly #network: SimulatedNetwork
   readonly #onLog: (line: LogLine) => void
-  /** Its clocks run this much faster than the world's. */
-  readonly #rate: number
+  /** Its clocks run this much faster than the world's; and what they showed when they began to. */
+  #rate: number
+  #rateSince = 0
+  #passedMs = 0
   readonly #bootMs: number
   #life: Life | undefined
 
@@ -55,10 +57,22 @@ export class Machine implements Station {
     return this.#life !== undefined
   }
   get monotonic(): number {
-    return this.#bootMs + this.#world.now * this.#rate
+    return this.#bootMs + this.#passed
   }
   get wallClock(): number {
-    return Math.floor(epochMs + this.skewMs + this.#world.now * this.#rate)
+    return Math.floor(epochMs + this.skewMs + this.#passed)
+  }
+  get #passed(): number {
+    return this.#passedMs + (this.#world.now - this.#rateSince) * this.#rate
+  }
+  get clockRate(): number {
+    return this.#rate
+  }
+  /** From now on all its clocks run at this speed; timers that are set already fire as they would have. */
+  set clockRate(rate: number) {
+    this.#passedMs = this.#passed
+    this.#rateSince = this.#world.now
+    this.#rate = rate
   }
   #tended(disk: SimulatedDisk): SimulatedDisk {
     disk.now = () => this.wallClock

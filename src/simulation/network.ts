@@ -23,6 +23,8 @@ type Packet = { kind: 'data'; bytes: Buffer; at: number } | { kind: 'fin' | 'res
 const kernelSize = 256 * 1024
 const highWater = 64 * 1024
 const synRetryMs = 1_000
+/** TCP sends again what was not acknowledged within this time, then within twice as long. */
+const retransmitMs = 200
 /** Bytes that one read gets at most. */
 const readSize = 64 * 1024
 
@@ -36,6 +38,7 @@ export class SimulatedNetwork {
   readonly #listeners = new Map<string, Listener>()
   readonly #blocked = new Set<string>()
   readonly #slow = new Map<string, number>()
+  readonly #lossy = new Map<string, number>()
   readonly #waiting = new Set<Pipe>()
   readonly #open = new Set<Endpoint>()
   #ports = 30_000
@@ -63,10 +66,15 @@ export class SimulatedNetwork {
   slow(from: string, to: string, latencyMs: number): void {
     this.#slow.set(`${from}>${to}`, latencyMs)
   }
+  /** So many of what is sent, of 1, is lost and comes when it is sent again, and all that is behind it with it. */
+  lose(from: string, to: string, share: number): void {
+    this.#lossy.set(`${from}>${to}`, share)
+  }
   /** All ways are open and fast again. */
   heal(): void {
     this.#blocked.clear()
     this.#slow.clear()
+    this.#lossy.clear()
     this.retry()
   }
   /** What waited for a way, or for a machine to be there again, is sent again. */
@@ -89,7 +97,9 @@ export class SimulatedNetwork {
   latency(from: Station, to: Station): number {
     const { world } = this
     const slow = this.#slow.get(`${from.name}>${to.name}`) ?? 0
-    const late = world.random.chance(0.01) ? world.between(1, 40) : 0
+    let late = world.random.chance(0.01) ? world.between(1, 40) : 0
+    const lost = this.#lossy.get(`${from.name}>${to.name}`)
+    for (let again = retransmitMs; lost !== undefined && world.random.chance(lost) && again < 2_000; again *= 2) late += again
     return world.between(0.05, 0.6) + late + (slow > 0 ? world.between(slow / 2, slow) : 0)
   }
   waits(pipe: Pipe, waits: boolean): void {

@@ -50,8 +50,18 @@ export class Reconfigurations {
       } catch (error) {
         if (!isZooKeeperError(error)) throw error
         await this.#world.sleep(500)
+        // Who observes now is no quorum of what comes: they are made voters one after the other.
+        if (isZooKeeperError(error, 'newConfigNoQuorum')) for (const id of ids) await this.#join(id)
       }
     }
+  }
+  async #join(id: number): Promise<void> {
+    try {
+      await (await this.#session()).reconfig({ joining: this.line(id) })
+    } catch (error) {
+      if (!isZooKeeperError(error)) throw error
+    }
+    await this.#world.sleep(500)
   }
   line(id: number, role = 'participant'): string {
     return `server.${id}=${this.#names[id - 1]}:2888:3888:${role};2181`

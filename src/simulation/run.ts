@@ -8,6 +8,8 @@ export interface RunOptions {
   readonly faultyMs?: number
   /** What goes wrong, the likelier the oftener it is named; default: everything the run knows. */
   readonly kinds?: readonly FaultKind[]
+  /** The situation to look at, of those that the run knows by name; default: the seed chooses. */
+  readonly scenario?: string | undefined
 }
 export interface RunReport {
   readonly seed: number
@@ -18,4 +20,6 @@ export interface RunReport {
   readonly operations: number
   readonly faults: ReadonlyMap<FaultKind, number>
   readonly facts: Readonly<Record<string, number>>
+  /** How often each law was looked at, where that is counted. */
+  readonly laws?: ReadonlyMap<string, number>
 }

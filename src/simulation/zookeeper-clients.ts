@@ -13,6 +13,8 @@ import type { World } from './world.ts'
 
 export interface Laws {
   readonly registers: Registers
+  /** An answer has shown this transaction. */
+  readonly shown?: (zxid: bigint) => void
   readonly sequences: Sequences
   readonly sessions: SessionLaws
 }
@@ -25,6 +27,10 @@ export interface ClientFacts {
   readonly sessionTimeoutMs: number
   /** A lone server's reads are never behind. A member of an ensemble may be; a session's reads never go back all the same. */
   readonly readsAreFresh?: boolean
+  /** Longest pause between two steps, ms. */
+  readonly thinkMs?: number
+  /** The epoch that all members serve in; undefined: some may not know yet that theirs is over. */
+  readonly settledEpoch?: () => number | undefined
   readonly violated: (violation: unknown) => void
 }
 type Result = { zxid: bigint; path: string; kind: 'read' | 'write' } | undefined
@@ -81,7 +87,7 @@ export class SimulatedClient {
     try {
       while (!this.#stopped) {
         const zk = await this.session()
-        await this.#world.sleep(this.#random.chance(0.3) ? 0 : this.#random.next() * 60)
+        await this.#world.sleep(this.#random.chance(0.3) ? 0 : this.#random.next() * (this.#facts.thinkMs ?? 60))
         await this.#step(zk)
       }
     } catch (error) {
@@ -114,7 +120,7 @@ export class SimulatedClient {
       this.#seen.clear()
       this.sessions++
       const { id } = zk.session
-      sessions.stands(id, this.machine.name)
+      sessions.stands(id, this.machine.name, zk.session.timeoutMs)
       zk.onState((event) => {
         try {
           if (event === 'connected') sessions.stands(id, this.machine.name)
@@ -149,6 +155,7 @@ export class SimulatedClient {
       const result = await promise
       this.operations++
       if (!result) continue
+      this.#facts.laws.shown?.(result.zxid)
       const { path, zxid, kind } = result
       if (zxid < (latest.get(path) ?? 0n)) throw new Violation('operations of one client take effect in its order', `${this.machine.name} sees ${zxid} of ${path} after ${latest.get(path)}`)
       if (kind === 'write' && zxid <= write) throw new Violation('operations of one client take effect in its order', `${this.machine.name} wrote ${path} as ${zxid}, after ${write}`)
@@ -160,6 +167,7 @@ export class SimulatedClient {
   async #leave(zk: ZooKeeperClient): Promise<void> {
     const { id } = zk.session
     this.watches.dropAll()
+    this.#facts.laws.sessions.leaves(id)
     if (this.#random.chance(0.5)) await zk.close(60_000)
     else zk.abandon()
     // Without an answer nobody knows whether the session has ended; its client is not heard any more.
@@ -176,7 +184,8 @@ export class SimulatedClient {
     if (choice < 70) return this.#watch(zk, path)
     if (choice < 80) return this.#sequential(zk)
     if (choice < 88) return this.#createEphemeral(zk)
-    if (choice < 94) return this.#lookAtEphemeral(zk)
+    if (choice < 93) return this.#lookAtEphemeral(zk)
+    if (choice < 96) return this.#syncAndRead(zk, path)
     return this.#writeTwo(zk, path)
   }
   /** Undefined for an outcome that nobody knows; other errors are passed on. */
@@ -235,6 +244,19 @@ export class SimulatedClient {
     this.#facts.laws.registers.read(floor, String(found.data), found.stat.mzxid)
     this.#shown(zk, path, found.stat.mzxid)
     if (this.#zk === zk) this.watches.read(path, changedFrom, found.stat.mzxid)
+    return { zxid: found.stat.mzxid, path, kind: 'read' }
+  }
+  /** Sent one behind the other. Unless the leader changes meanwhile, the read shows whatever anybody had been shown before the sync was sent. */
+  async #syncAndRead(zk: ZooKeeperClient, path: string): Promise<Result> {
+    const epoch = this.#facts.settledEpoch?.()
+    const everybody = this.#facts.laws.registers.begins(path)
+    const own = this.#floor(path)
+    const synced = this.#known(zk.sync(path).then(() => true))
+    const found = await this.#known(zk.getData(path))
+    if (!(await synced) || !found) return undefined
+    const isFresh = epoch !== undefined && epoch === this.#facts.settledEpoch?.()
+    this.#facts.laws.registers.read(isFresh ? everybody : own, String(found.data), found.stat.mzxid)
+    this.#shown(zk, path, found.stat.mzxid)
     return { zxid: found.stat.mzxid, path, kind: 'read' }
   }
   async #watch(zk: ZooKeeperClient, path: string): Promise<Result> {

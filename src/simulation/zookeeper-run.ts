@@ -121,6 +121,6 @@ async function audit(world: World, clients: readonly SimulatedClient[], { regist
   for (const name of left) {
     const stat = await insist(async () => (await first.session()).exists(`/ephemerals/${name}`))
     if (stat && dead.has(stat.ephemeralOwner)) throw new Violation('ephemerals die with their session', `${name} is there, ${20} s after its client has died`)
-    if (stat && stat.ephemeralOwner !== first.client?.session.id && !sessions.begins().has(stat.ephemeralOwner)) throw new Violation('ephemerals die with their session', `${name} belongs to 0x${stat.ephemeralOwner.toString(16)}, which no living client has`)
+    if (stat && stat.ephemeralOwner !== first.client?.session.id && !sessions.hasEnded(stat.ephemeralOwner)) throw new Violation('ephemerals die with their session', `${name} belongs to 0x${stat.ephemeralOwner.toString(16)}, which no living client has`)
   }
 }

@@ -19,13 +19,14 @@ export class SimulatedZooKeeper {
   readonly #violated: (violation: unknown) => void
   readonly #isReconfigurable: boolean
   readonly #number: number
+  readonly #onStarted: (server: ZooKeeperServer) => void
   #failed = false
 
   /**
    * `members`: names of all machines of the ensemble, in the order of their numbers; none: it is alone. `isReconfigurable`: members may change;
    * then `zoo.cfg` is a file, and a machine that is no member is started as one that is to be added.
    */
-  constructor(world: World, machine: Machine, facts: { settings: Readonly<Record<string, string | number | boolean>>; members?: readonly string[]; number?: number; isReconfigurable?: boolean; violated: (violation: unknown) => void }) {
+  constructor(world: World, machine: Machine, facts: { settings: Readonly<Record<string, string | number | boolean>>; members?: readonly string[]; number?: number; isReconfigurable?: boolean; violated: (violation: unknown) => void; onStarted?: (server: ZooKeeperServer) => void }) {
     this.#world = world
     this.machine = machine
     this.#members = facts.members ?? []
@@ -35,6 +36,7 @@ export class SimulatedZooKeeper {
     this.#isReconfigurable = facts.isReconfigurable === true
     if (this.#isReconfigurable) this.#enlist(this.#members.map((name, index) => `server.${index + 1}=${name}:2888:3888;${zooKeeperPort}`))
     this.#violated = facts.violated
+    this.#onStarted = facts.onStarted ?? (() => {})
   }
 
   start(): void {
@@ -47,7 +49,9 @@ export class SimulatedZooKeeper {
     this.server = undefined
     ZooKeeperServer.start(host, config, { onFailure: () => this.#gaveUp(life) }).then(
       (server) => {
-        if (life === this.starts) this.server = server
+        if (life !== this.starts) return
+        this.server = server
+        this.#onStarted(server)
       },
       (error: unknown) => {
         // A disk that fails may well keep a server from starting; one that works may not.

@@ -80,27 +80,66 @@ describe('logs', () => {
 })
 
 describe('ensembles', () => {
-  test('an epoch has one leader', () => {
-    const laws = new EnsembleLaws()
-    laws.established(1, 4)
-    laws.established(1, 4)
-    expect(() => laws.established(2, 4)).toThrow('one leader')
-    expect(() => laws.established(1, 3)).toThrow('epochs never go back')
+  const majority = (servers: ReadonlySet<number>): boolean => servers.size >= 2
+  /** Server 1 leads, and the others have logged and applied what it has. */
+  function together(count: number): EnsembleLaws {
+    const laws = new EnsembleLaws(majority)
+    laws.leads(1, 1)
+    for (const server of [2, 3]) laws.follows(server, 1)
+    for (let zxid = 1n; zxid <= count; zxid++) {
+      for (const server of [1, 2, 3]) laws.appended(server, zxid, `t${zxid}`)
+      for (const server of [1, 2, 3]) laws.delivered(server, zxid, `s${zxid}`)
+    }
+    return laws
+  }
+  test('an epoch has one leader, and no member goes back to an older one or forgets what it has promised', () => {
+    const laws = together(0)
+    expect(() => laws.leads(2, 1)).toThrow('one leader')
+    laws.promised(2, 5)
+    expect(() => laws.promised(2, 5)).toThrow('promised twice')
+    expect(() => laws.follows(2, 1)).toThrow('older than it has promised')
+    laws.leads(2, 5)
+    laws.follows(3, 5)
+    expect(() => laws.follows(3, 1)).toThrow('go back')
+    expect(() => laws.follows(1, 6)).toThrow('before the leader')
   })
   test('committed prefixes never differ: not in content, not in order, not by a gap', () => {
-    const laws = new EnsembleLaws()
-    for (const zxid of [1n, 2n, 3n]) laws.delivered('a', zxid, `t${zxid}`)
-    laws.delivered('b', 1n, 't1')
-    expect(() => laws.delivered('b', 2n, 'other')).toThrow('never differ')
-    expect(() => laws.delivered('b', 3n, 't3')).toThrow('never differ')
-    laws.restored('c', 2n)
-    laws.delivered('c', 3n, 't3')
-    expect(() => laws.delivered('c', 2n, 't2')).toThrow('never differ')
+    const laws = together(2)
+    expect(() => laws.appended(2, 2n, 'other')).toThrow('one transaction')
+    for (const server of [1, 2, 3]) laws.appended(server, 4n, 't4')
+    laws.delivered(1, 4n, 's4')
+    expect(() => laws.delivered(2, 4n, 'other')).toThrow('never differ')
+    expect(() => laws.delivered(3, 5n, 's5')).toThrow('in the order of the log')
+    expect(() => laws.appended(3, 3n, 't3')).toThrow('grows in the order')
   })
-  test('what was acknowledged is in every later leader', () => {
-    const laws = new EnsembleLaws()
-    laws.acknowledged(7n)
-    laws.leads(1, [6n, 7n, 8n])
-    expect(() => laws.leads(2, [6n, 8n])).toThrow('every later leader')
+  test('what one has logged alone is not committed, and is cut off before it serves again', () => {
+    const laws = together(2)
+    laws.appended(3, 3n, 'alone')
+    expect(() => laws.delivered(3, 3n, 's3')).toThrow('logs of a quorum')
+    laws.stopped(3)
+    laws.leads(2, 2)
+    expect(() => laws.follows(3, 2)).toThrow('never differ')
+    laws.truncated(3, 2n)
+    laws.follows(3, 2)
+  })
+  test('what was acknowledged is in every later leader, and a quorum keeps it', () => {
+    const laws = together(3)
+    expect(() => laws.acknowledged(4n)).toThrow('only what is committed')
+    laws.acknowledged(3n)
+    laws.restored(3, 2n)
+    expect(() => laws.restored(2, 2n)).toThrow('a quorum keeps')
+    expect(() => laws.leads(3, 2)).toThrow('every later leader')
+  })
+  test('a member starts with what it has logged', () => {
+    expect(() => together(3).restored(3, 9n)).toThrow('starts with what it has logged')
+  })
+  test('a snapshot brings its history, as soon as it is durable', () => {
+    const laws = together(3)
+    laws.installs(4, 1, 2n)
+    laws.restored(4, 0n)
+    laws.installs(4, 1, 3n)
+    laws.restored(4, 3n)
+    laws.follows(4, 1)
+    expect(laws.settledEpoch).toBe(1)
   })
 })

@@ -1,52 +1,198 @@
-/** What an ensemble promises whatever happens to its members: fed with what each member does, by whoever drives them. */
+/**
+ * What an ensemble promises whatever happens to its members: fed with what each member does to its own history. A history is a list of
+ * zxids, and all histories begin with nothing, so that equal places mean equal prefixes.
+ */
 import { Violation } from './violation.ts'
 
-export class EnsembleLaws {
-  readonly #leaders = new Map<number, number>()
-  readonly #lastEstablished = new Map<number, number>()
-  /** All transactions ever committed, by zxid: the text is anything that tells two of them apart. */
-  readonly #committed = new Map<bigint, string>()
-  readonly #committedOrder: bigint[] = []
-  readonly #applied = new Map<string, number>()
-  readonly #acknowledged = new Set<bigint>()
+interface Member {
+  /** Zxids in its log, and of what was in it before a snapshot took its place. */
+  history: bigint[]
+  /** How many of them it has applied. */
+  applied: number
+  /** The epoch in which it serves clients. */
+  serving: number | undefined
+  promised: number
+  served: number
+  /** A snapshot that it is about to take over: which of two histories a crash leaves, the files decide. */
+  installing: bigint[] | undefined
+}
+const zero = (zxid: bigint): boolean => (zxid & 0xffff_ffffn) === 0n
+const hex = (zxid: bigint | undefined): string => (zxid === undefined ? 'nothing' : `0x${zxid.toString(16)}`)
 
-  /** A quorum has acknowledged this server as the leader of the epoch. */
-  established(server: number, epoch: number): void {
-    const other = this.#leaders.get(epoch)
-    if (other !== undefined && other !== server) throw new Violation('an epoch has one leader', `servers ${other} and ${server} were both established in epoch ${epoch}`)
-    const last = this.#lastEstablished.get(server) ?? -1
-    if (epoch < last) throw new Violation('epochs never go back', `server ${server} led epoch ${last} and then ${epoch}`)
-    this.#leaders.set(epoch, server)
-    this.#lastEstablished.set(server, epoch)
+export class EnsembleLaws {
+  readonly #members = new Map<number, Member>()
+  readonly #hasQuorum: (servers: ReadonlySet<number>) => boolean
+  /** Who has led which epoch. */
+  readonly #leaders = new Map<number, number>()
+  /** All that was ever logged: the text is anything that tells two transactions apart. */
+  readonly #texts = new Map<bigint, string>()
+  /** State after a transaction, by zxid, and who had it first. */
+  readonly #states = new Map<bigint, { state: string; server: number }>()
+  /** What is committed, in its order, and the place of each. */
+  readonly #committed: bigint[] = []
+  readonly #place = new Map<bigint, number>()
+  readonly #acknowledged = new Set<bigint>()
+  /** How often each law was looked at. */
+  readonly checks = new Map<string, number>()
+
+  /** `hasQuorum`: whether these servers decide for the ensemble; nobody asks where its members change. */
+  constructor(hasQuorum: (servers: ReadonlySet<number>) => boolean = () => true) {
+    this.#hasQuorum = hasQuorum
   }
-  /** A member in one of its lives delivers its next transaction. Lives begin with `restored`. */
-  delivered(member: string, zxid: bigint, text: string): void {
-    const known = this.#committed.get(zxid)
-    if (known !== undefined && known !== text) throw new Violation('committed prefixes never differ', `${member} delivers '${text}' as ${zxid}, where another one delivered '${known}'`)
-    const at = this.#applied.get(member) ?? 0
-    if (at < this.#committedOrder.length) {
-      const expected = this.#committedOrder[at]
-      if (expected !== zxid) throw new Violation('committed prefixes never differ', `${member} delivers ${zxid} where ${expected} was delivered before`)
-    } else {
-      const last = this.#committedOrder[this.#committedOrder.length - 1] ?? -1n
-      if (zxid <= last) throw new Violation('committed prefixes never differ', `${member} delivers ${zxid} after ${last}`)
-      this.#committedOrder.push(zxid)
-      this.#committed.set(zxid, text)
+
+  get committed(): number {
+    return this.#committed.length
+  }
+  /** The epoch in which all serve who serve, where nobody has been established in a later one. */
+  get settledEpoch(): number | undefined {
+    const latest = Math.max(...this.#leaders.keys())
+    for (const { serving } of this.#members.values()) if (serving !== undefined && serving !== latest) return undefined
+    return latest
+  }
+  #checks(law: string, holds: boolean, found: () => string): void {
+    this.checks.set(law, (this.checks.get(law) ?? 0) + 1)
+    if (!holds) throw new Violation(law, found())
+  }
+  #member(server: number): Member {
+    let member = this.#members.get(server)
+    if (!member) this.#members.set(server, (member = { history: [], applied: 0, serving: undefined, promised: -1, served: -1, installing: undefined }))
+    return member
+  }
+
+  // ---- histories
+
+  /** A member has read its files: they end with this transaction, and all of it is applied. */
+  restored(server: number, lastZxid: bigint): void {
+    const member = this.#member(server)
+    if (member.installing && !zero(lastZxid) && !member.history.includes(lastZxid)) member.history = member.installing
+    member.installing = undefined
+    member.history = upTo(member.history, lastZxid)
+    const last = member.history.at(-1)
+    this.#keeps()
+    this.#checks('a member starts with what it has logged', zero(lastZxid) || last === lastZxid, () => `server ${server} starts with ${hex(lastZxid)}, and has logged nothing behind ${hex(last)}`)
+    this.#rests(member)
+  }
+  /** It writes a transaction to its log. */
+  appended(server: number, zxid: bigint, text: string): void {
+    const { history } = this.#member(server)
+    const known = this.#texts.get(zxid)
+    this.#checks('a zxid names one transaction', known === undefined || known === text, () => `server ${server} logs '${text}' as ${hex(zxid)}, which was '${known}'`)
+    this.#texts.set(zxid, text)
+    const last = history.at(-1)
+    this.#checks('a log grows in the order of its zxids', last === undefined || zxid > last, () => `server ${server} logs ${hex(zxid)} after ${hex(last)}`)
+    history.push(zxid)
+  }
+  /** It cuts its log behind this transaction, and applies what is left. */
+  truncated(server: number, zxid: bigint): void {
+    const member = this.#member(server)
+    member.history = upTo(member.history, zxid)
+    this.#keeps()
+    this.#rests(member)
+  }
+  /** It is about to replace everything by what `from` has up to this transaction; `installed`: it has. */
+  installs(server: number, from: number, zxid: bigint): void {
+    this.#member(server).installing = upTo(this.#member(from).history, zxid)
+  }
+  installed(server: number): void {
+    const member = this.#member(server)
+    member.history = member.installing ?? member.history
+    member.installing = undefined
+    this.#rests(member)
+  }
+  /** It serves nobody any more, and has applied all that it has logged. */
+  stopped(server: number): void {
+    this.#rests(this.#member(server))
+  }
+  /** What was committed last, and so all before it. Who has it in the log may be down; a cut that is made good at once leaves the others. */
+  #keeps(): void {
+    const place = this.#committed.length - 1
+    const zxid = this.#committed[place]
+    if (zxid === undefined) return
+    const holders = this.#holders(place, zxid)
+    this.#checks('a quorum keeps what is committed', this.#hasQuorum(holders), () => `${hex(zxid)} is committed, and only ${[...holders].join(', ')} have it in their logs`)
+  }
+  #holders(place: number, zxid: bigint): ReadonlySet<number> {
+    return new Set([...this.#members].filter(([, { history }]) => history[place] === zxid).map(([server]) => server))
+  }
+  #rests(member: Member): void {
+    member.applied = member.history.length
+    member.serving = undefined
+  }
+  /** It has been told that this transaction is committed, and has applied it. `state`: anything that tells two states apart. */
+  delivered(server: number, zxid: bigint, state: string): void {
+    const member = this.#member(server)
+    const next = member.history[member.applied]
+    this.#checks('transactions are applied in the order of the log', next === zxid, () => `server ${server} applies ${hex(zxid)}, and ${hex(next)} is the next one in its log`)
+    member.applied++
+    const known = this.#states.get(zxid)
+    if (!known) this.#states.set(zxid, { state, server })
+    else this.#checks('committed prefixes never differ', known.state === state, () => `${hex(zxid)} makes ${state} of server ${server}, and made ${known.state} of server ${known.server}`)
+    if (member.serving !== undefined) this.#commits(server, member.applied - 1, zxid)
+  }
+  #commits(server: number, place: number, zxid: bigint): void {
+    if (place < this.#committed.length) {
+      const expected = this.#committed[place]
+      return this.#checks('committed prefixes never differ', expected === zxid, () => `server ${server} delivers ${hex(zxid)} where ${hex(expected)} was committed`)
     }
-    this.#applied.set(member, at + 1)
+    const holders = this.#holders(place, zxid)
+    this.#checks('what is committed is in the logs of a quorum', this.#hasQuorum(holders), () => `server ${server} delivers ${hex(zxid)}, which only ${[...holders].join(', ')} have logged`)
+    this.#commit(zxid)
   }
-  /** A member has restored its state, up to and with this transaction (0: nothing). */
-  restored(member: string, lastZxid: bigint): void {
-    const at = this.#committedOrder.findIndex((zxid) => zxid > lastZxid)
-    this.#applied.set(member, at < 0 ? this.#committedOrder.length : at)
+  #commit(zxid: bigint): void {
+    this.#place.set(zxid, this.#committed.length)
+    this.#committed.push(zxid)
   }
-  /** A client was told that its write has succeeded. */
+
+  // ---- epochs
+
+  /** It has made durable that it takes part in no older epoch. */
+  promised(server: number, epoch: number): void {
+    const member = this.#member(server)
+    this.#checks('no epoch is promised twice', epoch > member.promised, () => `server ${server} has promised epoch ${member.promised}, and accepts ${epoch}`)
+    member.promised = epoch
+  }
+  /** It leads an epoch from now on, and what it has is what is committed. */
+  leads(server: number, epoch: number): void {
+    const member = this.#member(server)
+    const other = this.#leaders.get(epoch)
+    this.#checks('an epoch has one leader', other === undefined || other === server, () => `servers ${other} and ${server} were both established in epoch ${epoch}`)
+    this.#begins(server, member, epoch)
+    this.#leaders.set(epoch, server)
+    const at = this.#committed.findIndex((zxid, place) => member.history[place] !== zxid)
+    const missing = this.#committed[at]
+    this.#checks('what was acknowledged is in every later leader', at < 0, () => `server ${server} leads epoch ${epoch} without ${hex(missing)}, which was ${this.#acknowledged.has(missing) ? 'acknowledged' : 'committed'}; in its place it has ${hex(member.history[at])}`)
+    for (const zxid of member.history.slice(this.#committed.length)) this.#commit(zxid)
+    this.#keeps()
+  }
+  /** It follows or observes the leader of this epoch, and serves clients from now on. */
+  follows(server: number, epoch: number): void {
+    const member = this.#member(server)
+    this.#checks('nobody serves before the leader of the epoch is established', this.#leaders.has(epoch), () => `server ${server} serves in epoch ${epoch}, which has no leader yet`)
+    this.#begins(server, member, epoch)
+    for (let place = 0; place < member.applied; place++) {
+      if (member.history[place] === this.#committed[place]) continue
+      this.#checks('committed prefixes never differ', false, () => `server ${server} serves with ${hex(member.history[place])} where ${hex(this.#committed[place])} is committed`)
+    }
+  }
+  #begins(server: number, member: Member, epoch: number): void {
+    this.#checks('nobody serves in an epoch older than it has promised', epoch >= member.promised, () => `server ${server} serves in epoch ${epoch}, and has promised ${member.promised}`)
+    this.#checks('epochs never go back', epoch >= member.served, () => `server ${server} served in epoch ${member.served}, and serves in ${epoch}`)
+    member.served = epoch
+    member.serving = epoch
+  }
+
+  // ---- clients
+
+  /** A client was told that this write has succeeded, or has seen it. */
   acknowledged(zxid: bigint): void {
+    this.#checks('only what is committed is shown', this.#place.has(zxid), () => `a client was shown ${hex(zxid)}, which is committed nowhere`)
     this.#acknowledged.add(zxid)
   }
-  /** What a newly established leader has, oldest first. */
-  leads(server: number, history: Iterable<bigint>): void {
-    const has = new Set(history)
-    for (const zxid of this.#acknowledged) if (!has.has(zxid)) throw new Violation('what was acknowledged is in every later leader', `server ${server} leads without ${zxid}`)
-  }
+}
+
+/** Histories ascend. */
+function upTo(history: readonly bigint[], zxid: bigint): bigint[] {
+  let count = history.length
+  while (count > 0 && history[count - 1] > zxid) count--
+  return history.slice(0, count)
 }

@@ -5,6 +5,9 @@ export class Sequences {
   readonly #names = new Set<string>()
   readonly #highest = new Map<string, number>()
 
+  get names(): Iterable<string> {
+    return this.#names
+  }
   /** The highest number that any answer under this prefix had when the creation began. */
   begins(prefix: string): number {
     return this.#highest.get(prefix) ?? -1

@@ -3,7 +3,11 @@ import { Violation } from './violation.ts'
 
 interface Tracked {
   readonly client: string
-  ended: boolean
+  readonly timeoutMs: number
+  /** How many sessions had ended before it; undefined: it goes on, as far as is known. */
+  ended: number | undefined
+  /** Its client has asked for its end. */
+  isLeaving: boolean
 }
 interface Ephemeral {
   readonly session: bigint
@@ -21,19 +25,25 @@ export class SessionLaws {
   /** By server and its start: an end that was decided before a crash may have to be decided again after it. */
   readonly #expiries = new Set<string>()
   expired = 0
+  #ended = 0
 
   /** The client was given this session, or has it again. */
-  stands(session: bigint, client: string): void {
+  stands(session: bigint, client: string, timeoutMs = 0): void {
     const tracked = this.#sessions.get(session)
-    if (tracked?.ended) throw new Violation('a session that has ended does not come back', `0x${session.toString(16)} of ${client} stands again`)
+    if (tracked?.ended !== undefined) throw new Violation('a session that has ended does not come back', `0x${session.toString(16)} of ${client} stands again`)
     if (tracked && tracked.client !== client) throw new Violation('a session id is given once', `0x${session.toString(16)} belongs to ${tracked.client}, and ${client} was given it`)
-    if (!tracked) this.#sessions.set(session, { client, ended: false })
+    if (!tracked) this.#sessions.set(session, { client, timeoutMs, ended: undefined, isLeaving: false })
     this.#latestOf.set(client, session)
   }
   /** Its client was told that it has expired, or that it was closed. */
   ended(session: bigint): void {
     const tracked = this.#sessions.get(session)
-    if (tracked) tracked.ended = true
+    if (tracked) tracked.ended ??= this.#ended++
+  }
+  /** The client is about to ask for its end. */
+  leaves(session: bigint): void {
+    const tracked = this.#sessions.get(session)
+    if (tracked) tracked.isLeaving = true
   }
   /** The client has given the session up without a word. */
   abandoned(client: string): void {
@@ -49,8 +59,26 @@ export class SessionLaws {
     const tracked = this.#sessions.get(session)
     if (!tracked || this.#latestOf.get(tracked.client) !== session) return
     const silent = facts.silentMs(tracked.client)
-    if (silent < timeoutMs * clocksDiffer - toleranceMs)
-      throw new Violation('a session does not expire while its client is heard', `0x${session.toString(16)} of ${tracked.client} expired after ${Math.round(silent)} ms of silence; its timeout is ${timeoutMs} ms`)
+    this.#mayExpire(session, tracked, silent, timeoutMs)
+  }
+  #mayExpire(session: bigint, { client }: Tracked, silentMs: number, timeoutMs: number): void {
+    if (silentMs < timeoutMs * clocksDiffer - toleranceMs)
+      throw new Violation('a session does not expire while its client is heard', `0x${session.toString(16)} of ${client} expired after ${Math.round(silentMs)} ms of silence; its timeout is ${timeoutMs} ms`)
+  }
+  /**
+   * The leader of an ensemble ends a session, for whatever reason. `silentMs` tells how long no member had heard of its client; undefined:
+   * members could not tell each other all this time.
+   */
+  ends(session: bigint, leadership: string, silentMs: (client: string, timeoutMs: number) => number | undefined): void {
+    this.expired++
+    const tracked = this.#sessions.get(session)
+    if (tracked?.isLeaving) return
+    const key = `${leadership} ${session}`
+    if (this.#expiries.has(key)) throw new Violation('a session expires at most once', `0x${session.toString(16)} ended twice with ${leadership}`)
+    this.#expiries.add(key)
+    if (!tracked || this.#latestOf.get(tracked.client) !== session) return
+    const silent = silentMs(tracked.client, tracked.timeoutMs)
+    if (silent !== undefined) this.#mayExpire(session, tracked, silent, tracked.timeoutMs)
   }
 
   ephemeralCreated(path: string, session: bigint): void {
@@ -60,12 +88,15 @@ export class SessionLaws {
     const ephemeral = this.#ephemerals.get(path)
     if (ephemeral) ephemeral.deleting = true
   }
-  /** Sessions of which it is known that they have ended: taken when a read begins. */
-  begins(): ReadonlySet<bigint> {
-    return new Set([...this.#sessions].filter(([, { ended }]) => ended).map(([id]) => id))
+  /** How many sessions are known to have ended: taken when a read begins. */
+  begins(): number {
+    return this.#ended
   }
-  ephemeralFound(path: string, owner: bigint, endedBefore: ReadonlySet<bigint>): void {
-    if (endedBefore.has(owner)) throw new Violation('ephemerals die with their session', `${path} is there, and its session 0x${owner.toString(16)} had ended before the read began`)
+  hasEnded(session: bigint): boolean {
+    return this.#sessions.get(session)?.ended !== undefined
+  }
+  ephemeralFound(path: string, owner: bigint, endedBefore: number): void {
+    if ((this.#sessions.get(owner)?.ended ?? Infinity) < endedBefore) throw new Violation('ephemerals die with their session', `${path} is there, and its session 0x${owner.toString(16)} had ended before the read began`)
   }
   /** Asked within the session itself. */
   ephemeralMissing(path: string, session: bigint): void {

@@ -209,6 +209,10 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
   get leaderId(): number | undefined {
     return this.#peer?.leader
   }
+  /** The history of a member of an ensemble. */
+  get replica(): EnsembleReplica | undefined {
+    return this.#replica
+  }
   get digestMismatchCount(): number {
     return this.#replica?.digestMismatchCount ?? 0
   }

@@ -151,8 +151,9 @@ export class Leader {
   #agreeing(): void {
     this.#active = this.#lastSeen.version > this.#config.version ? [this.#config, this.#lastSeen] : [this.#config]
   }
-  #hasQuorum(servers: ReadonlySet<number>): boolean {
-    return hasQuorumInAll(this.#active, servers)
+  /** Stands apart so that the simulation can put a bug in its place. */
+  protected isQuorum(servers: ReadonlySet<number>, configs: readonly QuorumConfig[] = this.#active): boolean {
+    return hasQuorumInAll(configs, servers)
   }
   #isVoter(server: number): boolean {
     return this.#active.some(({ voters }) => voters.has(server))
@@ -259,7 +260,7 @@ export class Leader {
     return this.#chooseEpoch()
   }
   #chooseEpoch(): LeaderOutput[] {
-    if (this.#phase !== 'discovery' || !this.#hasQuorum(this.#connecting)) return []
+    if (this.#phase !== 'discovery' || !this.isQuorum(this.#connecting)) return []
     if (this.#epoch >= epochMax) return this.#abdicate(`epoch ${this.#epoch} has been accepted, and there is none after it`)
     this.#epoch++
     this.#phase = 'acceptedEpoch'
@@ -307,7 +308,7 @@ export class Leader {
     return this.#epochElected()
   }
   #epochElected(): LeaderOutput[] {
-    if (this.#phase !== 'epochAcknowledgement' || !this.#hasQuorum(this.#electing)) return []
+    if (this.#phase !== 'epochAcknowledgement' || !this.isQuorum(this.#electing)) return []
     this.#phase = 'currentEpoch'
     return [{ kind: 'persist', name: 'currentEpoch', epoch: this.#epoch }]
   }
@@ -329,7 +330,7 @@ export class Leader {
     const to = [learner.key]
     const situation = this.#situationOf(learner)
     const plan = synchronizationOf({ ...situation, committed: joined(history, situation.committed) })
-    const outputs: LeaderOutput[] = []
+    const outputs: LeaderOutput[] = this.#forgetAcknowledgements(learner)
     if (plan.kind === 'snap') outputs.push({ kind: 'sendSnapshot', to: learner.key, zxid: plan.zxid })
     else {
       outputs.push({ kind: 'send', to, packet: packetOf(plan.kind === 'diff' ? packetType.diff : packetType.trunc, plan.zxid) })
@@ -344,8 +345,17 @@ export class Leader {
     outputs.push({ kind: 'send', to, packet: packetOf(packetType.newLeader, BigInt(this.#epoch) << 32n, Buffer.from(formatQuorumConfig(this.#lastSeen))) })
     return outputs
   }
+  /**
+   * What is not committed is cut off its log if it was there, and sent again: what it acknowledged in an earlier connection counts no more, and
+   * nothing may come from there any later.
+   */
+  #forgetAcknowledgements({ key, serverId, role }: LearnerState): LeaderOutput[] {
+    if (role !== 'follower') return []
+    for (const { acknowledged } of this.#outstanding) acknowledged.delete(serverId)
+    return [...this.#learners.values()].filter((other) => other.serverId === serverId && other.key !== key).flatMap((other) => this.#close(other.key, `server ${serverId} has come again`))
+  }
   #established(): LeaderOutput[] {
-    if (this.#phase !== 'synchronization' || !this.#hasQuorum(this.#synced)) return []
+    if (this.#phase !== 'synchronization' || !this.isQuorum(this.#synced)) return []
     this.#phase = 'broadcast'
     const zxid = BigInt(this.#epoch) << 32n
     this.#lastProposed = zxid
@@ -465,7 +475,7 @@ export class Leader {
   #commit(): LeaderOutput[] {
     let count = 0
     const outputs: LeaderOutput[] = []
-    while (count < this.#outstanding.length && this.#phase === 'broadcast' && hasQuorumInAll(this.#outstanding[count].configs, this.#outstanding[count].acknowledged)) {
+    while (count < this.#outstanding.length && this.#phase === 'broadcast' && this.isQuorum(this.#outstanding[count].acknowledged, this.#outstanding[count].configs)) {
       const { transaction: { zxid, bytes }, config, acknowledged } = this.#outstanding[count++]
       const followers: LearnerKey[] = []
       const observers: LearnerKey[] = []
@@ -518,7 +528,7 @@ export class Leader {
         for (const { serverId, role, phase, deadline } of this.#learners.values()) {
           if (role === 'follower' && phase === 'synced' && this.#tick <= deadline && this.#isVoter(serverId)) alive.add(serverId)
         }
-        if (!this.#hasQuorum(alive)) return this.#abdicate(`no quorum: of the voters only ${[...alive].map((id) => `server.${id}`).join(' and ')} is left`)
+        if (!this.isQuorum(alive)) return this.#abdicate(`no quorum: of the voters only ${[...alive].map((id) => `server.${id}`).join(' and ')} is left`)
       }
     }
     for (const learner of this.#learners.values()) {
