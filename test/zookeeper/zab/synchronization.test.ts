@@ -140,6 +140,21 @@ describe('a leader', () => {
     expect(leader.step({ kind: 'logged', zxid: second.zxid })).toEqual([])
     expect(hear(leader, 1, packetOf(packetType.ack, first.zxid)).filter(({ kind }) => kind === 'commit')).toEqual([{ kind: 'commit', zxid: first.zxid }, { kind: 'commit', zxid: second.zxid }])
   })
+  /** Found by a seed: it was cut off the follower's log and sent again, and meanwhile the leader committed it by the older acknowledgement. */
+  test('a follower that comes again acknowledges again what is not committed, and only on its new connection', () => {
+    const leader = established()
+    const [first] = transactions(zxid(5, 1))
+    leader.step({ kind: 'propose', transaction: first, now: 0 })
+    hear(leader, 1, packetOf(packetType.ack, first.zxid))
+    hear(leader, 2, info(1, 5))
+    expect(hear(leader, 2, epoch(5, first.zxid))).toMatchObject([
+      { kind: 'close', learner: 1 }, { kind: 'send', to: [2], packet: { type: packetType.trunc, zxid: zxid(4, 2) } }, { kind: 'send', to: [2], packet: { type: packetType.proposal, zxid: first.zxid } },
+      { kind: 'send', to: [2], packet: { type: packetType.newLeader } },
+    ])
+    expect(leader.step({ kind: 'logged', zxid: first.zxid })).toEqual([])
+    hear(leader, 2, packetOf(packetType.ack, zxid(5, 0)))
+    expect(hear(leader, 2, packetOf(packetType.ack, first.zxid)).filter(({ kind }) => kind === 'commit')).toEqual([{ kind: 'commit', zxid: first.zxid }])
+  })
   test('does not count who is no voter', () => {
     const leader = established()
     hear(leader, 2, info(9, 5))
