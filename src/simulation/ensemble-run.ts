@@ -13,7 +13,7 @@ import { SimulatedNetwork } from './network.ts'
 import { Reconfigurations } from './reconfigurations.ts'
 import type { RunOptions, RunReport } from './run.ts'
 import { watchReplica } from './watch-replica.ts'
-import { World } from './world.ts'
+import { NothingLeftError, World } from './world.ts'
 import { registerPath, SimulatedClient, type Laws } from './zookeeper-clients.ts'
 import { SimulatedZooKeeper, zooKeeperPort } from './zookeeper-server.ts'
 
@@ -188,7 +188,9 @@ export async function runEnsemble({ seed, onTrace, faultyMs = 20_000, kinds, sce
     const [, ...same] = new Set(ends.map((end) => end.split(' ').slice(2).join(' ')))
     if (same.length > 0) throw new Violation('members come to one tree when nothing fails any more', ends.join('; '))
   }
-  await world.runUntil(Promise.race([story(), failed]), faultyMs + 600_000)
+  await world.runUntil(Promise.race([story(), failed]), faultyMs + 200_000).catch((error: unknown) => {
+    throw error instanceof NothingLeftError ? new Violation('an ensemble that nothing disturbs comes to serve', `somebody waits in vain: ${error.message}`) : error
+  })
   return {
     seed, virtualMs: world.now, events: world.events, traceSum: world.traceSum, faults: faults.counts, laws: zab.checks,
     operations: clients.reduce((sum, client) => sum + client.operations, 0),

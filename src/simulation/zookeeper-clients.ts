@@ -182,9 +182,9 @@ export class SimulatedClient {
     if (choice < 30) return this.#write(zk, path)
     if (choice < 55) return this.#read(zk, path)
     if (choice < 70) return this.#watch(zk, path)
-    if (choice < 80) return this.#sequential(zk)
-    if (choice < 88) return this.#createEphemeral(zk)
-    if (choice < 93) return this.#lookAtEphemeral(zk)
+    if (choice < 78) return this.#sequential(zk)
+    if (choice < 85) return this.#createEphemeral(zk)
+    if (choice < 90) return this.#lookAtEphemeral(zk)
     if (choice < 96) return this.#syncAndRead(zk, path)
     return this.#writeTwo(zk, path)
   }
