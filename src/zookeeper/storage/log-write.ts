@@ -30,9 +30,12 @@ const writeSyncMax = 1024 * 1024
 /** Entries of a larger group are handed over one by one; a buffer this large is kept. */
 const scratchMax = 4 * 1024 * 1024
 const scratchKept = 256 * 1024
-/** A disk that once took longer than this for a synchronous write gets asynchronous ones for a while. */
+/**
+ * A disk that once took longer than this for a synchronous write gets asynchronous ones for a while: not for long, as it may have been
+ * the processor that was busy, and each of them costs a group of writes two changes of thread.
+ */
 const slowWriteMs = 10
-const slowWritesKept = 1000
+const slowWritesKept = 100
 
 interface Waiter {
   readonly resolve: () => void
