@@ -4,14 +4,17 @@
  *     const ottla = await Ottla.start()
  *     new Kafka({ brokers: [ottla.bootstrapServers] })
  *     await ottla.stop()
+ *
+ * `OttlaCluster.start({ brokers: 3, coordinators: 3 })` is the same with several of each, all in this process.
  */
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Host, Logger } from './host/host.ts'
 import { silentLogger } from './host/logger.ts'
 import { nodeHost, temporaryDirectory } from './host/node.ts'
 import { Broker } from './kafka/broker/broker.ts'
 import { readBrokerConfig } from './kafka/config/broker-settings.ts'
-import type { PropertyEntry } from './wire/properties.ts'
+import { bootstrapServers, plansOf, zookeeperConnect, type ClusterRecord } from './cli/up-layout.ts'
+import { parseProperties, type PropertyEntry } from './wire/properties.ts'
 import { parseZooCfg } from './zookeeper/server/config.ts'
 import { ZooKeeperServer } from './zookeeper/server/server.ts'
 
@@ -108,6 +111,118 @@ export class Ottla {
       await this.#cleanUp()
     }
   }
+}
+
+export interface OttlaClusterOptions extends Pick<OttlaOptions, 'dataDir' | 'broker' | 'logger' | 'onFailure'> {
+  /** Default 3; their ids begin with 0. */
+  brokers?: number
+  /** Default 3; their ids begin with 1. */
+  coordinators?: number
+}
+
+/** Brokers and an ensemble of ZooKeeper servers in one process, on free ports of 127.0.0.1; for tests of what happens when one of them is gone. */
+export class OttlaCluster {
+  /** `host:port` of each broker, with commas between. */
+  readonly bootstrapServers: string
+  /** The same of the ZooKeeper servers. */
+  readonly zookeeperConnect: string
+  readonly dataDir: string
+  /** By id; one that was stopped is not there. */
+  readonly brokers: ReadonlyMap<number, Broker>
+  readonly #brokers: Map<number, Broker>
+  readonly #starters: ReadonlyMap<number, () => Promise<Broker>>
+  readonly #coordinators: readonly ZooKeeperServer[]
+  readonly #cleanUp: () => Promise<void>
+  #stopped: Promise<void> | undefined
+
+  private constructor(facts: { record: ClusterRecord; dataDir: string; brokers: Map<number, Broker>; starters: ReadonlyMap<number, () => Promise<Broker>>; coordinators: readonly ZooKeeperServer[]; cleanUp: () => Promise<void> }) {
+    this.bootstrapServers = bootstrapServers(facts.record)
+    this.zookeeperConnect = zookeeperConnect(facts.record, loopback)
+    this.dataDir = facts.dataDir
+    this.brokers = this.#brokers = facts.brokers
+    this.#starters = facts.starters
+    this.#coordinators = facts.coordinators
+    this.#cleanUp = facts.cleanUp
+  }
+
+  /** Resolves when every broker serves. Offsets and transactions have as many copies as Apache's defaults ask for and brokers there are. */
+  static async start({ brokers: brokerCount = 3, coordinators: coordinatorCount = 3, ...options }: OttlaClusterOptions = {}): Promise<OttlaCluster> {
+    const host = nodeHost({ logger: options.logger ?? silentLogger })
+    const temporary = options.dataDir === undefined
+    const dataDir = options.dataDir ?? (await temporaryDirectory('ottla-'))
+    const ports = await freePorts(host, brokerCount + 3 * coordinatorCount)
+    const member = coordinatorCount > 1
+    const record: ClusterRecord = {
+      host: loopback,
+      brokers: Array.from({ length: brokerCount }, (_, id) => ({ id, port: ports.pop()! })),
+      coordinators: Array.from({ length: coordinatorCount }, (_, index) => ({ id: index + 1, port: ports.pop()!, quorum: member ? ports.pop()! : 0, election: member ? ports.pop()! : 0 })),
+    }
+    const plans = plansOf(record, { dataDir, listen: loopback, overrides: Object.entries(options.broker ?? {}).map(([key, value]) => ({ key, value })) })
+    const onFailure = (error: unknown): void => options.onFailure?.(error instanceof Error ? error : new Error(String(error)))
+    const started: { stop(): Promise<void> }[] = []
+    const brokers = new Map<number, Broker>()
+    const cleanUp = async (): Promise<void> => {
+      if (temporary) await host.disk.removeTree(dataDir)
+    }
+    try {
+      for (const { files } of plans)
+        for (const [path, content] of Object.entries(files)) {
+          await host.disk.makeDirectory(dirname(path))
+          await host.disk.replaceFile(path, content)
+        }
+      const coordinators = await Promise.all(plans.filter(({ kind }) => kind === 'coordinator').map(async ({ configText, name }) => {
+        const server = await ZooKeeperServer.start(host, parseZooCfg(configText, name).config, { onFailure })
+        started.push(server)
+        return server
+      }))
+      const starters = new Map(plans.filter(({ kind }) => kind === 'broker').map(({ configText, name }, id) => [id, () => Broker.start(host, readBrokerConfig(parseProperties(configText, name)).settings, { onFailure })] as const))
+      await Promise.all([...starters].map(async ([id, start]) => {
+        const broker = await start()
+        started.unshift(broker)
+        brokers.set(id, broker)
+      }))
+      return new OttlaCluster({ record, dataDir, brokers, starters, coordinators, cleanUp })
+    } catch (error) {
+      for (const server of started) await server.stop().catch(() => {})
+      await cleanUp()
+      throw error
+    }
+  }
+
+  /** One broker stops in good order; its partitions get other leaders, its data stays. */
+  async stopBroker(id: number): Promise<void> {
+    const broker = this.brokers.get(id)
+    if (!broker) throw new Error(`broker ${id} does not run; those that do: ${[...this.brokers.keys()].join(', ') || 'none'}`)
+    this.#brokers.delete(id)
+    await broker.stop()
+  }
+  /** It returns, on its port and its data. */
+  async startBroker(id: number): Promise<void> {
+    const start = this.#starters.get(id)
+    if (!start || this.brokers.has(id)) throw new Error(start ? `broker ${id} runs already` : `there is no broker ${id}; the cluster was started with ${[...this.#starters.keys()].join(', ')}`)
+    this.#brokers.set(id, await start())
+  }
+
+  /** The brokers one after the other, then the coordinators; a temporary folder is removed. */
+  stop(): Promise<void> {
+    return (this.#stopped ??= this.#stop())
+  }
+  async #stop(): Promise<void> {
+    try {
+      for (const id of [...this.brokers.keys()].sort((a, b) => b - a)) await this.stopBroker(id)
+    } finally {
+      await Promise.all(this.#coordinators.map((server) => server.stop()))
+      await this.#cleanUp()
+    }
+  }
+}
+
+const loopback = '127.0.0.1'
+/** Ports that nobody listens on. All are held at once, so that none comes twice. */
+async function freePorts(host: Host, count: number): Promise<number[]> {
+  const listeners = await Promise.all(Array.from({ length: count }, () => host.network.listen({ host: loopback, port: 0 }, (connection) => connection.destroy())))
+  await Promise.all(listeners.map((listener) => listener.close()))
+  return listeners.map(({ port }) => port)
 }
 
 function startZooKeeper(host: Host, { dataDir, address, port }: { dataDir: string; address: string; port: number }, onFailure?: (failure: Error) => void): Promise<ZooKeeperServer> {

@@ -1,7 +1,9 @@
 /** kafka-dump-log.sh: what lies in the files of a partition: segments, their indexes, transaction indexes and producer snapshots. */
 import { basename, dirname, join, resolve } from 'node:path'
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
+import { offsetEntrySize } from '../kafka/log/offset-index.ts'
 import { decodeSnapshot } from '../kafka/log/producer-snapshot.ts'
+import { timeEntrySize } from '../kafka/log/time-index.ts'
 import { Batch, batchHeadSize, headProblem, int32At, int64At, messageSizeMin } from '../kafka/records/batch.ts'
 import { controlType, controlTypeOf, coordinatorEpochOf } from '../kafka/records/control.ts'
 import { recordsOf } from '../kafka/records/decode.ts'
@@ -147,9 +149,9 @@ const segmentOf = (file: string): string => join(dirname(file), basename(file).r
 /** `relativeOffset:int32 position:int32`: the last offset of the batch at that position. */
 function dumpOffsetIndex(file: string, options: Options, io: ToolIo): void {
   const base = baseOffsetOf(file)
-  if (options.has('index-sanity-check')) return isSane(file, 8, io)
+  if (options.has('index-sanity-check')) return isSane(file, offsetEntrySize, io)
   const wrong: string[] = []
-  for (const { bytes, at } of entriesOf(file, 8, 0)) {
+  for (const { bytes, at } of entriesOf(file, offsetEntrySize, 0)) {
     const offset = base + int32At(bytes, at)
     const position = int32At(bytes, at + 4)
     const found = batchesOf(segmentOf(file), 0x7fff_ffff, position).next()
@@ -161,12 +163,12 @@ function dumpOffsetIndex(file: string, options: Options, io: ToolIo): void {
 /** `timestamp:int64 relativeOffset:int32`: the greatest timestamp so far, and the last offset of the batch that has it. */
 function dumpTimeIndex(file: string, options: Options, io: ToolIo): void {
   const base = baseOffsetOf(file)
-  if (options.has('index-sanity-check')) return isSane(file, 12, io)
+  if (options.has('index-sanity-check')) return isSane(file, timeEntrySize, io)
   const missing: string[] = []
   const wrong: string[] = []
   const batches = batchesOf(segmentOf(file), 0x7fff_ffff)
   let seen = batches.next()
-  for (const { bytes, at } of entriesOf(file, 12, 8)) {
+  for (const { bytes, at } of entriesOf(file, timeEntrySize, 8)) {
     const timestamp = bytes.readBigInt64BE(at)
     const offset = base + int32At(bytes, at + 8)
     while (!seen.done && seen.value.batch.lastOffset < offset) seen = batches.next()
