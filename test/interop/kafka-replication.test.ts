@@ -1,0 +1,87 @@
+/** One cluster of two makers: consumers read from the replica in their rack, records are deleted everywhere, replicas move between log directories. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Kafka, logLevel, type Admin, type Producer } from 'kafkajs'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { describeWith, smallJava, where } from './programs.ts'
+import { succeed, until } from './process.ts'
+import { startKafka, startZookeeper, type Server } from './target.ts'
+
+const selector = 'org.apache.kafka.common.replica.RackAwareReplicaSelector'
+
+describeWith(['apache'], 'replicas of one Ottla broker and one of Apache', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'ottla-interop-replication-'))
+  const log4j = join(folder, 'log4j.properties')
+  let zookeeper: Server
+  const brokers = new Map<number, Server>()
+  let admin: Admin
+  let producer: Producer
+  const topics = ['led-by-ottla', 'led-by-apache'] as const
+  const address = (): string => [...brokers.values()].map((broker) => broker.address).join()
+  const logDirs = (id: number): string[] => ['a', 'b'].map((name) => join(folder, `${id}-${name}`))
+
+  beforeAll(async () => {
+    writeFileSync(
+      log4j,
+      'log4j.rootLogger=WARN, stderr\nlog4j.logger.org.apache.kafka.clients.consumer.internals=DEBUG\nlog4j.appender.stderr=org.apache.log4j.ConsoleAppender\nlog4j.appender.stderr.Target=System.err\nlog4j.appender.stderr.layout=org.apache.log4j.PatternLayout\nlog4j.appender.stderr.layout.ConversionPattern=%m%n\n',
+    )
+    zookeeper = await startZookeeper()
+    for (const [id, maker] of [[1, 'ottla'], [2, 'apache']] as const)
+      brokers.set(id, await startKafka({ maker, zookeeper: zookeeper.address, config: { 'broker.id': id, 'broker.rack': `rack-${id}`, 'replica.selector.class': selector, 'log.dirs': logDirs(id).join(), 'offsets.topic.replication.factor': 2, 'auto.leader.rebalance.enable': false } }))
+    const kafka = new Kafka({ brokers: [...brokers.values()].map((broker) => broker.address), logLevel: logLevel.NOTHING, retry: { retries: 40, initialRetryTime: 100, maxRetryTime: 500 } })
+    admin = kafka.admin()
+    producer = kafka.producer({ allowAutoTopicCreation: false })
+    await admin.connect()
+    await producer.connect()
+    await admin.createTopics({ topics: topics.map((topic, index) => ({ topic, replicaAssignment: [{ partition: 0, replicas: index === 0 ? [1, 2] : [2, 1] }] })) })
+    for (const topic of topics) for (let index = 0; index < 30; index++) await producer.send({ topic, acks: -1, messages: [{ value: `${index}` }] })
+  }, 180_000)
+  afterAll(async () => {
+    await producer?.disconnect()
+    await admin?.disconnect()
+    for (const broker of brokers.values()) await broker.dispose()
+    await zookeeper?.dispose()
+    rmSync(folder, { recursive: true, force: true })
+  }, 60_000)
+
+  const tool = (name: string, ...args: string[]) => succeed('java', [...smallJava, `-Dlog4j.configuration=file:${log4j}`, '-cp', where('apache'), name, ...args], { timeoutMs: 90_000 })
+
+  for (const [topic, leader, follower] of [[topics[0], 1, 2], [topics[1], 2, 1]] as const)
+    test(`${topic}: the Java consumer reads from broker ${follower}, which is in its rack`, { timeout: 120_000 }, async () => {
+      const consume = async (rack: string) => {
+        const { stdout, stderr } = await tool('org.apache.kafka.tools.consumer.ConsoleConsumer', '--bootstrap-server', address(), '--topic', topic, '--partition', '0', '--offset', 'earliest', '--max-messages', '30', '--timeout-ms', '30000', '--consumer-property', `client.rack=${rack}`, '--consumer-property', 'max.poll.records=5', '--consumer-property', 'fetch.max.bytes=200')
+        expect(stdout.trim().split('\n')).toEqual(Array.from({ length: 30 }, (_, index) => `${index}`))
+        return [leader, follower].filter((id) => new RegExp(`fetch request for partition ${topic}-0 at position FetchPosition\\{offset=(1[0-9]|2[0-9]).*to node ${brokers.get(id)!.address}`).test(stderr))
+      }
+      expect(await consume(`rack-${follower}`)).toEqual([follower])
+      expect(await consume(`rack-${leader}`)).toEqual([leader])
+      expect(await consume('rack-elsewhere')).toEqual([leader])
+    })
+
+  test('records are deleted on both, whoever leads', { timeout: 120_000 }, async () => {
+    const file = join(folder, 'offsets.json')
+    writeFileSync(file, JSON.stringify({ version: 1, partitions: topics.map((topic) => ({ topic, partition: 0, offset: 10 })) }))
+    const { stdout } = await tool('org.apache.kafka.tools.DeleteRecordsCommand', '--bootstrap-server', address(), '--offset-json-file', file)
+    for (const topic of topics) expect(stdout).toMatch(new RegExp(`partition: ${topic}-0\\s+low_watermark: 10`))
+  })
+
+  test('replicas move between the log directories of either broker', { timeout: 120_000 }, async () => {
+    const placeOf = (id: number, topic: string): string => logDirs(id).find((directory) => existsSync(join(directory, `${topic}-0`)))!
+    const wishes = [[topics[0], [1, 2]], [topics[1], [2, 1]]] as const
+    const targets = wishes.map(([topic, ids]) => ids.map((id) => logDirs(id).find((directory) => directory !== placeOf(id, topic))!))
+    const file = join(folder, 'move.json')
+    writeFileSync(file, JSON.stringify({ version: 1, partitions: wishes.map(([topic, replicas], index) => ({ topic, partition: 0, replicas, log_dirs: targets[index] })) }))
+    const command = (action: string) => tool('org.apache.kafka.tools.reassign.ReassignPartitionsCommand', '--bootstrap-server', address(), '--reassignment-json-file', file, action)
+    await command('--execute')
+    await until('all replicas have moved', async () => {
+      const { stdout } = await command('--verify')
+      return [...stdout.matchAll(/currently on the correct log|completed successfully|is already/g)].length >= 4 || targets.flat().every((target, index) => existsSync(join(target, `${wishes[index >> 1][0]}-0`)))
+    }, 90_000)
+    for (const [index, [topic, ids]] of wishes.entries()) for (const [at, id] of ids.entries()) await until(`${topic} of ${id} is where it was wished`, () => placeOf(id, topic) === targets[index][at])
+    for (const topic of topics) await producer.send({ topic, acks: -1, messages: [{ value: 'after the move' }] })
+    // What was deleted before was not copied.
+    const bytesOf = (id: number, topic: string): string => readFileSync(join(placeOf(id, topic), `${topic}-0`, '00000000000000000010.log')).toString('latin1')
+    for (const topic of topics) await until(`${topic} is the same on both`, () => bytesOf(1, topic) === bytesOf(2, topic) && bytesOf(1, topic).includes('after the move'))
+  })
+})
