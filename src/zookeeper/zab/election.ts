@@ -217,6 +217,9 @@ export class Election {
     } else if (this.isBetterVote(vote, this.#vote)) {
       if (this.#finalizing !== 'no') outputs.push(this.#cancelFinalize())
       outputs.push(...this.#propose(vote))
+    } else if (this.#settledVotes.has(from)) {
+      // It had still a leader when our vote came, and passed over it: told again, it need not wait until votes are repeated.
+      outputs.push(this.#send(from, this.#vote))
     }
     this.#votes.set(from, { vote, state: 'looking', version })
     this.#settledVotes.delete(from)

@@ -187,6 +187,26 @@ test('when the leader dies the others elect in the next round, and it joins them
     start 3
     ----`)).toEqual(['1 following 2 round=2    2 leading round=2', '1 following 2 round=2    2 leading round=2    3 following 2 round=2'])
 })
+test('who notices the leader’s end a moment later is told the better vote again, without waiting for its repetition', () => {
+  const config = ensemble(3)
+  const following = (serverId: number): Election => {
+    const machine = new Election({ serverId, config })
+    machine.step({ kind: 'started', zxid: 0x1_0000_0005n, epoch: 1 })
+    machine.step({ kind: 'settled', state: 'following', vote: { leader: 3, zxid: 0n, electionEpoch: 1, peerEpoch: 1 } })
+    return machine
+  }
+  const [one, two] = [following(1), following(2)]
+  const look = (machine: Election): ElectionOutput[] => machine.step({ kind: 'started', zxid: 0x1_0000_0005n, epoch: 1 })
+  const tell = (from: number, outputs: readonly ElectionOutput[], to: number, machine: Election): ElectionOutput[] =>
+    outputs.flatMap((output) => (output.kind === 'send' && output.to === to ? machine.step({ kind: 'received', from, notification: output.notification }) : []))
+  // Two looks while one still follows, and is answered so; then one looks too, with a worse vote.
+  tell(1, tell(2, look(two), 1, one), 2, two)
+  const again = tell(1, look(one), 2, two)
+  expect(again).toMatchObject([{ kind: 'send', to: 1, notification: { state: 'looking', vote: { leader: 2 } } }])
+  const adopted = tell(2, again, 1, one)
+  expect(one.vote.leader).toBe(2)
+  expect(tell(1, adopted, 2, two)).toContainEqual(expect.objectContaining({ kind: 'arm', timer: 'finalize' }))
+})
 test('an observer has no vote: two of four with one voter missing are no majority less, and it observes whom they elect', () => {
   expect(play(`
     peers 3 observers 1
