@@ -137,6 +137,7 @@ function snapshotsOf(ensemble) {
 
 async function measure(maker) {
   const ensemble = await Ensemble.start(maker, 3, folder, { heap, cfg: ['snapCount=60000'] })
+  running = ensemble
   let sessions
   try {
     await sleep(1000)
@@ -193,6 +194,14 @@ async function measure(maker) {
   }
 }
 
+let running
+// An interrupted bench leaves no servers behind.
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.once(signal, () => {
+    running?.kill()
+    rmSync(folder, { recursive: true, force: true })
+    process.exit(1)
+  })
 let failed = false
 try {
   for (const maker of makers) await measure(maker)

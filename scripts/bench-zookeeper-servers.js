@@ -75,7 +75,7 @@ export class Ensemble {
     const log = openSync(server.log, 'a')
     const config = join(server.home, 'zoo.cfg')
     let command = [join(bin, 'zkServer.sh'), 'start-foreground', config]
-    // NODE_FLAGS_BENCH=--cpu-prof and the like go to Node alone.
+    // For profiles: BENCH_NODE_FLAGS='--cpu-prof --cpu-prof-dir=…'.
     if (process.env['BENCH_NODE_FLAGS'] && this.maker === 'ottla') command = ['node', ...process.env['BENCH_NODE_FLAGS'].split(' '), join(bin, '../dist/cli/zookeeper-server-start.js'), config]
     if (this.maker === 'apache') {
       const properties = join(server.home, 'log4j.properties')

@@ -16,8 +16,8 @@ const quick = process.argv.includes('--quick')
 const jsonFile = argument('--json')
 const only = argument('--only')
 const rounds = Number(argument('--rounds') ?? (quick ? 1 : 3))
-const ms = quick ? 700 : 1500
-const warmMs = quick ? 200 : 300
+const ms = quick ? 700 : 1000
+const warmMs = quick ? 200 : 250
 const znodes = 1000
 const inFlight = 100
 const folder = mkdtempSync(join(tmpdir(), 'ottla-bench-'))
@@ -102,7 +102,7 @@ async function throughput(ensemble, kind, count, name, { record = true, duration
 async function latency(ensemble, port, kind, name, { record = true } = {}) {
   const client = await Client.open(port)
   const from = createdFrom
-  const took = await sequential(client, loads[kind](0, from), quick ? 400 : 1000)
+  const took = await sequential(client, loads[kind](0, from), quick ? 400 : 700)
   createdFrom += took.length
   if (record) {
     note(`${name}, p50`, ensemble.maker, 'ms', took[Math.floor(took.length * 0.5)], { isLessBetter: true })
@@ -118,7 +118,7 @@ async function measure(size, ensembles) {
   for (const maker of makers) await prepare(ensembles[maker])
   const kinds = size === 1 ? ['create', 'set', 'get'] : ['create', 'set', 'get', 'mix']
   // Compilers of both sides see every path before anything counts.
-  for (const maker of makers) for (const kind of kinds) if (isWanted(`${where}, ${names[kind]}`)) await throughput(ensembles[maker], kind, 8, 'warm-up', { record: false, duration: quick ? 1000 : 2500 })
+  for (const maker of makers) for (const kind of kinds) if (isWanted(`${where}, ${names[kind]}`)) await throughput(ensembles[maker], kind, 8, 'warm-up', { record: false, duration: quick ? 1000 : 2000 })
   for (const kind of kinds)
     for (const count of [1, 8, 32]) {
       const name = `${where}, ${names[kind]}, ${count} × ${inFlight} in flight`
@@ -255,6 +255,13 @@ async function main() {
   if (jsonFile) writeFileSync(jsonFile, `${JSON.stringify({ machine, rows: Object.fromEntries(rows) }, null, 2)}\n`)
 }
 
+// An interrupted bench leaves no servers behind.
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.once(signal, () => {
+    for (const ensemble of all) ensemble.kill()
+    rmSync(folder, { recursive: true, force: true })
+    process.exit(1)
+  })
 let failed = false
 try {
   await main()
