@@ -13,7 +13,7 @@ export class Reconfigurations {
   /** How many were accepted. */
   count = 0
 
-  /** `names`: all machines by their numbers, the first `core` of them members in the end. Chance of its own: other runs stay what they are. */
+  /** `names`: all machines by their numbers. Chance of its own: other runs stay what they are. */
   constructor(world: World, facts: { seed: number; names: readonly string[]; session: () => Promise<ZooKeeperClient> }) {
     this.#world = world
     this.#names = facts.names
@@ -45,7 +45,11 @@ export class Reconfigurations {
   async restore(...ids: number[]): Promise<void> {
     for (;;) {
       try {
-        await (await this.#session()).reconfig({ members: ids.map((id) => this.line(id)).join(',') })
+        const zk = await this.#session()
+        // Who observes has not promised anything: it has to follow, as no member, before it can vote with others like it.
+        const observers = String((await zk.getConfig()).data).match(/(?<=^server\.)\d+(?==.*:observer)/gm) ?? []
+        if (observers.length > 0) await zk.reconfig({ leaving: observers.join(',') })
+        await zk.reconfig({ members: ids.map((id) => this.line(id)).join(',') })
         return
       } catch (error) {
         if (!isZooKeeperError(error)) throw error

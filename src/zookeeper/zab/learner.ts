@@ -4,6 +4,7 @@
  * when all of it is on the device, and never before. Outputs are carried out in order; a packet is given only when the work of the one
  * before it is done.
  */
+import { MalformedError } from '../../wire/reader.ts'
 import { LearnerInfo, packetType, type QuorumPacket } from '../protocol/quorum.ts'
 import { parseQuorumConfig, QuorumConfigError, type QuorumConfig } from './quorum-config.ts'
 import { reconfigurationIn } from './reconfiguration.ts'
@@ -110,7 +111,7 @@ export class Learner {
     try {
       return this.#understood(packet)
     } catch (error) {
-      if (!(error instanceof QuorumConfigError)) throw error
+      if (!(error instanceof QuorumConfigError || error instanceof MalformedError)) throw error
       return this.#abort(`the leader's configuration of the ensemble cannot be read: ${error.message}`)
     }
   }
