@@ -293,6 +293,7 @@ async function startRooms(
     listeners: bound,
     services,
     stopSteps: [
+      () => replicas.leave(),
       () => handOver(host, { link: controllerLink, settings, brokerId, brokerEpoch: () => registrar.epoch, hasOthers, whileOthers: (timeoutMs) => metadata.until(() => !hasOthers(), timeoutMs, host.timers) }),
       () => listeners.stop(stopGraceMs),
       () => changes.stop(),

@@ -53,6 +53,7 @@ export class ReplicaManager {
   readonly #isrChanges: IsrChanges
   readonly #lagCheck: Timer
   #controllerEpoch = 0
+  #isLeaving = false
   /** State changes run one after the other. */
   #changes: Promise<unknown> = Promise.resolve()
 
@@ -87,6 +88,13 @@ export class ReplicaManager {
     this.#leadershipHandlers.push(handler)
   }
 
+  /**
+   * The broker is about to stop: what it hands over it does not begin to follow. The new leader would ask for it to join the ISR again, and
+   * what is written meanwhile would wait for it: with a leader of Apache's until the producer's time is over.
+   */
+  leave(): void {
+    this.#isLeaving = true
+  }
   /** Nothing is led or followed afterwards; who waits is answered NOT_LEADER_OR_FOLLOWER. */
   async stop(): Promise<void> {
     this.#lagCheck.cancel()
@@ -175,7 +183,7 @@ export class ReplicaManager {
     await this.#fetchers.unfollow(partition)
     if (leader === this.#options.brokerId) return partition.becomeLeader(state)
     partition.becomeFollower(state)
-    this.#fetchers.follow(partition)
+    if (!this.#isLeaving) this.#fetchers.follow(partition)
   }
   async #open(topic: string, index: number, topicId: string | undefined, isNew: boolean): Promise<Partition> {
     const { logs, brokerId, host, minInsyncReplicas, prepareTopic, settings, isAlive } = this.#options
