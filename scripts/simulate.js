@@ -11,9 +11,9 @@ const runs = {
 }
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { seed: { type: 'string' }, trace: { type: 'boolean' }, minutes: { type: 'string' }, from: { type: 'string' }, seconds: { type: 'string' } },
+  options: { seed: { type: 'string' }, trace: { type: 'boolean' }, minutes: { type: 'string' }, from: { type: 'string' }, seconds: { type: 'string' }, scenario: { type: 'string' } },
 })
-const usage = `simulate [${Object.keys(runs).join('|')}] --seed N [--trace] [--seconds N]\nsoak [${Object.keys(runs).join('|')}] --minutes N [--from SEED] [--seconds N]`
+const usage = `simulate [${Object.keys(runs).join('|')}] --seed N [--trace] [--seconds N] [--scenario NAME]\nsoak [${Object.keys(runs).join('|')}] --minutes N [--from SEED] [--seconds N] [--scenario NAME]`
 const number = (name) => {
   if (values[name] === undefined) return undefined
   const value = Number(values[name])
@@ -29,18 +29,18 @@ if (unknown !== undefined || (values.seed === undefined) === (values.minutes ===
 }
 const names = positionals.length > 0 ? positionals : Object.keys(runs)
 const seconds = number('seconds')
-const faultyMs = seconds === undefined ? {} : { faultyMs: seconds * 1000 }
+const given = { ...(seconds === undefined ? {} : { faultyMs: seconds * 1000 }), scenario: values.scenario }
 
 async function simulate(name, seed, onTrace) {
   const run = await runs[name]()
   try {
-    return { report: await run({ seed, onTrace, ...faultyMs }) }
+    return { report: await run({ seed, onTrace, ...given }) }
   } catch (error) {
     return { error }
   }
 }
 const told = (name, seed, error) => `${name} seed ${seed}: ${error.law === undefined ? error.stack : error.message}`
-const plain = ({ faults, ...report }) => ({ ...report, faults: Object.fromEntries(faults) })
+const plain = ({ faults, laws, ...report }) => ({ ...report, faults: Object.fromEntries(faults), ...(laws && { laws: Object.fromEntries(laws) }) })
 
 if (values.seed !== undefined) {
   const seed = number('seed')
@@ -53,6 +53,7 @@ if (values.seed !== undefined) {
   const end = performance.now() + number('minutes') * 60_000
   const total = { seeds: 0, broken: 0, virtualMs: 0, events: 0, operations: 0 }
   const faults = {}
+  const laws = {}
   const broken = []
   for (let seed = number('from') ?? 1; performance.now() < end; seed++) {
     for (const name of names) {
@@ -65,10 +66,12 @@ if (values.seed !== undefined) {
       }
       for (const key of ['virtualMs', 'events', 'operations']) total[key] += report[key]
       for (const [kind, count] of report.faults) faults[kind] = (faults[kind] ?? 0) + count
+      for (const [law, count] of report.laws ?? []) laws[law] = (laws[law] ?? 0) + count
     }
   }
   console.log(`${total.seeds} runs, ${(total.virtualMs / 3_600_000).toFixed(1)} virtual hours, ${total.events} events, ${total.operations} operations of clients`)
   console.log(`faults: ${Object.entries(faults).sort(([, one], [, other]) => other - one).map(([kind, count]) => `${count} ${kind}`).join(', ')}`)
+  for (const [law, count] of Object.entries(laws).sort(([, one], [, other]) => other - one)) console.log(`law: ${law}: looked at ${count} times`)
   console.log(broken.length === 0 ? 'no law was broken' : `laws were broken by ${broken.length}:\n${broken.join('\n')}`)
   if (broken.length > 0) process.exitCode = 1
 }

@@ -192,8 +192,12 @@ export async function runEnsemble({ seed, onTrace, faultyMs = 20_000, kinds, sce
     throw error instanceof NothingLeftError ? new Violation('an ensemble that nothing disturbs comes to serve', `somebody waits in vain: ${error.message}`) : error
   })
   return {
-    seed, virtualMs: world.now, events: world.events, traceSum: world.traceSum, faults: faults.counts, laws: zab.checks,
+    seed, virtualMs: world.now, events: world.events, traceSum: world.traceSum, faults: faults.counts,
     operations: clients.reduce((sum, client) => sum + client.operations, 0),
+    laws: new Map([
+      ...zab.checks, ['answers are one order that real time agrees with', laws.registers.answers], ['a session expires at most once, and not while its client is heard', laws.sessions.expired],
+      ['a watch is told once, and before the read that shows the change', clients.reduce((sum, client) => sum + client.watches.fired, 0)], ['operations of one client take effect in its order', clients.reduce((sum, client) => sum + client.operations, 0)],
+    ]),
     facts: {
       leaderships, reconfigured, committed: zab.committed, ended: laws.sessions.expired, unknown: clients.reduce((sum, client) => sum + client.unknown, 0), starts: members.reduce((sum, { starts }) => sum + starts, 0),
       watches: clients.reduce((sum, client) => sum + client.watches.fired, 0), sessions: clients.reduce((sum, client) => sum + client.sessions, 0),

@@ -247,6 +247,7 @@ class Endpoint implements Connection {
   #onData: ((chunk: Buffer) => void) | undefined
   #onClose: ((error: Error | undefined) => void) | undefined
   #onDrain: (() => void) | undefined
+  #missedClose: (() => void) | undefined
   #isPaused = false
   #isReading = false
   #wantsDrain = false
@@ -286,6 +287,7 @@ class Endpoint implements Connection {
   }
   onClose(handler: (error: Error | undefined) => void): void {
     this.#onClose = handler
+    this.#missedClose?.()
   }
   onDrain(handler: () => void): void {
     this.#onDrain = handler
@@ -343,7 +345,11 @@ class Endpoint implements Connection {
     this.#closed = true
     this.#network.closed(this)
     this.#inbox.length = 0
-    this.#network.world.schedule(0, () => this.#onClose?.(error), this.owner)
+    this.#network.world.schedule(0, () => {
+      // The other side may end it before whoever has dialled is told that it stands.
+      if (this.#onClose) this.#onClose(error)
+      else this.#missedClose = () => this.#network.world.schedule(0, () => this.#onClose?.(error), this.owner)
+    }, this.owner)
   }
 
   arrived(packet: Packet): void {
