@@ -146,10 +146,10 @@ export async function runEnsemble({ seed, onTrace, faultyMs = 20_000, kinds, sce
       await insist(async () => (await auditing()).create(path, 'first').catch(ignoreExisting))
     }
     // A session of its own: two who open one for the same client would leave one open behind.
-    const operator = new SimulatedClient({
+    const operator = isReconfigured ? new SimulatedClient({
       world, laws, registerCount, connect: machines.map((name) => `${name}:${zooKeeperPort}`).join(','), violated: fail, readsAreFresh: false,
       machine: new Machine(world, network, { name: 'operator', address: '10.0.1.100', onLog: () => {} }), sessionTimeoutMs: 10_000,
-    })
+    }) : clients[0]
     const reconfigurations = new Reconfigurations(world, { seed, names: machines, session: () => operator.session() })
     const reconfiguring = isReconfigured ? reconfigurations.run() : undefined
     const running = clients.map((client) => client.run())
