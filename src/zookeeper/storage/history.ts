@@ -27,6 +27,7 @@ export async function readHistory(disk: Disk, folders: Folders, { from, below, s
   if (first < 0) return undefined
   // A snapshot between two epochs is what a leader sent: before it may stand what was never committed.
   const snapshots = (await listZxidFiles(disk, folders.snapshots, 'snapshot')).map((file) => file.zxid)
+  const isContinuous = (last: bigint, next: bigint): boolean => follows(next, last) && !snapshots.some((snapshot) => snapshot > last && snapshot < next)
   let found: LoggedTransaction[] = []
   let size = 0
   try {
@@ -35,7 +36,7 @@ export async function readHistory(disk: Disk, folders: Folders, { from, below, s
       await readLog(disk, path, false, ({ zxid, transaction }) => {
         if (zxid >= below) throw new Enough(true)
         const last = found.at(-1)
-        if (last && (!follows(zxid, last.zxid) || snapshots.some((snapshot) => snapshot > last.zxid && snapshot < zxid))) throw new Enough(false)
+        if (last && !isContinuous(last.zxid, zxid)) throw new Enough(false)
         if (zxid <= from) {
           found = []
           size = 0
@@ -49,7 +50,10 @@ export async function readHistory(disk: Disk, folders: Folders, { from, below, s
     if (!(end instanceof Enough)) throw end
     if (!end.isWhole) return undefined
   }
-  return found.length > 0 && found[0].zxid <= from ? found : undefined
+  const last = found.at(-1)
+  // What was not asked for has to continue it too: a leader's snapshot may stand right before it.
+  if (!last || !isContinuous(last.zxid, below)) return undefined
+  return found[0].zxid <= from && found[0].zxid >= since ? found : undefined
 }
 
 /** Transactions are numbered without a gap; a new epoch begins at 1. */

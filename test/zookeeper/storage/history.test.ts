@@ -107,6 +107,19 @@ test('what stood in the logs before a leader sent its snapshot is nobody’s his
   rmSync(join(files, 'installed'))
   expect(await history(again.store, zxid(1, 2), zxid(2, 2))).toBe(undefined)
 })
+test('nor where what is asked for ends right behind that snapshot', async () => {
+  const opened = await open()
+  await addAll(opened, zxid(1, 1), zxid(1, 2))
+  // It lacks 1:3 and 1:4, and so it is sent a snapshot with them.
+  opened.tree.clear()
+  opened.tree.finishRestore(zxid(1, 4))
+  await opened.store.install()
+  await addAll(opened, zxid(2, 1), zxid(2, 2))
+  expect(await history(opened.store, zxid(1, 4), zxid(2, 1))).toBe(undefined)
+  expect(await history(opened.store, zxid(1, 5), zxid(2, 2))).toBe(undefined)
+  rmSync(join(files, 'installed'))
+  expect(await history(opened.store, zxid(1, 4), zxid(2, 1))).toBe(undefined)
+})
 test.each(['damaged', 'missing'])('with that snapshot %s, the older ones are not continued by what came after it', async (what) => {
   const { store } = await installed()
   await store.close()
