@@ -49,10 +49,13 @@ export class TransactionVerifier {
     this.#options = options
   }
 
-  /** An error code, or 0: the write may be appended now. At once when this broker coordinates the id. */
-  verify(write: TransactionalWrite, log: Transactional): number | Promise<number> {
+  /**
+   * Tells `verified` an error code, or 0: the write is to be appended before that returns, so that the next write of the producer, whose
+   * answer may have come with this one's, finds it there. At once when this broker coordinates the id.
+   */
+  verify(write: TransactionalWrite, log: Transactional, verified: (errorCode: number) => void): void {
     const { producer, partition, baseSequence } = write
-    if (!this.#options.isEnabled() || log.hasOpenTransaction(producer.id, producer.epoch)) return 0
+    if (!this.#options.isEnabled() || log.hasOpenTransaction(producer.id, producer.epoch)) return verified(0)
     const key = keyOf(producer.id, partition)
     const attempt = this.#attempt(key, producer.epoch, baseSequence)
     const judge = (errorCode: number): number => {
@@ -64,9 +67,9 @@ export class TransactionVerifier {
       return baseSequence > attempt.lowestSequence ? errors.outOfOrderSequenceNumber.code : 0
     }
     const coordinator = this.#options.coordinatorOf(write.transactionalId)
-    if (coordinator === this.#options.brokerId) return judge(this.#options.coordinator.verify(write.transactionalId, producer, partition))
-    if (coordinator < 0) return judge(errors.coordinatorNotAvailable.code)
-    return this.#ask(coordinator, write).then(judge)
+    if (coordinator === this.#options.brokerId) return verified(judge(this.#options.coordinator.verify(write.transactionalId, producer, partition)))
+    if (coordinator < 0) return verified(judge(errors.coordinatorNotAvailable.code))
+    void this.#ask(coordinator, write).then((errorCode) => verified(judge(errorCode)))
   }
   /** A marker of the producer is about to be appended to the partition: what was verified before does not count any more. */
   ending(producerId: number, partition: TopicPartition): void {

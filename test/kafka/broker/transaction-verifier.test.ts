@@ -6,6 +6,14 @@ import { errors, errorByCode } from '../../../src/kafka/protocol/errors.ts'
 const partition = { topic: 't', partition: 0 }
 const write = (more: Partial<TransactionalWrite> = {}): TransactionalWrite => ({ transactionalId: 'id', producer: { id: 7, epoch: 1 }, partition, baseSequence: 0, abortableKnown: true, ...more })
 const notOpen = { hasOpenTransaction: () => false }
+type Log = Parameters<TransactionVerifier['verify']>[1]
+/** What is told at once. */
+function atOnce(verifier: TransactionVerifier, asked: TransactionalWrite, log: Log = notOpen): number | undefined {
+  let told: number | undefined
+  verifier.verify(asked, log, (errorCode) => (told = errorCode))
+  return told
+}
+const later = (verifier: TransactionVerifier, asked: TransactionalWrite, log: Log = notOpen) => new Promise<number>((resolve) => verifier.verify(asked, log, resolve))
 
 /** `answers`: what the coordinator says, one after the other; an error is a lost connection. */
 function verifierWith(answers: (number | Error)[], { coordinator = 1, isEnabled = true } = {}): TransactionVerifier {
@@ -20,9 +28,9 @@ function verifierWith(answers: (number | Error)[], { coordinator = 1, isEnabled 
 
 test('an open transaction, or a switch turned off, needs no question', () => {
   const refusing = [errors.producerFenced.code]
-  expect(verifierWith(refusing).verify(write(), { hasOpenTransaction: (id, epoch) => id === 7 && epoch === 1 })).toBe(0)
-  expect(verifierWith(refusing, { isEnabled: false }).verify(write(), notOpen)).toBe(0)
-  expect(verifierWith([]).verify(write(), notOpen)).toBe(0)
+  expect(atOnce(verifierWith(refusing), write(), { hasOpenTransaction: (id, epoch) => id === 7 && epoch === 1 })).toBe(0)
+  expect(atOnce(verifierWith(refusing, { isEnabled: false }), write())).toBe(0)
+  expect(atOnce(verifierWith([]), write())).toBe(0)
 })
 
 test.each([
@@ -33,28 +41,40 @@ test.each([
   [errors.invalidProducerIdMapping, errors.invalidProducerIdMapping],
   [errors.transactionAbortable, errors.transactionAbortable],
 ])('$name is told as an error every producer understands', async (answer, told) => {
-  expect(errorByCode(verifierWith([answer.code]).verify(write(), notOpen) as number).name).toBe(told.name)
-  expect(errorByCode(await verifierWith([answer.code], { coordinator: 2 }).verify(write(), notOpen)).name).toBe(told.name)
+  expect(errorByCode(atOnce(verifierWith([answer.code]), write()) as number).name).toBe(told.name)
+  expect(errorByCode(await later(verifierWith([answer.code], { coordinator: 2 }), write())).name).toBe(told.name)
 })
 test('older clients do not know TRANSACTION_ABORTABLE; without a coordinator or a connection they try again', async () => {
-  expect(verifierWith([errors.transactionAbortable.code]).verify(write({ abortableKnown: false }), notOpen)).toBe(errors.invalidTxnState.code)
-  expect(verifierWith([], { coordinator: -1 }).verify(write(), notOpen)).toBe(errors.notEnoughReplicas.code)
-  expect(await verifierWith([new Error('gone')], { coordinator: 2 }).verify(write(), notOpen)).toBe(errors.notEnoughReplicas.code)
+  expect(atOnce(verifierWith([errors.transactionAbortable.code]), write({ abortableKnown: false }))).toBe(errors.invalidTxnState.code)
+  expect(atOnce(verifierWith([], { coordinator: -1 }), write())).toBe(errors.notEnoughReplicas.code)
+  expect(await later(verifierWith([new Error('gone')], { coordinator: 2 }), write())).toBe(errors.notEnoughReplicas.code)
 })
 
 test('a write does not overtake an earlier one that was refused, until a marker has ended the transaction', () => {
   const verifier = verifierWith([errors.concurrentTransactions.code])
-  expect(verifier.verify(write({ baseSequence: 3 }), notOpen)).toBe(errors.notEnoughReplicas.code)
-  expect(verifier.verify(write({ baseSequence: 4 }), notOpen)).toBe(errors.outOfOrderSequenceNumber.code)
-  expect(verifier.verify(write({ baseSequence: 3 }), notOpen)).toBe(0)
+  expect(atOnce(verifier, write({ baseSequence: 3 }))).toBe(errors.notEnoughReplicas.code)
+  expect(atOnce(verifier, write({ baseSequence: 4 }))).toBe(errors.outOfOrderSequenceNumber.code)
+  expect(atOnce(verifier, write({ baseSequence: 3 }))).toBe(0)
   verifier.ending(7, partition)
-  expect(verifier.verify(write({ baseSequence: 4 }), notOpen)).toBe(0)
-  expect(verifier.verify(write({ baseSequence: 0, producer: { id: 7, epoch: 2 } }), notOpen)).toBe(0)
+  expect(atOnce(verifier, write({ baseSequence: 4 }))).toBe(0)
+  expect(atOnce(verifier, write({ baseSequence: 0, producer: { id: 7, epoch: 2 } }))).toBe(0)
 })
 
 test('a marker that comes while the coordinator is asked makes its answer worthless', async () => {
   const verifier = verifierWith([0], { coordinator: 2 })
-  const verified = verifier.verify(write(), notOpen)
+  const verified = later(verifier, write())
   verifier.ending(7, partition)
   expect(await verified).toBe(errors.notEnoughReplicas.code)
+})
+
+test('two writes whose answers come together: the second finds the first in the log', async () => {
+  const verifier = verifierWith([0, 0], { coordinator: 2 })
+  const appended: number[] = []
+  const log = { hasOpenTransaction: () => appended.length > 0 }
+  const told = [3, 4].map((baseSequence) => new Promise<number>((resolve) => verifier.verify(write({ baseSequence }), log, (errorCode) => {
+    if (errorCode === 0) appended.push(baseSequence)
+    resolve(errorCode)
+  })))
+  expect(await Promise.all(told)).toEqual([0, 0])
+  expect(appended).toEqual([3, 4])
 })

@@ -57,10 +57,8 @@ export const produce = handler({
         const append = () => {
           if (partition.append(pieces, pieces.length, { requiredAcks: acks, timeoutMs: request.timeoutMs, origin: 'client', produceVersion: context.version }, finished)) context.keepFrame()
         }
-        const verified = request.transactionalId !== null && isTransactional(pieces) ? verify(request.transactionalId, pieces, partition, context) : 0
-        if (verified === 0) append()
-        else if (typeof verified === 'number') finished(unverified(verified, partition))
-        else void verified.then((errorCode) => (errorCode === 0 ? append() : finished(unverified(errorCode, partition))))
+        if (request.transactionalId === null || !isTransactional(pieces)) append()
+        else verify(request.transactionalId, pieces, partition, context, (errorCode) => (errorCode === 0 ? append() : finished(unverified(errorCode, partition))))
       }
     }
     if (--waiting === 0) return finish()
@@ -93,12 +91,14 @@ function refusalFor(topic: string, index: number, context: RequestContext): Prod
     : refusedAs(errors.unknownTopicOrPartition.code, `there is no partition ${topic}-${index}`)
 }
 /** Whether the partition is part of the producer's transaction. Where this broker does not lead it, `append` refuses. */
-function verify(transactionalId: string, records: Buffer, partition: Partition, { broker, version }: RequestContext): number | Promise<number> {
-  if (!partition.leading) return 0
+function verify(transactionalId: string, records: Buffer, partition: Partition, { broker, version }: RequestContext, verified: (errorCode: number) => void): void {
+  if (!partition.leading) return verified(0)
   const { producerId, producerEpoch, baseSequence } = new Batch(records)
-  return broker.transactionVerifier.verify({
-    transactionalId, producer: { id: producerId, epoch: producerEpoch }, partition: { topic: partition.topic, partition: partition.index }, baseSequence, abortableKnown: version >= 11,
-  }, partition.log)
+  broker.transactionVerifier.verify(
+    { transactionalId, producer: { id: producerId, epoch: producerEpoch }, partition: { topic: partition.topic, partition: partition.index }, baseSequence, abortableKnown: version >= 11 },
+    partition.log,
+    verified,
+  )
 }
 function unverified(errorCode: number, { topic, index }: Partition): Produced {
   return refusedAs(errorCode, `the transaction coordinator does not know of a write to ${topic}-${index} in this transaction (${errorByCode(errorCode).name})`)

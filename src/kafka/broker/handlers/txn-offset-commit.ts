@@ -28,16 +28,13 @@ export const txnOffsetCommit = handler({
         })),
     )
     if (commits.length === 0) return answerWith(request, () => errors.unknownTopicOrPartition.code)
-    const verified = verify(request, context)
-    const refused = typeof verified === 'number' ? verified : await verified
-    const errorCodes = refused !== 0
-      ? commits.map(() => offsetAppendError(refused))
-      : await broker.groups.commitOffsets(
-          request.groupId,
-          { memberId: request.memberId, instanceId: request.groupInstanceId, generation: request.generationId },
-          commits,
-          { id: request.producerId, epoch: request.producerEpoch },
-        )
+    const errorCodes = await new Promise<readonly number[]>((resolve, reject) =>
+      verify(request, context, (refused) => {
+        if (refused !== 0) return resolve(commits.map(() => offsetAppendError(refused)))
+        const member = { memberId: request.memberId, instanceId: request.groupInstanceId, generation: request.generationId }
+        broker.groups.commitOffsets(request.groupId, member, commits, { id: request.producerId, epoch: request.producerEpoch }).then(resolve, reject)
+      }),
+    )
     let next = 0
     return answerWith(request, (topic, partition) => {
       if (!isKnown(topic, partition) || next >= commits.length) return errors.unknownTopicOrPartition.code
@@ -48,14 +45,12 @@ export const txnOffsetCommit = handler({
 })
 
 /** Whether the group's partition is part of the producer's transaction; where this broker does not lead it, the group's coordinator is asked alone, and refuses. */
-function verify(request: Request, { broker, version }: RequestContext): number | Promise<number> {
+function verify(request: Request, { broker, version }: RequestContext, verified: (errorCode: number) => void): void {
   const index = broker.groups.partitionFor(request.groupId)
   const partition = broker.replicas.find(offsetsTopic, index)
-  if (!partition?.leading) return 0
-  return broker.transactionVerifier.verify({
-    transactionalId: request.transactionalId, producer: { id: request.producerId, epoch: request.producerEpoch },
-    partition: { topic: offsetsTopic, partition: index }, baseSequence: -1, abortableKnown: version >= 4,
-  }, partition.log)
+  if (!partition?.leading) return verified(0)
+  const producer = { id: request.producerId, epoch: request.producerEpoch }
+  broker.transactionVerifier.verify({ transactionalId: request.transactionalId, producer, partition: { topic: offsetsTopic, partition: index }, baseSequence: -1, abortableKnown: version >= 4 }, partition.log, verified)
 }
 function answerWith({ topics }: Request, codeOf: (topic: string, partition: number) => number): ResponseTo<typeof TxnOffsetCommit> {
   return {
