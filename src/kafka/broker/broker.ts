@@ -129,6 +129,7 @@ async function startRooms(
     defaults: logConfigOf(settings.topic()),
     configOf: (topic) => overrides.logConfig(topic),
     settings: values,
+    settingsNow: () => settings.values,
   })
   undo.push(() => logs.close({ brokerEpoch: registrar?.epoch ?? -1n }))
   const { brokerId } = logs

@@ -9,13 +9,14 @@ import { encodeBatch } from '../records/encode.ts'
 import { encodeMessages } from '../records/legacy.ts'
 import type { Record } from '../records/record.ts'
 import { AbortedBatches } from './aborted-batches.ts'
+import type { CleanerPace } from './cleaner-pace.ts'
 import type { LogContext } from './log-context.ts'
-import { cleanedSuffix, swapSuffix } from './names.ts'
+import { cleanedSuffix } from './names.ts'
+import { offsetEntrySize } from './offset-index.ts'
+import { bytesPerKey, OffsetMap } from './offset-map.ts'
 import type { PartitionLog } from './partition-log.ts'
 import { offsetRangeMax, Segment } from './segment.ts'
-
-/** Rough cost of an entry of the map beside the key itself. */
-const entryOverhead = 64
+import { timeEntrySize } from './time-index.ts'
 
 export interface Cleanable {
   firstDirtyOffset: number
@@ -34,160 +35,210 @@ export function cleanableOf(log: PartitionLog, cleanedTo: number | undefined, no
   const firstDirtyOffset = isUsable ? cleanedTo : log.logStartOffset
   let uncleanableOffset = Math.min(activeSegment.baseOffset, log.lastStableOffset, log.firstUndecidedOffset)
   if (config.minCompactionLagMs > 0) {
-    const recent = segments.find((segment) => segment !== activeSegment && lastOffsetBound(segments, segment) > firstDirtyOffset && Number(segment.maxTimestamp) > now - config.minCompactionLagMs)
+    const recent = segments.find((segment, index) => segment !== activeSegment && boundOf(segments, index) > firstDirtyOffset && Number(segment.maxTimestamp) > now - config.minCompactionLagMs)
     if (recent) uncleanableOffset = Math.min(uncleanableOffset, recent.baseOffset)
   }
   let clean = 0
   let dirty = 0
   let isOverdue = false
-  for (const segment of segments) {
+  for (const [index, segment] of segments.entries()) {
     if (segment.baseOffset >= uncleanableOffset) break
-    if (lastOffsetBound(segments, segment) <= firstDirtyOffset) clean += segment.size
+    if (boundOf(segments, index) <= firstDirtyOffset) clean += segment.size
     else {
       dirty += segment.size
-      if (now - Number(segment.firstTimestamp ?? segment.maxTimestamp) > config.maxCompactionLagMs) isOverdue = true
+      if (now - Number(log.firstTimestampOf(segment)) > config.maxCompactionLagMs) isOverdue = true
     }
   }
   return { firstDirtyOffset, uncleanableOffset: Math.max(uncleanableOffset, firstDirtyOffset), dirtyRatio: dirty === 0 ? 0 : dirty / (clean + dirty), isOverdue: isOverdue && dirty > 0 }
 }
-function lastOffsetBound(segments: readonly Segment[], segment: Segment): number {
-  const next = segments[segments.indexOf(segment) + 1] as Segment | undefined
-  return next ? next.baseOffset : Infinity
+/** Where the next segment begins. */
+function boundOf(segments: readonly Segment[], index: number): number {
+  return index + 1 < segments.length ? segments[index + 1].baseOffset : Infinity
 }
 
-/** Cleans a log once; returns the offset up to which it is clean. */
-export async function cleanLog(context: LogContext, log: PartitionLog, { firstDirtyOffset, uncleanableOffset }: Cleanable, { keyMemoryMax, now }: { keyMemoryMax: number; now: number }): Promise<number> {
-  const { newest, endOffset } = await newestOffsets(log, firstDirtyOffset, uncleanableOffset, keyMemoryMax)
+export interface CleaningLimits {
+  pace: CleanerPace
+  /** Bytes for the map of keys. */
+  keyMemoryMax: number
+  keyLoadFactor: number
+  now: number
+}
+/** A segment that another change of the log has replaced or deleted meanwhile: the log is cleaned another time. */
+export class SegmentsGoneError extends Error {
+  constructor(name: string) {
+    super(`segments of ${name} went while they were cleaned`)
+    this.name = 'SegmentsGoneError'
+  }
+}
+
+/** Cleans a log once; returns the offset up to which it is clean. Nothing has changed when it rejects, or only whole groups of segments. */
+export async function cleanLog(context: LogContext, log: PartitionLog, { firstDirtyOffset, uncleanableOffset }: Cleanable, limits: CleaningLimits): Promise<number> {
+  const { newest, endOffset } = await newestOffsets(context, log, firstDirtyOffset, uncleanableOffset, limits)
   if (endOffset <= firstDirtyOffset) return firstDirtyOffset
-  const retained = log.lastProducerOffsets
-  for (const group of groupsOf(log, endOffset)) await cleanGroup(context, log, group, { newest, endOffset, retained, now })
+  const { now, pace } = limits
+  // One view of the transactions for all groups: a marker may lie in another one than the records it speaks of.
+  const aborted = new AbortedBatches(log.segments, log.segments[0].baseOffset, log.activeSegment.baseOffset)
+  for (const group of groupsOf(log, endOffset)) await cleanGroup(context, log, group, { newest, endOffset, aborted, pace, now, isLastOfProducer: (batch) => log.isLastOfProducer(batch) })
   return endOffset
 }
 
 /** The newest offset of each key in [from, to), or in as much of it as the memory for keys holds. */
-async function newestOffsets(log: PartitionLog, from: number, to: number, memoryMax: number): Promise<{ newest: Map<string, number>; endOffset: number }> {
-  const newest = new Map<string, number>()
-  let memory = 0
+async function newestOffsets({ host }: LogContext, log: PartitionLog, from: number, to: number, { pace, keyMemoryMax, keyLoadFactor }: CleaningLimits): Promise<{ newest: OffsetMap; endOffset: number }> {
+  const countMax = Math.max(1, Math.floor((keyMemoryMax / bytesPerKey) * keyLoadFactor))
+  const secret = host.random.bytes(16)
+  // No more keys than offsets.
+  let newest = new OffsetMap(Math.min(countMax, Math.max(1, to - from)), secret, keyLoadFactor)
   let endOffset = from
   const aborted = new AbortedBatches(log.segments, from, to)
-  for (const segment of log.segments) {
-    if (lastOffsetBound(log.segments, segment) <= from) continue
+  for (const [index, segment] of log.segments.entries()) {
+    if (boundOf(log.segments, index) <= from) continue
     if (segment.baseOffset >= to) break
-    for await (const { batch } of segment.batches(segment.offsetIndex.positionFor(from), segment.writtenSize)) {
+    for await (const { batch, position } of segment.batches(segment.offsetIndex.positionFor(from), segment.writtenSize, (at, reason) => {
+      throw segment.corrupt(at, reason)
+    })) {
       if (batch.lastOffset < from) continue
       if (batch.baseOffset >= to) return { newest, endOffset: Math.max(endOffset, Math.min(to, batch.baseOffset)) }
+      await pace.moved(batch.size)
       if (batch.isControl) aborted.marker(batch)
-      else if (!aborted.holds(batch))
-        for (const { key, offset } of recordsOf(batch)) {
-          if (key === null || offset < from) continue
-          const name = key.toString('latin1')
-          if (!newest.has(name)) memory += name.length + entryOverhead
-          newest.set(name, offset)
+      else if (!aborted.holds(batch)) {
+        const records = checkedRecords(segment, batch, position)
+        if (newest.count + records.length > newest.countMax) {
+          // Whole batches only; at least one, so that every cleaning gets on.
+          if (newest.count > 0) return { newest, endOffset }
+          newest = new OffsetMap(records.length, secret, keyLoadFactor)
         }
-      // Whole batches only; at least one, so that every cleaning gets on.
+        for (const { key, offset } of records) if (key !== null && offset >= from) newest.set(key, offset)
+      }
       endOffset = batch.nextOffset
-      if (memory > memoryMax) return { newest, endOffset }
     }
   }
   return { newest, endOffset: Math.max(endOffset, Math.min(to, log.activeSegment.baseOffset)) }
 }
+/** Records that are decided upon: a damaged batch must neither push out what is whole nor get a checksum that makes it look whole. */
+function checkedRecords(segment: Segment, batch: Batch, position: number): Record[] {
+  if (!batch.isLegacy) {
+    const crc = batch.computeCrc()
+    if (crc !== batch.crc) throw segment.corrupt(position, `checksum ${batch.crc} stored, ${crc} computed`)
+  }
+  try {
+    return recordsOf(batch)
+  } catch (cause) {
+    throw segment.corrupt(position, (cause as Error).message, cause)
+  }
+}
 
-/** Neighbouring segments that fit into one, up to the segment that holds `endOffset`. */
+/** Neighbouring segments that fit into one with its indexes, up to the segment that holds `endOffset`. */
 function groupsOf(log: PartitionLog, endOffset: number): Segment[][] {
+  const { segmentBytes, segmentIndexBytes } = log.config
   const groups: Segment[][] = []
   let group: Segment[] = []
   let size = 0
-  for (const segment of log.segments) {
+  let indexSize = 0
+  for (const [index, segment] of log.segments.entries()) {
     if (segment === log.activeSegment || segment.baseOffset >= endOffset) break
-    const last = lastOffsetBound(log.segments, segment) - 1
-    if (group.length > 0 && (size + segment.size > log.config.segmentBytes || last - group[0].baseOffset > offsetRangeMax)) {
+    const last = boundOf(log.segments, index) - 1
+    const itsIndex = Math.max(segment.offsetIndex.count * offsetEntrySize, segment.timeIndex.count * timeEntrySize)
+    if (group.length > 0 && (size + segment.size > segmentBytes || indexSize + itsIndex > segmentIndexBytes || last - group[0].baseOffset > offsetRangeMax)) {
       groups.push(group)
       group = []
-      size = 0
+      size = indexSize = 0
     }
     group.push(segment)
     size += segment.size
+    indexSize += itsIndex
   }
   if (group.length > 0) groups.push(group)
   return groups
 }
 
 interface Rules {
-  newest: Map<string, number>
+  newest: OffsetMap
   endOffset: number
-  /** Last data offsets of producers that are known still. */
-  retained: ReadonlySet<number>
+  aborted: AbortedBatches
+  /** Whether the batch holds the last that is known of a producer that is known still. */
+  isLastOfProducer: (batch: Batch) => boolean
+  pace: CleanerPace
   now: number
 }
+/** What is kept is written in pieces of about this size. */
+const writeSize = 512 * 1024
 
 async function cleanGroup(context: LogContext, log: PartitionLog, group: readonly Segment[], rules: Rules): Promise<void> {
   const { disk } = context.host
   const { config, directory } = log
   const cleaned = Segment.create(context.files, directory, group[0].baseOffset, { indexSizeMax: config.segmentIndexBytes, createdMs: group[0].createdMs, ending: cleanedSuffix })
-  cleaned.prepareForAppends(config.segmentIndexBytes)
-  const last = group[group.length - 1]
-  const aborted = new AbortedBatches(log.segments, group[0].baseOffset, lastOffsetBound(log.segments, last))
-  for (const segment of group) {
-    const modifiedMs = (await disk.facts(segment.log.path))?.modifiedMs ?? 0
-    for await (const { batch } of segment.batches(0, segment.writtenSize, (position, reason) => {
-      throw segment.corrupt(position, reason)
-    })) {
-      const kept = cleanBatch(batch, aborted, rules, { deleteRetentionMs: config.deleteRetentionMs, modifiedMs, addAborted: (entry) => cleaned.txnIndex.add(entry) })
-      if (!kept) continue
-      const position = cleaned.size
-      const view = new Batch(kept)
-      cleaned.appended({ size: kept.length, lastOffset: view.lastOffset, maxTimestamp: view.maxTimestamp, offsetOfMaxTimestamp: view.lastOffset, indexIntervalBytes: config.indexIntervalBytes })
-      await cleaned.log.with((file) => file.write([kept], position))
+  try {
+    cleaned.prepareForAppends(config.segmentIndexBytes)
+    let gathered: Buffer[] = []
+    const write = async (): Promise<void> => {
+      const pieces = gathered
+      gathered = []
+      await cleaned.log.with((file) => file.write(pieces, cleaned.writtenSize))
+      const written = cleaned.size - cleaned.writtenSize
       cleaned.writtenSize = cleaned.size
+      await rules.pace.moved(written)
     }
+    for (const segment of group) {
+      const modifiedMs = (await disk.facts(segment.log.path))?.modifiedMs ?? 0
+      for await (const { batch, position } of segment.batches(0, segment.writtenSize, (at, reason) => {
+        throw segment.corrupt(at, reason)
+      })) {
+        await rules.pace.moved(batch.size)
+        const kept = cleanBatch(batch, rules, { deleteRetentionMs: config.deleteRetentionMs, modifiedMs, addAborted: (entry) => cleaned.txnIndex.add(entry), records: () => checkedRecords(segment, batch, position) })
+        if (!kept) continue
+        const view = new Batch(kept)
+        cleaned.appended({ size: kept.length, lastOffset: view.lastOffset, maxTimestamp: view.maxTimestamp, offsetOfMaxTimestamp: view.lastOffset, indexIntervalBytes: config.indexIntervalBytes })
+        gathered.push(kept)
+        if (cleaned.size - cleaned.writtenSize >= writeSize) await write()
+      }
+    }
+    if (gathered.length > 0) await write()
+    cleaned.seal()
+    await context.syncs.run(() => cleaned.sync())
+    cleaned.isSynced = cleaned.isDataSynced = true
+    const modifiedMs = (await disk.facts(group[group.length - 1].log.path))?.modifiedMs
+    if (modifiedMs !== undefined) await disk.setModified(cleaned.log.path, modifiedMs)
+    // Written over before; a longer one of a cleaning that was cut off must not end this one.
+    if (!cleaned.txnIndex.exists) await disk.remove(cleaned.txnIndex.path)
+    if (!(await log.replaceSegments(cleaned, group))) throw new SegmentsGoneError(log.name)
+  } catch (error) {
+    cleaned.close()
+    // After a swap has begun its files no longer bear these names: what is left of it is finished at the next start.
+    for (const path of cleaned.paths) if (path.endsWith(cleanedSuffix)) await disk.remove(path).catch(() => {})
+    throw error
   }
-  cleaned.seal()
-  await context.syncs.run(() => cleaned.sync())
-  cleaned.isSynced = cleaned.isDataSynced = true
-  const modifiedMs = (await disk.facts(last.log.path))?.modifiedMs
-  if (modifiedMs !== undefined) await disk.setModified(cleaned.log.path, modifiedMs)
-  await cleaned.rename(cleanedSuffix, swapSuffix)
-  await disk.syncDirectory(directory)
-  // From here on a crash finishes the swap: the log's files are replaced by what bears the suffix.
-  await log.removeSegments(group, { snapshots: false })
-  await cleaned.rename(swapSuffix, '')
-  await disk.syncDirectory(directory)
-  log.replaceSegments([cleaned], group)
 }
 
 /** The batch as it stays, undefined when nothing of it does. */
 function cleanBatch(
   batch: Batch,
-  aborted: AbortedBatches,
-  rules: Rules,
-  { deleteRetentionMs, modifiedMs, addAborted }: { deleteRetentionMs: number; modifiedMs: number; addAborted: (entry: NonNullable<ReturnType<AbortedBatches['marker']>['aborted']>) => void },
+  { aborted, newest, endOffset, now, isLastOfProducer }: Rules,
+  facts: { deleteRetentionMs: number; modifiedMs: number; addAborted: (entry: NonNullable<ReturnType<AbortedBatches['marker']>['aborted']>) => void; records: () => Record[] },
 ): Buffer | undefined {
+  const { deleteRetentionMs, modifiedMs, addAborted } = facts
   const horizon = batch.hasDeleteHorizon ? batch.baseTimestamp : undefined
-  const isPastHorizon = horizon !== undefined && BigInt(rules.now) >= horizon
-  const isLastOfProducer = batch.producerId >= 0 && rules.retained.has(batch.lastOffset)
+  const isPastHorizon = horizon !== undefined && BigInt(now) >= horizon
   if (batch.isControl) {
     const { isDone, aborted: entry } = aborted.marker(batch)
     if (entry) addAborted(entry)
-    if (!isDone) return Buffer.from(batch.whole)
-    if (isPastHorizon) return isLastOfProducer ? emptied(batch) : undefined
+    if (!isDone) return batch.whole
+    if (isPastHorizon) return isLastOfProducer(batch) ? emptied(batch) : undefined
     // Its transaction is gone: the marker's days are counted from now.
-    return horizon === undefined ? rewritten(batch, recordsOf(batch), BigInt(rules.now + deleteRetentionMs)) : Buffer.from(batch.whole)
+    return horizon === undefined ? rewritten(batch, facts.records(), BigInt(now + deleteRetentionMs)) : batch.whole
   }
-  if (aborted.holds(batch)) return isLastOfProducer ? emptied(batch) : undefined
-  const records = recordsOf(batch)
-  const mayDropTombstones = batch.isLegacy ? modifiedMs + deleteRetentionMs <= rules.now : isPastHorizon
+  if (aborted.holds(batch)) return isLastOfProducer(batch) ? emptied(batch) : undefined
+  const records = facts.records()
+  const mayDropTombstones = batch.isLegacy ? modifiedMs + deleteRetentionMs <= now : isPastHorizon
   const kept = records.filter(({ key, value, offset }) => {
-    if (offset >= rules.endOffset) return true
-    if (key === null) return false
-    const newest = rules.newest.get(key.toString('latin1'))
-    if (newest !== undefined && offset < newest) return false
+    if (offset >= endOffset) return true
+    if (key === null || offset < newest.get(key)) return false
     return value !== null || !mayDropTombstones
   })
-  if (kept.length === 0) return isLastOfProducer ? emptied(batch) : undefined
+  if (kept.length === 0) return isLastOfProducer(batch) ? emptied(batch) : undefined
   const setsHorizon = !batch.isLegacy && horizon === undefined && kept.some(({ value }) => value === null)
-  if (kept.length === records.length && !setsHorizon) return Buffer.from(batch.whole)
+  if (kept.length === records.length && !setsHorizon) return batch.whole
   if (batch.isLegacy) return encodeMessages(kept, { magic: batch.magic as 0 | 1, codec: batch.codec, logAppendTime: batch.isLogAppendTime ? batch.maxTimestamp : undefined })
-  return rewritten(batch, kept, setsHorizon ? BigInt(rules.now + deleteRetentionMs) : horizon)
+  return rewritten(batch, kept, setsHorizon ? BigInt(now + deleteRetentionMs) : horizon)
 }
 /** The same batch, its offsets and producer kept, with these records. */
 function rewritten(batch: Batch, records: readonly Record[], deleteHorizonMs: bigint | undefined): Buffer {

@@ -1,11 +1,11 @@
 /** All logs of a broker, in one or more log directories. See README for its door. */
 import assert from 'node:assert'
 import { type Host, InUseError, type Timer } from '../../host/host.ts'
-import { cleanableOf, cleanLog } from './cleaner.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import { loadLog } from './load-log.ts'
 import type { LogConfig } from './log-config.ts'
 import { SyncGate, type LogContext } from './log-context.ts'
+import { LogCleaner } from './log-cleaner.ts'
 import { LogDirectory } from './log-directory.ts'
 import { directoryNameToDelete, futureDirectoryName, partitionFile } from './names.ts'
 import { OpenFiles } from './open-files.ts'
@@ -25,6 +25,8 @@ export interface LogSettings {
   'log.cleaner.enable'?: boolean
   'log.cleaner.backoff.ms'?: number
   'log.cleaner.dedupe.buffer.size'?: number
+  'log.cleaner.io.buffer.load.factor'?: number
+  'log.cleaner.io.max.bytes.per.second'?: number
   'producer.id.expiration.ms'?: number
   'producer.id.expiration.check.interval.ms'?: number
   'num.recovery.threads.per.data.dir'?: number
@@ -39,6 +41,8 @@ export interface LogManagerOptions {
   defaults: LogConfig
   configOf: (topic: string) => LogConfig
   settings?: LogSettings
+  /** What the cleaner looks at each time, because it may change; default `settings`. */
+  settingsNow?: () => LogSettings
 }
 export interface DirectoryFacts {
   path: string
@@ -54,8 +58,6 @@ const defaults = {
   'log.flush.offset.checkpoint.interval.ms': 60_000,
   'replica.high.watermark.checkpoint.interval.ms': 5_000,
   'log.cleaner.enable': true,
-  'log.cleaner.backoff.ms': 15_000,
-  'log.cleaner.dedupe.buffer.size': 134_217_728,
   'producer.id.expiration.ms': 86_400_000,
   'producer.id.expiration.check.interval.ms': 600_000,
 } as const
@@ -76,6 +78,7 @@ export class LogManager {
   readonly #preferred = new Map<string, string>()
   readonly #failureHandlers: ((directory: string, failure: Error) => void)[] = []
   readonly #timers: Timer[] = []
+  readonly #cleaner: LogCleaner
   #pendingWrites: (() => void)[]
   #tasks: Promise<void> = Promise.resolve()
   #isClosed = false
@@ -92,6 +95,12 @@ export class LogManager {
     this.clusterId = options.clusterId
     for (const log of made.logs) this.#logs.set(log.name, log)
     for (const log of made.futures) this.#futures.set(log.name, log)
+    this.#cleaner = new LogCleaner(made.context, {
+      logs: () => this.all(),
+      directoryOf: (log) => this.#directoryOf(log),
+      save: (directory, work) => this.#inDirectory(directory, work),
+      settings: options.settingsNow ?? (() => options.settings ?? {}),
+    })
   }
 
   /** Locks, checks and loads the directories; rejects when one belongs to somebody else or none can be used. */
@@ -426,8 +435,7 @@ export class LogManager {
     every(expiry, expiry, async () => {
       for (const log of this.#logs.values()) log.expireProducers(this.#host.clock.now())
     })
-    const backoff = Number(setting('log.cleaner.backoff.ms'))
-    if (setting('log.cleaner.enable') === true) every(backoff, backoff, () => this.clean())
+    if (setting('log.cleaner.enable') === true) this.#cleaner.start()
   }
   /** One task at a time: they share the disk. A task that is still waiting is not queued twice. */
   readonly #queued = new Set<() => Promise<void>>()
@@ -462,35 +470,12 @@ export class LogManager {
         await log.applyRetention(now).catch((error: Error) => this.#host.logger.named('kafka.log').error('retention failed', { partition: log.name, error }))
   }
   /** Compacts what is dirty enough, the dirtiest first. */
-  async clean(): Promise<void> {
-    for (const done = new Set<PartitionLog>(); !this.#isClosed; ) {
-      const now = this.#host.clock.now()
-      let best: { log: PartitionLog; cleanable: ReturnType<typeof cleanableOf> } | undefined
-      for (const log of this.all()) {
-        if (log.failure || done.has(log) || !log.config.cleanupPolicy.includes('compact')) continue
-        const cleanable = cleanableOf(log, this.#directoryOf(log)?.cleanedTo.get(log.name), now)
-        if (cleanable.dirtyRatio === 0 || (cleanable.dirtyRatio <= log.config.minCleanableDirtyRatio && !cleanable.isOverdue)) continue
-        if (!best || cleanable.dirtyRatio > best.cleanable.dirtyRatio) best = { log, cleanable }
-      }
-      if (!best) return
-      const { log, cleanable } = best
-      done.add(log)
-      try {
-        const keyMemoryMax = this.#options.settings?.['log.cleaner.dedupe.buffer.size'] ?? defaults['log.cleaner.dedupe.buffer.size']
-        const before = log.size
-        const cleanedTo = await cleanLog(this.#context, log, cleanable, { keyMemoryMax, now })
-        this.#host.logger.named('kafka.log').info('compacted', { partition: log.name, from: cleanable.firstDirtyOffset, to: cleanedTo, bytesBefore: before, bytesAfter: log.size })
-        const directory = this.#directoryOf(log)
-        if (!directory || directory.failure || this.get(log.topic, log.partition) !== log) continue
-        directory.cleanedTo.set(log.name, cleanedTo)
-        await this.#inDirectory(directory, () =>
-          directory.writeCleaned([...directory.cleanedTo].map(([name, offset]) => ({ topic: name.slice(0, name.lastIndexOf('-')), partition: Number(name.slice(name.lastIndexOf('-') + 1)), offset }))),
-        )
-      } catch (error) {
-        // Deleted meanwhile, or a damaged segment: this log is left for the next time, the others are not.
-        if (!log.failure) this.#host.logger.named('kafka.log').error('compaction failed', { partition: log.name, error })
-      }
-    }
+  clean(): Promise<void> {
+    return this.#cleaner.clean()
+  }
+  /** Partitions that compaction passes over, because of what it met in them, until the broker starts again. */
+  get uncleanable(): { partition: string; reason: string }[] {
+    return this.#cleaner.uncleanable
   }
   #directoryOf(log: PartitionLog): LogDirectory | undefined {
     return this.#directories.find(({ path }) => path === log.logDir)
@@ -502,6 +487,7 @@ export class LogManager {
     this.#isClosed = true
     for (const timer of this.#timers) timer.cancel()
     this.writePending()
+    await this.#cleaner.stop()
     await this.#tasks
     await Promise.all(this.#changes.values())
     await Promise.all(

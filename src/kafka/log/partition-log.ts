@@ -9,7 +9,7 @@ import { Flusher } from './flusher.ts'
 import type { EpochEnd, LeaderEpochs } from './leader-epochs.ts'
 import type { LogConfig } from './log-config.ts'
 import type { LogContext } from './log-context.ts'
-import { deletedSuffix, fileName, partitionFile, suffix } from './names.ts'
+import { cleanedSuffix, deletedSuffix, fileName, partitionFile, suffix, swapSuffix } from './names.ts'
 import { PooledFile } from './open-files.ts'
 import { partitionMetadataText } from './partition-metadata.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
@@ -86,7 +86,10 @@ export class PartitionLog {
   #writeScheduled = false
   #saving: Promise<void> = Promise.resolve()
   #savings = 0
-  #shrinkings = 0
+  /** Changes of the set of segments, one at a time; `#changesWaiting` counts those that are not done. */
+  #changes: Promise<unknown> = Promise.resolve()
+  #changesWaiting = 0
+  #truncatedTo: number | undefined
 
   constructor(context: LogContext, loaded: LoadedLog, config: LogConfig) {
     this.#context = context
@@ -167,8 +170,19 @@ export class PartitionLog {
   get firstUndecidedOffset(): number {
     return this.#producers.firstUnstableOffset ?? this.#highWatermark
   }
-  get lastProducerOffsets(): Set<number> {
-    return this.#producers.lastOffsets()
+  /** Whether the batch holds the last that is known of its producer: compaction keeps its head. */
+  isLastOfProducer(batch: Batch): boolean {
+    return this.#producers.isLast(batch)
+  }
+  /** Largest timestamp of a segment's first batch; −1 without. */
+  firstTimestampOf(segment: Segment): bigint {
+    return (segment.firstTimestamp ??= this.#firstTimestamp(segment))
+  }
+  /** The lowest offset the log was cut at since this was asked last; undefined when it was not. */
+  takeTruncation(): number | undefined {
+    const offset = this.#truncatedTo
+    this.#truncatedTo = undefined
+    return offset
   }
 
   /** Told after each write, synchronously; the returned function ends that. */
@@ -317,15 +331,17 @@ export class PartitionLog {
   #segmentFor(size: number, firstOffset: number, lastOffset: number, maxTimestamp: bigint): Segment {
     const segment = this.activeSegment
     const { config } = this
-    const isOld = segment.size > 0 && this.#age(segment, maxTimestamp) > config.segmentMs - segment.jitterMs
+    // What has to be compacted by then must not lie in the active segment any more.
+    const agedMs = config.cleanupPolicy.includes('compact') ? Math.min(config.segmentMs, config.maxCompactionLagMs) : config.segmentMs
+    const isOld = segment.size > 0 && this.#age(segment, maxTimestamp) > agedMs - segment.jitterMs
     const isFull = segment.size > config.segmentBytes - size || segment.offsetIndex.isFull || segment.timeIndex.isFull
     if ((segment.size > 0 && (isOld || isFull)) || lastOffset - segment.baseOffset > offsetRangeMax) return this.#roll(Math.max(this.#nextOffset, firstOffset))
     return segment
   }
   /** How long ago, in records' time, the first append was; by the wall clock when records have no timestamps. */
   #age(segment: Segment, timestamp: bigint): number {
-    segment.firstTimestamp ??= this.#firstTimestamp(segment)
-    if (segment.firstTimestamp >= 0n && timestamp >= 0n) return Number(timestamp - segment.firstTimestamp)
+    const first = this.firstTimestampOf(segment)
+    if (first >= 0n && timestamp >= 0n) return Number(timestamp - first)
     return this.#context.host.clock.now() - segment.createdMs
   }
   #firstTimestamp(segment: Segment): bigint {
@@ -609,6 +625,9 @@ export class PartitionLog {
 
   /** Deletes what retention allows; returns how many segments went (reference §6.7). */
   async applyRetention(now: number): Promise<number> {
+    return this.#alone(() => this.#applyRetention(now))
+  }
+  async #applyRetention(now: number): Promise<number> {
     if (this.#failure || this.#isClosed) return 0
     const { config } = this
     const deletes = config.cleanupPolicy.includes('delete')
@@ -666,8 +685,14 @@ export class PartitionLog {
 
   /** Cuts the log so that `offset` is the next to be written. When it is not beyond, only an epoch that begins there, and has no records yet, goes. */
   async truncateTo(offset: number): Promise<void> {
-    this.#shrinkings++
-    await this.#truncateTo(offset).finally(() => this.#shrinkings--)
+    await this.#alone(() => this.#truncateTo(offset))
+  }
+  /** Segments come and go one change at a time: compaction, retention and truncation must not meet. */
+  #alone<T>(change: () => Promise<T>): Promise<T> {
+    this.#changesWaiting++
+    const done = this.#changes.then(change).finally(() => this.#changesWaiting--)
+    this.#changes = done.catch(nobody)
+    return done
   }
   async #truncateTo(offset: number): Promise<void> {
     await this.#queue.drained()
@@ -677,7 +702,7 @@ export class PartitionLog {
       if (this.#epochs.truncateEnd(offset)) await this.#saveEpochs()
       return
     }
-    if (this.#segments[0].baseOffset > offset) return this.startAt(offset)
+    if (this.#segments[0].baseOffset > offset) return this.#startAt(offset)
     await this.#flusher.settled()
     const keep = this.#segmentIndexFor(offset) + 1
     const gone = this.#segments.slice(keep)
@@ -692,8 +717,7 @@ export class PartitionLog {
   }
   /** Deletes everything; the log is empty and begins at `offset`. */
   async startAt(offset: number): Promise<void> {
-    this.#shrinkings++
-    await this.#startAt(offset).finally(() => this.#shrinkings--)
+    await this.#alone(() => this.#startAt(offset))
   }
   async #startAt(offset: number): Promise<void> {
     await this.#queue.drained()
@@ -714,6 +738,7 @@ export class PartitionLog {
     for (const snapshot of this.#snapshotOffsets.filter((at) => at > offset)) await disk.remove(`${this.#directory}/${fileName(snapshot, suffix.snapshot)}`)
     this.#snapshotOffsets = this.#snapshotOffsets.filter((at) => at <= offset)
     this.#nextOffset = this.#logEndOffset = offset
+    this.#truncatedTo = Math.min(this.#truncatedTo ?? offset, offset)
     this.#flusher.truncatedTo(offset)
     this.#highWatermark = Math.max(this.#logStartOffset, Math.min(this.#highWatermark, offset))
     await rebuildProducers(this.#context, this.#producers, { directory: this.#directory, segments: this.#segments, snapshotOffsets: this.#snapshotOffsets, logStartOffset: this.#logStartOffset, endOffset: offset })
@@ -721,12 +746,34 @@ export class PartitionLog {
     if (this.#epochs.truncateEnd(offset)) await this.#saveEpochs()
   }
 
-  /** Puts compacted segments in the place of those they were made of; their files bear the final names. */
-  replaceSegments(fresh: readonly Segment[], old: readonly Segment[]): void {
+  /**
+   * Puts a compacted segment, whose files end in `.cleaned` and are on the device, in the place of those it was made of; false, and nothing
+   * happens, when these are not all part of the log any more. A crash leaves the old ones or the new one.
+   */
+  replaceSegments(cleaned: Segment, old: readonly Segment[]): Promise<boolean> {
+    return this.#alone(async () => {
+      const first = this.#segments.indexOf(old[0])
+      if (this.#isClosed || this.#failure || first < 0 || old.some((segment, index) => this.#segments[first + index] !== segment)) return false
+      const { disk } = this.#context.files
+      try {
+        await cleaned.rename(cleanedSuffix, swapSuffix)
+        await disk.syncDirectory(this.#directory)
+        // From here on a crash finishes the swap: the log's files are replaced by what bears the suffix.
+        await this.removeSegments(old, { snapshots: false })
+        await cleaned.rename(swapSuffix, '')
+        await disk.syncDirectory(this.#directory)
+      } catch (error) {
+        this.#fail('replacing segments by compacted ones', error as Error)
+        throw error
+      }
+      this.#replace(cleaned, old)
+      return true
+    })
+  }
+  #replace(cleaned: Segment, old: readonly Segment[]): void {
     const first = this.#segments.indexOf(old[0])
-    assert(first >= 0, 'the segments to replace are part of the log')
     this.#recent.clear()
-    this.#segments = [...this.#segments.slice(0, first), ...fresh, ...this.#segments.slice(first + old.length)]
+    this.#segments = [...this.#segments.slice(0, first), cleaned, ...this.#segments.slice(first + old.length)]
     // Snapshots at bases that are gone have no segment to belong to.
     const bases = new Set(this.#segments.map((segment) => segment.baseOffset))
     const newest = this.#snapshotOffsets[this.#snapshotOffsets.length - 1]
@@ -741,6 +788,7 @@ export class PartitionLog {
   /** Flushes, cuts indexes to size, writes a producer snapshot. Everything is on the device afterwards. */
   async close(): Promise<void> {
     if (this.#isClosed) return
+    await this.#changes
     await this.#queue.drained()
     if (this.#failure) return
     await this.#saving
@@ -763,6 +811,7 @@ export class PartitionLog {
   /** Lets go of the files without writing anything: the log is to be deleted, from `directory`. */
   async abandon(): Promise<void> {
     if (this.#isClosed) return
+    await this.#changes
     await this.#queue.drained()
     await this.#flusher.settled()
     await this.#saving
@@ -775,7 +824,7 @@ export class PartitionLog {
   }
   /** Nothing is being written, saved, flushed or cut at this moment: its directory may be renamed. */
   get isQuiet(): boolean {
-    return this.#queue.isEmpty && !this.#flusher.isRunning && this.#savings === 0 && this.#shrinkings === 0 && this.#nextOffset === this.#logEndOffset
+    return this.#queue.isEmpty && !this.#flusher.isRunning && this.#savings === 0 && this.#changesWaiting === 0 && this.#nextOffset === this.#logEndOffset
   }
   /** Renames the directory while the log is in use; it must be quiet. */
   rename(directory: string): void {

@@ -127,8 +127,11 @@ export class ProducerState {
   }
   #appendedMarker(batch: Batch): CompletedTransaction | undefined {
     const record = recordsOf(batch)[0]
-    // Compaction may leave an empty control batch behind.
-    if (!record) return undefined
+    if (!record) {
+      // Compaction may leave an empty control batch behind: all it says is that the producer had this epoch.
+      this.#producer(batch.producerId, batch.producerEpoch).lastTimestamp = batch.maxTimestamp
+      return undefined
+    }
     const type = controlTypeOf(record.key)
     if (type !== controlType.abort && type !== controlType.commit) return undefined
     const producer = this.#producer(batch.producerId, batch.producerEpoch)
@@ -176,11 +179,12 @@ export class ProducerState {
     for (const offset of this.#open.keys()) return offset
     return undefined
   }
-  /** The open transaction of a producer, and its last batch, for compaction: these are never dropped. */
-  lastOffsets(): Set<number> {
-    const offsets = new Set<number>()
-    for (const { batches } of this.#producers.values()) if (batches.length > 0) offsets.add(batches[batches.length - 1].lastOffset)
-    return offsets
+  /** Whether the batch is the last of a producer that is known still; of one that is known by a marker alone, a marker of its epoch. */
+  isLast({ producerId, producerEpoch, lastOffset, isControl }: Batch): boolean {
+    const producer = producerId < 0 ? undefined : this.#producers.get(producerId)
+    if (!producer) return false
+    const last = producer.batches[producer.batches.length - 1] as KnownBatch | undefined
+    return last ? last.lastOffset === lastOffset : isControl && producer.epoch === producerEpoch
   }
 
   /** Forgets producers silent for `expirationMs`; never one with an open transaction. Returns how many. */

@@ -18,7 +18,7 @@ export interface TestHost extends Host {
   pass(ms: number): void
 }
 
-/** Time stands still until `pass`; the end of a turn is a microtask away. */
+/** Time stands still until `pass`, or until somebody sleeps; the end of a turn is a microtask away. */
 export function hostOn(disk: Disk, { start = 1_700_000_000_000, logger = silentLogger } = {}): TestHost {
   let now = start
   const due = new Set<{ at: number; every: number | undefined; run: () => void }>()
@@ -32,7 +32,7 @@ export function hostOn(disk: Disk, { start = 1_700_000_000_000, logger = silentL
     set: (ms, run) => add(ms, undefined, run),
     every: (ms, run) => add(ms, ms, run),
     endOfTurn: (run) => queueMicrotask(run),
-    sleep: () => Promise.resolve(),
+    sleep: async (ms) => void (now += ms),
   }
   return {
     clock,
