@@ -24,6 +24,8 @@ interface Scenario {
   readonly clientsMax: number
   /** The longest pause of a client between two steps. */
   readonly thinkMs: readonly [number, number]
+  /** Between two changes of the members; without it they change in every other run, now and then. */
+  readonly changesMs?: readonly [number, number]
 }
 const anything: readonly FaultKind[] = [
   'stop', 'kill', 'kill', 'powerCut', 'powerCut', 'killAndPowerCut', 'blackout', 'pause', 'block', 'block', 'partition', 'partition', 'slowLink', 'lossyLink', 'reset', 'slowDisk', 'fullDisk', 'brokenDisk',
@@ -37,6 +39,8 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   elections: { kinds: ['deposed', 'deposed', 'stumble', 'stumble', 'blackout', 'block'], pauseMs: [50, 1_500], lastsMs: [200, 4_000], clientsMax: 2, thinkMs: [100, 2_000] },
   network: { kinds: ['block', 'block', 'partition', 'lossyLink', 'slowLink', 'reset', 'pause', 'clockSpeed'], pauseMs: [50, 1_500], lastsMs: [200, 6_000], clientsMax: 4, thinkMs: [50, 400] },
   disks: { kinds: ['powerCut', 'killAndPowerCut', 'blackout', 'slowDisk', 'fullDisk', 'brokenDisk', 'kill', 'stumble'], pauseMs: [50, 1_500], lastsMs: [200, 4_000], clientsMax: 4, thinkMs: [50, 400] },
+  /** One reconfiguration after the other, while their members fall. */
+  members: { kinds: ['kill', 'powerCut', 'block', 'partition', 'deposed', 'stumble', 'slowDisk', 'slowLink'], pauseMs: [50, 1_500], lastsMs: [200, 2_000], clientsMax: 3, thinkMs: [50, 400], changesMs: [50, 800] },
 }
 const registerCount = 4
 const tickTime = 500
@@ -48,14 +52,15 @@ const recoveryMs = 60_000
 const calmMs = 4_000
 
 /** In every other run members come and go, among them a fourth server that is none at first. */
-export async function runEnsemble({ seed, onTrace, faultyMs = 20_000, kinds, scenario, isReconfigured = seed % 2 === 0 }: RunOptions & { isReconfigured?: boolean }): Promise<RunReport> {
+export async function runEnsemble({ seed, onTrace, faultyMs = 20_000, kinds, scenario, ...options }: RunOptions & { isReconfigured?: boolean }): Promise<RunReport> {
   const world = new World({ seed, onTrace })
   const network = new SimulatedNetwork(world)
   const names = Object.keys(scenarios)
   const chosen = names[world.random.below(names.length)]
   const plan = scenarios[scenario ?? chosen]
   if (!plan) throw new Error(`no scenario is called '${scenario}'; there are ${names.join(', ')}`)
-  const zab = new EnsembleLaws(isReconfigured ? undefined : (servers) => servers.size >= 2)
+  const isReconfigured = options.isReconfigured ?? (plan.changesMs !== undefined || seed % 2 === 0)
+  const zab = new EnsembleLaws([1, 2, 3])
   const laws: Laws = { registers: new Registers(), sequences: new Sequences(), sessions: new SessionLaws(), shown: (zxid) => zab.acknowledged(zxid) }
   let leaderships = 0
   let reconfigured = 0
@@ -150,7 +155,7 @@ export async function runEnsemble({ seed, onTrace, faultyMs = 20_000, kinds, sce
       world, laws, registerCount, connect: machines.map((name) => `${name}:${zooKeeperPort}`).join(','), violated: fail, readsAreFresh: false,
       machine: new Machine(world, network, { name: 'operator', address: '10.0.1.100', onLog: () => {} }), sessionTimeoutMs: 10_000,
     }) : clients[0]
-    const reconfigurations = new Reconfigurations(world, { seed, names: machines, session: () => operator.session() })
+    const reconfigurations = new Reconfigurations(world, { seed, names: machines, pauseMs: plan.changesMs ?? [500, 4_500], session: () => operator.session() })
     const reconfiguring = isReconfigured ? reconfigurations.run() : undefined
     const running = clients.map((client) => client.run())
     const nemesis = faults.run()

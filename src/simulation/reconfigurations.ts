@@ -1,4 +1,4 @@
-/** Somebody who changes the members of an ensemble while it runs: removes one, adds it again, makes it observe, adds a stranger. */
+/** Somebody who changes the members of an ensemble while it runs: removes one, adds it again, makes it observe, adds a stranger, puts one in the place of another. */
 import { isZooKeeperError } from '../zookeeper/client/errors.ts'
 import type { ZooKeeperClient } from '../zookeeper/client/client.ts'
 import { seededRandom } from './random.ts'
@@ -9,27 +9,31 @@ export class Reconfigurations {
   readonly #names: readonly string[]
   readonly #session: () => Promise<ZooKeeperClient>
   readonly #random
+  readonly #pauseMs: readonly [number, number]
   #isOver = false
   /** How many were accepted. */
   count = 0
 
   /** `names`: all machines by their numbers. Chance of its own: other runs stay what they are. */
-  constructor(world: World, facts: { seed: number; names: readonly string[]; session: () => Promise<ZooKeeperClient> }) {
+  constructor(world: World, facts: { seed: number; names: readonly string[]; pauseMs: readonly [number, number]; session: () => Promise<ZooKeeperClient> }) {
     this.#world = world
     this.#names = facts.names
     this.#session = facts.session
+    this.#pauseMs = facts.pauseMs
     this.#random = seededRandom(facts.seed ^ 0x5eed)
   }
 
   async run(): Promise<void> {
     while (!this.#isOver) {
-      await this.#world.sleep(500 + this.#random.below(4_000))
+      await this.#world.sleep(this.#pauseMs[0] + this.#random.below(this.#pauseMs[1] - this.#pauseMs[0]))
       const id = 1 + this.#random.below(this.#names.length)
-      const step = this.#random.below(4)
+      const step = this.#random.below(5)
       try {
         const zk = await this.#session()
         if (step === 0) await zk.reconfig({ leaving: String(id) })
         else if (step === 1) await zk.reconfig({ joining: this.line(id, 'observer') })
+        // Where one takes the place of another, not every quorum of the new members is one of the old.
+        else if (step === 2) await zk.reconfig({ joining: this.line(id), leaving: String(1 + ((id + this.#random.below(this.#names.length - 1)) % this.#names.length)) })
         else await zk.reconfig({ joining: this.line(id) })
         this.count++
       } catch (error) {

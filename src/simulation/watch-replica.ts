@@ -35,7 +35,7 @@ export function watchReplica(server: ZooKeeperServer, { laws, violated, sessionE
     shipped.appendOwn(transaction, bytes, whenApplied, zxid)
     told(() => {
       const { header, body } = transaction
-      laws.appended(serverId, header.zxid, `${header.type} ${bytes.length} ${crc32(bytes)}`)
+      laws.appended(serverId, header.zxid, `${header.type} ${bytes.length} ${crc32(bytes)}`, body.type === op.reconfig ? votersIn(String(body.data)) : undefined)
       if (body.type === op.closeSession && server.mode === 'leader') sessionEnds(header.clientId, leadership)
     })
   }
@@ -62,10 +62,11 @@ export function watchReplica(server: ZooKeeperServer, { laws, violated, sessionE
   }
   replica.serve = (role) => {
     told(() => {
+      const config = server.membership?.config
       if (role.kind === 'leader') {
-        laws.leads(serverId, role.epoch)
+        laws.leads(serverId, role.epoch, config)
         leads((leadership = `server ${serverId} in epoch ${role.epoch}`))
-      } else laws.follows(serverId, role.epoch)
+      } else laws.follows(serverId, role.epoch, config?.version)
     })
     shipped.serve(role)
   }
@@ -77,4 +78,8 @@ export function watchReplica(server: ZooKeeperServer, { laws, violated, sessionE
     await shipped.writeEpoch(name, epoch)
     if (name === 'acceptedEpoch') told(() => laws.promised(serverId, epoch))
   }
+}
+/** Read here once more: what reads configurations may be wrong. */
+function votersIn(text: string): ReadonlySet<number> {
+  return new Set([...text.matchAll(/^server\.(\d+)=.*:participant;/gm)].map(([, id]) => Number(id)))
 }

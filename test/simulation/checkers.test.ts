@@ -80,10 +80,10 @@ describe('logs', () => {
 })
 
 describe('ensembles', () => {
-  const majority = (servers: ReadonlySet<number>): boolean => servers.size >= 2
   /** Server 1 leads, and the others have logged and applied what it has. */
   function together(count: number): EnsembleLaws {
-    const laws = new EnsembleLaws(majority)
+    const laws = new EnsembleLaws([1, 2, 3])
+    for (const server of [1, 2, 3]) laws.promised(server, 1)
     laws.leads(1, 1)
     for (const server of [2, 3]) laws.follows(server, 1)
     for (let zxid = 1n; zxid <= count; zxid++) {
@@ -95,7 +95,7 @@ describe('ensembles', () => {
   test('an epoch has one leader, and no member goes back to an older one or forgets what it has promised', () => {
     const laws = together(0)
     expect(() => laws.leads(2, 1)).toThrow('one leader')
-    laws.promised(2, 5)
+    for (const server of [1, 2]) laws.promised(server, 5)
     expect(() => laws.promised(2, 5)).toThrow('promised twice')
     expect(() => laws.follows(2, 1)).toThrow('older than it has promised')
     laws.leads(2, 5)
@@ -117,6 +117,7 @@ describe('ensembles', () => {
     laws.appended(3, 3n, 'alone')
     expect(() => laws.delivered(3, 3n, 's3')).toThrow('logs of a quorum')
     laws.stopped(3)
+    for (const server of [1, 2]) laws.promised(server, 2)
     laws.leads(2, 2)
     expect(() => laws.follows(3, 2)).toThrow('never differ')
     laws.truncated(3, 2n)
@@ -129,6 +130,45 @@ describe('ensembles', () => {
     laws.restored(3, 2n)
     expect(() => laws.restored(2, 2n)).toThrow('a quorum keeps')
     expect(() => laws.leads(3, 2)).toThrow('every later leader')
+  })
+  /** All have logged that 1, 3 and 4 vote from the third transaction on. */
+  function proposed(): EnsembleLaws {
+    const laws = together(2)
+    laws.installs(4, 1, 2n)
+    laws.installed(4)
+    for (const server of [1, 3]) laws.appended(server, 3n, 'reconfig', new Set([1, 3, 4]))
+    return laws
+  }
+  test('a reconfiguration needs a quorum of the old members and one of the new; what comes after it the new ones decide', () => {
+    const early = proposed()
+    early.restored(3, 2n)
+    early.appended(2, 3n, 'reconfig', new Set([1, 3, 4]))
+    expect(() => early.delivered(1, 3n, 's3')).toThrow('voters are 1, 3, 4')
+    const foreign = proposed()
+    foreign.restored(3, 2n)
+    foreign.appended(4, 3n, 'reconfig', new Set([1, 3, 4]))
+    expect(() => foreign.delivered(1, 3n, 's3')).toThrow('voters are 1, 2, 3')
+    const laws = proposed()
+    laws.delivered(1, 3n, 's3')
+    laws.appended(1, 4n, 't4')
+    laws.appended(2, 3n, 'reconfig', new Set([1, 3, 4]))
+    laws.appended(2, 4n, 't4')
+    expect(() => laws.delivered(1, 4n, 's4')).toThrow('logs of a quorum')
+    laws.stopped(1)
+    for (const server of [1, 2]) laws.promised(server, 2)
+    expect(() => laws.leads(1, 2)).toThrow('promises of a quorum')
+  })
+  test('nobody leads in an older configuration, or in one that nobody has proposed, and nobody serves in one that is not in force', () => {
+    const config = { version: 3n, voters: new Set([1, 3, 4]) }
+    const laws = proposed()
+    expect(() => laws.follows(2, 1, 3n)).toThrow('before a quorum knows it')
+    laws.delivered(1, 3n, 's3')
+    laws.follows(3, 1, 3n)
+    for (const server of [1, 2, 3, 4]) laws.promised(server, 2)
+    laws.stopped(3)
+    expect(() => laws.leads(3, 2, { version: 0n, voters: new Set([1, 2, 3]) })).toThrow('the latest configuration')
+    expect(() => laws.leads(3, 2, { ...config, voters: new Set([1, 3]) })).toThrow('what was proposed')
+    laws.leads(3, 2, config)
   })
   test('a member starts with what it has logged', () => {
     expect(() => together(3).restored(3, 9n)).toThrow('starts with what it has logged')

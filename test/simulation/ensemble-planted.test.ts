@@ -11,11 +11,14 @@ import { LogWriter } from '../../src/zookeeper/storage/log-write.ts'
 import { Election } from '../../src/zookeeper/zab/election.ts'
 import { Leader, type LeaderInput, type LeaderOutput } from '../../src/zookeeper/zab/leader.ts'
 import { packetOf } from '../../src/zookeeper/zab/learner.ts'
+import { hasQuorum, type QuorumConfig } from '../../src/zookeeper/zab/quorum-config.ts'
 import type { Vote } from '../../src/zookeeper/zab/vote.ts'
 import { ZnodeTree } from '../../src/zookeeper/znodes/tree.ts'
 import { lawBroken, withBug } from './planted.ts'
 
 const find = (scenario: string, seeds = 40, options: Partial<RunOptions> = {}) => (): Promise<string> => lawBroken((given) => runEnsemble({ ...given, isReconfigured: false }), seeds, { faultyMs: 10_000, scenario, ...options })
+/** Members come and go. */
+const findReconfiguring = (scenario: string, seeds = 60) => (): Promise<string> => lawBroken((given) => runEnsemble({ ...given, isReconfigured: true }), seeds, { faultyMs: 10_000, scenario })
 const planted = (bug: string, run: () => Promise<void>): void => test(`planted: ${bug}`, { timeout: 240_000 }, run)
 
 planted('a quorum of one, for leaders', async () => {
@@ -110,4 +113,23 @@ planted('a watch is told after the answer that shows the change', async () => {
     void Promise.resolve().then(() => send.call(this, ...event))
   }, find('busy'))
   expect(law).toBe('a watch is told before the read that shows the change')
+})
+
+planted('a reconfiguration is decided by the old members alone', async () => {
+  const law = await withBug(Leader.prototype, 'isQuorum', () => function (this: Leader, servers: ReadonlySet<number>, [oldest]: readonly QuorumConfig[] = [this.configs.committed]) {
+    return hasQuorum(oldest, servers)
+  } as never, findReconfiguring('members'))
+  expect(law).toMatch(/^what is committed is in the logs of a quorum$|promises of a quorum|before a quorum knows it/)
+})
+planted('a new member is counted before its configuration is in force', async () => {
+  const law = await withBug(Leader.prototype, 'isQuorum', () => function (this: Leader, servers: ReadonlySet<number>, configs: readonly QuorumConfig[] = [this.configs.lastSeen]) {
+    return hasQuorum(configs[configs.length - 1], servers)
+  } as never, findReconfiguring('members'))
+  expect(law).toMatch(/^what is committed is in the logs of a quorum$|promises of a quorum|before a quorum knows it/)
+})
+planted('whoever acknowledges counts, also who is no voter', async () => {
+  const law = await withBug(Leader.prototype, 'isQuorum', () => function (this: Leader, servers: ReadonlySet<number>, configs: readonly QuorumConfig[] = [this.configs.committed, this.configs.lastSeen]) {
+    return configs.every(({ voters }) => servers.size * 2 > voters.size)
+  } as never, findReconfiguring('members'))
+  expect(law).toMatch(/^what is committed is in the logs of a quorum$|promises of a quorum|before a quorum knows it/)
 })

@@ -1,6 +1,8 @@
 /**
  * What an ensemble promises whatever happens to its members: fed with what each member does to its own history. A history is a list of
- * zxids, and all histories begin with nothing, so that equal places mean equal prefixes.
+ * zxids, and all histories begin with nothing, so that equal places mean equal prefixes. Who decides follows from the histories too: a
+ * configuration is in force once the transaction that brings it is committed, or a leader is established that knows it; to that end a quorum
+ * of it is needed, and one of the configuration before.
  */
 import { Violation } from './violation.ts'
 
@@ -16,12 +18,22 @@ interface Member {
   /** A snapshot that it is about to take over: which of two histories a crash leaves, the files decide. */
   installing: bigint[] | undefined
 }
+/** A configuration of the ensemble. */
+export interface Membership {
+  /** Zxid of the transaction that brought it; without a counter: what the ensemble began with. */
+  readonly version: bigint
+  readonly voters: ReadonlySet<number>
+}
+const hasQuorum = ({ voters }: Membership, servers: ReadonlySet<number>): boolean => 2 * [...voters].filter((voter) => servers.has(voter)).length > voters.size
+const told = ({ version, voters }: Membership): string => `${[...voters].join(', ')} (version ${hex(version)})`
 const zero = (zxid: bigint): boolean => (zxid & 0xffff_ffffn) === 0n
 const hex = (zxid: bigint | undefined): string => (zxid === undefined ? 'nothing' : `0x${zxid.toString(16)}`)
 
 export class EnsembleLaws {
   readonly #members = new Map<number, Member>()
-  readonly #hasQuorum: (servers: ReadonlySet<number>) => boolean
+  #inForce: Membership
+  /** Who votes in a configuration, by the transaction that brings it. */
+  readonly #brought = new Map<bigint, ReadonlySet<number>>()
   /** Who has led which epoch. */
   readonly #leaders = new Map<number, number>()
   /** All that was ever logged: the text is anything that tells two transactions apart. */
@@ -35,9 +47,9 @@ export class EnsembleLaws {
   /** How often each law was looked at. */
   readonly checks = new Map<string, number>()
 
-  /** `hasQuorum`: whether these servers decide for the ensemble; nobody asks where its members change. */
-  constructor(hasQuorum: (servers: ReadonlySet<number>) => boolean = () => true) {
-    this.#hasQuorum = hasQuorum
+  /** `voters`: who decides at first. */
+  constructor(voters: Iterable<number>) {
+    this.#inForce = { version: 0n, voters: new Set(voters) }
   }
 
   get committed(): number {
@@ -72,12 +84,13 @@ export class EnsembleLaws {
     this.#checks('a member starts with what it has logged', zero(lastZxid) || last === lastZxid, () => `server ${server} starts with ${hex(lastZxid)}, and has logged nothing behind ${hex(last)}`)
     this.#rests(member)
   }
-  /** It writes a transaction to its log. */
-  appended(server: number, zxid: bigint, text: string): void {
+  /** It writes a transaction to its log. `voters`: of the configuration that it brings. */
+  appended(server: number, zxid: bigint, text: string, voters?: ReadonlySet<number>): void {
     const { history } = this.#member(server)
     const known = this.#texts.get(zxid)
     this.#checks('a zxid names one transaction', known === undefined || known === text, () => `server ${server} logs '${text}' as ${hex(zxid)}, which was '${known}'`)
     this.#texts.set(zxid, text)
+    if (voters) this.#brought.set(zxid, voters)
     const last = history.at(-1)
     this.#checks('a log grows in the order of its zxids', last === undefined || zxid > last, () => `server ${server} logs ${hex(zxid)} after ${hex(last)}`)
     history.push(zxid)
@@ -109,7 +122,7 @@ export class EnsembleLaws {
     const zxid = this.#committed[place]
     if (zxid === undefined) return
     const holders = this.#holders(place, zxid)
-    this.#checks('a quorum keeps what is committed', this.#hasQuorum(holders), () => `${hex(zxid)} is committed, and only ${[...holders].join(', ')} have it in their logs`)
+    this.#checks('a quorum keeps what is committed', hasQuorum(this.#inForce, holders), () => `${hex(zxid)} is committed, and only ${[...holders].join(', ')} have it in their logs; voters are ${told(this.#inForce)}`)
   }
   #holders(place: number, zxid: bigint): ReadonlySet<number> {
     return new Set([...this.#members].filter(([, { history }]) => history[place] === zxid).map(([server]) => server))
@@ -135,12 +148,16 @@ export class EnsembleLaws {
       return this.#checks('committed prefixes never differ', expected === zxid, () => `server ${server} delivers ${hex(zxid)} where ${hex(expected)} was committed`)
     }
     const holders = this.#holders(place, zxid)
-    this.#checks('what is committed is in the logs of a quorum', this.#hasQuorum(holders), () => `server ${server} delivers ${hex(zxid)}, which only ${[...holders].join(', ')} have logged`)
+    const voters = this.#brought.get(zxid)
+    for (const config of voters ? [this.#inForce, { version: zxid, voters }] : [this.#inForce])
+      this.#checks('what is committed is in the logs of a quorum', hasQuorum(config, holders), () => `server ${server} delivers ${hex(zxid)}, which only ${[...holders].join(', ')} have logged; voters are ${told(config)}`)
     this.#commit(zxid)
   }
   #commit(zxid: bigint): void {
     this.#place.set(zxid, this.#committed.length)
     this.#committed.push(zxid)
+    const voters = this.#brought.get(zxid)
+    if (voters && zxid > this.#inForce.version) this.#inForce = { version: zxid, voters }
   }
 
   // ---- epochs
@@ -151,9 +168,10 @@ export class EnsembleLaws {
     this.#checks('no epoch is promised twice', epoch > member.promised, () => `server ${server} has promised epoch ${member.promised}, and accepts ${epoch}`)
     member.promised = epoch
   }
-  /** It leads an epoch from now on, and what it has is what is committed. */
-  leads(server: number, epoch: number): void {
+  /** It leads an epoch from now on, in this configuration, and what it has is what is committed. */
+  leads(server: number, epoch: number, config: Membership = this.#inForce): void {
     const member = this.#member(server)
+    const before = this.#inForce
     const other = this.#leaders.get(epoch)
     this.#checks('an epoch has one leader', other === undefined || other === server, () => `servers ${other} and ${server} were both established in epoch ${epoch}`)
     this.#begins(server, member, epoch)
@@ -162,11 +180,25 @@ export class EnsembleLaws {
     const missing = this.#committed[at]
     this.#checks('what was acknowledged is in every later leader', at < 0, () => `server ${server} leads epoch ${epoch} without ${hex(missing)}, which was ${this.#acknowledged.has(missing) ? 'acknowledged' : 'committed'}; in its place it has ${hex(member.history[at])}`)
     for (const zxid of member.history.slice(this.#committed.length)) this.#commit(zxid)
-    this.#keeps()
+    this.#inherits(server, before, config)
+    const promising = new Set([...this.#members].filter(([, { promised }]) => promised >= epoch).map(([id]) => id))
+    for (const each of [before, config]) {
+      this.#checks('a leader has the promises of a quorum', hasQuorum(each, promising), () => `server ${server} leads epoch ${epoch}, which only ${[...promising].join(', ')} have promised; voters are ${told(each)}`)
+      this.#inForce = each
+      this.#keeps()
+    }
   }
-  /** It follows or observes the leader of this epoch, and serves clients from now on. */
-  follows(server: number, epoch: number): void {
+  /** The configuration that a leader goes by is its history's latest, or a later one that it has been told of. */
+  #inherits(server: number, before: Membership, config: Membership): void {
+    const latest = this.#inForce
+    this.#checks('a leader goes by the latest configuration', config.version >= latest.version, () => `server ${server} leads in the configuration ${told(config)}, and knows ${told(latest)}`)
+    const proposed = zero(config.version) ? before.voters : this.#brought.get(config.version)
+    this.#checks('a configuration is what was proposed', proposed?.size === config.voters.size && [...proposed].every((id) => config.voters.has(id)), () => `server ${server} leads in the configuration ${told(config)}, and proposed were ${[...proposed ?? []].join(', ')}`)
+  }
+  /** It follows or observes the leader of this epoch, and serves clients from now on; `version` of the configuration in force there. */
+  follows(server: number, epoch: number, version = 0n): void {
     const member = this.#member(server)
+    this.#checks('no configuration is in force before a quorum knows it', version <= this.#inForce.version, () => `server ${server} serves in configuration ${hex(version)}, and ${told(this.#inForce)} is in force`)
     this.#checks('nobody serves before the leader of the epoch is established', this.#leaders.has(epoch), () => `server ${server} serves in epoch ${epoch}, which has no leader yet`)
     this.#begins(server, member, epoch)
     for (let place = 0; place < member.applied; place++) {

@@ -71,7 +71,7 @@ export class Learner {
   #toLog: bigint[] = []
   /** Configurations that pending transactions bring. */
   readonly #proposed = new Map<bigint, QuorumConfig>()
-  /** What came with NEWLEADER: in force with UPTODATE. */
+  /** What came with NEWLEADER: in force with UPTODATE, unless this leader is only proposing it. */
   #leadersConfig: QuorumConfig | undefined
 
   constructor(facts: LearnerFacts) {
@@ -192,7 +192,7 @@ export class Learner {
         const held = this.#unacknowledged
         this.#unacknowledged = []
         return [
-          ...(this.#leadersConfig ? [{ kind: 'configActivated', config: this.#leadersConfig, leader: undefined } as const] : []),
+          ...(this.#leadersConfig && !this.#isOnItsWay(this.#leadersConfig) ? [{ kind: 'configActivated', config: this.#leadersConfig, leader: undefined } as const] : []),
           { kind: 'send', packet: packetOf(packetType.ack, BigInt(this.#epoch) << 32n) },
           ...held.map((zxid): LearnerOutput => ({ kind: 'send', packet: packetOf(packetType.ack, zxid) })),
           { kind: 'serve', epoch: this.#epoch },
@@ -200,6 +200,14 @@ export class Learner {
       }
       default: return this.#others(packet)
     }
+  }
+  /**
+   * NEWLEADER names the latest configuration, which a leader that has been established for long may have proposed a moment ago. Were it in force here
+   * already, this server could elect with members that nobody else counts; it comes again with its commit.
+   */
+  #isOnItsWay({ version }: QuorumConfig): boolean {
+    const isOfThisLeader = version >> 32n === BigInt(this.#epoch) && (version & 0xffff_ffffn) !== 0n
+    return isOfThisLeader && (version > this.#last || this.#proposed.has(version))
   }
   #broadcast(packet: QuorumPacket): LearnerOutput[] {
     switch (packet.type) {

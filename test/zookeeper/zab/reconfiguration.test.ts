@@ -199,6 +199,16 @@ describe('a learner', () => {
     const deaf = following(false)
     expect(hear(deaf, packetType.newLeader, epoch, Buffer.from('nonsense')).map(({ kind }) => kind)).toEqual(['persist'])
   })
+  test.each(['before', 'behind'])('has what its leader is only proposing in force with the commit, not with UPTODATE: proposed %s NEWLEADER', (when) => {
+    const learner = following()
+    const { zxid, bytes } = entryOf(next)
+    const propose = () => hear(learner, packetType.proposal, zxid, bytes)
+    if (when === 'before') propose()
+    expect(hear(learner, packetType.newLeader, epoch, Buffer.from(formatQuorumConfig(next)))[0]).toMatchObject({ kind: 'configSeen', config: { version: zxid } })
+    expect(hear(learner, packetType.upToDate, -1n).map(({ kind }) => kind)).not.toContain('configActivated')
+    if (when === 'behind') propose()
+    expect(hear(learner, packetType.commitAndActivate, zxid, leader(2n))).toMatchObject([{ kind: 'configActivated', config: { version: zxid } }, { kind: 'commit', zxid }])
+  })
   test('makes a proposed configuration durable before it is logged, and has it in force before it is applied', () => {
     const learner = following()
     hear(learner, packetType.newLeader, epoch, null)
