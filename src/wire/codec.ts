@@ -35,6 +35,7 @@ const runtime = {
     } else w.int32(length)
   },
   writeString(w: Writer, dialect: Dialect, value: string): void {
+    if (dialect === 'jute') return w.sized(value)
     runtime.writeLength(w, dialect, true, Buffer.byteLength(value))
     w.utf8(value)
   },

@@ -2,6 +2,8 @@
 
 /** Below this, copying costs less than one more piece in the list handed to the socket. */
 const spliceMin = 2048
+/** Up to so many characters are written one by one: calling out of JavaScript costs more. */
+const asciiMax = 48
 /** A new buffer is larger than this only when one piece needs it. */
 const chunkMax = 16_384
 
@@ -118,6 +120,34 @@ export class Writer {
   utf8(value: string): void {
     const at = this.#room(Buffer.byteLength(value))
     this.#buffer.utf8Write(value, at)
+  }
+  /** UTF-8 after its size in bytes, an int32. */
+  sized(value: string): void {
+    const { length } = value
+    // A character is three bytes at most, a surrogate pair four.
+    const at = this.#room(4 + length * 3)
+    let end = at + 4
+    if (length <= asciiMax) {
+      const b = this.#buffer
+      for (let index = 0; index < length; index++) {
+        const unit = value.charCodeAt(index)
+        if (unit > 0x7f) {
+          end = -1
+          break
+        }
+        b[end++] = unit
+      }
+      if (end < 0) end = at + 4 + b.utf8Write(value, at + 4)
+    } else end += this.#buffer.utf8Write(value, end)
+    this.#position = at
+    this.int32(end - at - 4)
+    this.#position = end
+  }
+  /** Characters below 128, without a length: for short texts that are known. */
+  ascii(value: string): void {
+    const at = this.#room(value.length)
+    const b = this.#buffer
+    for (let index = 0; index < value.length; index++) b[at + index] = value.charCodeAt(index)
   }
   /** One byte for each character, without a length. */
   latin1(value: string): void {

@@ -48,6 +48,19 @@ describe('the writer', () => {
       expect(bytes.toString('hex')).toBe(Buffer.from([...Array.from({ length: 300 }, (_, value) => value & 0xff), 1, 0xac, 2]).toString('hex'))
     }
   })
+  test('puts the size before a text, whatever it is made of', () => {
+    fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 70 }), fc.integer({ min: 1, max: 20 }), (text, hint) => {
+      const reader = new Reader(written((w) => {
+        w.int8(1)
+        w.sized(text)
+        w.int8(2)
+      }, hint))
+      expect(reader.int8()).toBe(1)
+      expect(reader.utf8(reader.int32())).toBe(Buffer.from(text).toString())
+      expect(reader.int8()).toBe(2)
+      expect(reader.remaining).toBe(0)
+    }))
+  })
   test('splices large pieces in without copying, and puts the size of the whole before them', () => {
     const large = Buffer.alloc(5000, 7)
     const writer = new Writer()

@@ -18,6 +18,9 @@ const stat = {
 export const Id = record('Id', id)
 export const Acl = record('ACL', acl)
 export const Stat = record('Stat', stat)
+/** Parts of requests and transactions that begin alike: see open-acl.ts. */
+export const AclList = record('AclList', { acl: acls })
+export const PathAndData = record('PathAndData', { path: string, data: written })
 export type Id = Message<typeof Id>
 export type Acl = Message<typeof Acl>
 export type Stat = Message<typeof Stat>

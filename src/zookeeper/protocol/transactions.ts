@@ -9,7 +9,9 @@ import type { Reader } from '../../wire/reader.ts'
 import { array, bigint64, bool, bytes, int32, int64, string, struct, view } from '../../wire/schema.ts'
 import { Reader as BytesReader } from '../../wire/reader.ts'
 import { Writer } from '../../wire/writer.ts'
+import { readAcls, writeAcls } from './open-acl.ts'
 import { op } from './op-codes.ts'
+import { PathAndData } from './records.ts'
 
 const acls = array({ perms: int32, id: struct({ scheme: string, id: string }) }).orNull()
 /** A window on the entry: the tree makes its own copy. */
@@ -21,8 +23,6 @@ export type TxnHeader = Message<typeof TxnHeader>
 export const TxnDigest = record('TxnDigest', { version: int32, treeDigest: bigint64 })
 export type TxnDigest = Message<typeof TxnDigest>
 
-/** Files of 3.4 and before: without the parent's cversion. */
-export const CreateTxnV0 = record('CreateTxnV0', { path: string, data, acl: acls, ephemeral: bool })
 export const CreateTxn = record('CreateTxn', { path: string, data, acl: acls, ephemeral: bool, parentCVersion: int32 })
 export const CreateTTLTxn = record('CreateTTLTxn', { path: string, data, acl: acls, parentCVersion: int32, ttl: bigint64 })
 export const CreateContainerTxn = record('CreateContainerTxn', { path: string, data, acl: acls, parentCVersion: int32 })
@@ -63,8 +63,11 @@ export interface Transaction {
 function readSimple(type: number, reader: Reader): SimpleBody {
   switch (type) {
     case op.create: case op.create2: {
-      const early = CreateTxnV0.read(reader)
-      return { type, ...early, parentCVersion: reader.remaining >= 4 ? reader.int32() : -1 }
+      const { path, data } = PathAndData.read(reader)
+      const acl = readAcls(reader)
+      const ephemeral = reader.bool()
+      // Files of 3.4 and before end here.
+      return { type, path, data, acl, ephemeral, parentCVersion: reader.remaining >= 4 ? reader.int32() : -1 }
     }
     case op.createTTL: return { type, ...CreateTTLTxn.read(reader) }
     case op.createContainer: return { type, ...CreateContainerTxn.read(reader) }
@@ -88,7 +91,11 @@ export function readTxnBody(type: number, reader: Reader): TxnBody {
 }
 function writeSimple(writer: Writer, body: SimpleBody): void {
   switch (body.type) {
-    case op.create: case op.create2: return CreateTxn.write(writer, body)
+    case op.create: case op.create2:
+      PathAndData.write(writer, body)
+      writeAcls(writer, body.acl)
+      writer.bool(body.ephemeral)
+      return writer.int32(body.parentCVersion)
     case op.createTTL: return CreateTTLTxn.write(writer, body)
     case op.createContainer: return CreateContainerTxn.write(writer, body)
     case op.delete: case op.deleteContainer: return DeleteTxn.write(writer, body)
@@ -126,8 +133,8 @@ export function decodeTransaction(entry: Uint8Array): Transaction {
   const digest = reader.remaining >= 12 ? TxnDigest.read(reader) : undefined
   return { header, body, digest }
 }
-export function encodeTransaction({ header, body, digest }: Transaction): Buffer {
-  const writer = new Writer(128)
+/** `writer`: empty, and empty again afterwards. */
+export function encodeTransaction({ header, body, digest }: Transaction, writer = new Writer(128)): Buffer {
   TxnHeader.write(writer, header)
   writeTxnBody(writer, body)
   if (digest) TxnDigest.write(writer, digest)

@@ -69,7 +69,10 @@ interface Queued {
   readonly type: number
   /** Undefined: a write. */
   readonly read: Read | undefined
-  readonly reader: Reader
+  /** Of a read: what is left of its request. Writes keep nothing of theirs alive that they do not need. */
+  readonly reader: Reader | undefined
+  /** Bytes of the request. */
+  readonly size: number
   readonly receivedAt: number
 }
 
@@ -333,7 +336,7 @@ export class ClientConnection implements Asker {
     if (read) {
       this.lastOperation = read.name
       if (this.#queueAt === this.#queue.length) this.#answerRead(xid, type, read.read, reader, this.#now, this.#now)
-      else this.#enqueue({ xid, type, read: read.read, reader, receivedAt: this.#now })
+      else this.#enqueue({ xid, type, read: read.read, reader, size: reader.end, receivedAt: this.#now })
       return
     }
     const name = writeNames.get(type)
@@ -341,7 +344,7 @@ export class ClientConnection implements Asker {
       // A check outside a multi, a deletion of a container, which servers alone may ask for, or a number without a meaning.
       const unimplemented: Read = () => errorCode.unimplemented
       if (this.#queueAt === this.#queue.length) this.#answerRead(xid, -1, unimplemented, reader, this.#now, this.#now)
-      else this.#enqueue({ xid, type: -1, read: unimplemented, reader, receivedAt: this.#now })
+      else this.#enqueue({ xid, type: -1, read: unimplemented, reader, size: reader.end, receivedAt: this.#now })
       if (this.#state === 'open') this.#state = 'closing'
       return
     }
@@ -350,7 +353,7 @@ export class ClientConnection implements Asker {
     const refusal = owner.refusalOf(session, type, body)
     if (refusal !== undefined) return this.#refuse(xid, type, refusal, reader)
     if (type === op.closeSession && session.isLocal) return this.#closeLocal(xid, session, reader)
-    const queued: Queued = { xid, type, read: undefined, reader, receivedAt: this.#now }
+    const queued: Queued = { xid, type, read: undefined, reader: undefined, size: frame.length, receivedAt: this.#now }
     this.#enqueue(queued)
     owner.writes.submit({ sessionId: session.id, cxid: xid, type, body, ids: this.ids }, (applied, { header }) => this.#applied(queued, applied, header.zxid))
     if (type === op.closeSession) session.closing = true
@@ -359,7 +362,7 @@ export class ClientConnection implements Asker {
   #refuse(xid: number, type: number, code: number, reader: Reader): void {
     const read = (): number => code
     if (this.#queueAt === this.#queue.length) this.#answerRead(xid, type, read, reader, this.#now, this.#now)
-    else this.#enqueue({ xid, type, read, reader, receivedAt: this.#now })
+    else this.#enqueue({ xid, type, read, reader, size: reader.end, receivedAt: this.#now })
   }
   /** Ends behind what it still waits for; no other server has to know. */
   #closeLocal(xid: number, session: Session, reader: Reader): void {
@@ -370,7 +373,7 @@ export class ClientConnection implements Asker {
   #sync(xid: number, reader: Reader, frame: Buffer): boolean {
     const { writes } = this.#owner
     if (writes.refusalOf?.(op.sync, frame.subarray(8)) !== undefined) return false
-    const queued: Queued = { xid, type: op.sync, read: undefined, reader, receivedAt: this.#now }
+    const queued: Queued = { xid, type: op.sync, read: undefined, reader: undefined, size: frame.length, receivedAt: this.#now }
     this.lastOperation = 'SYNC'
     this.#enqueue(queued)
     writes.sync?.({ sessionId: this.sessionId, cxid: xid, type: op.sync, body: frame.subarray(8), ids: this.ids }, () => {
@@ -387,7 +390,7 @@ export class ClientConnection implements Asker {
     const { load } = this.#owner
     this.#queue.push(queued)
     load.requests++
-    load.bytes += queued.reader.end
+    load.bytes += queued.size
     if (!this.#owner.isOverloaded) return
     this.#isThrottled = true
     this.#owner.statistics.throttleWaits++
@@ -398,7 +401,7 @@ export class ClientConnection implements Asker {
     const { load } = this.#owner
     const queued = this.#queue[this.#queueAt++]
     load.requests--
-    load.bytes -= queued.reader.end
+    load.bytes -= queued.size
     if (this.#queueAt === this.#queue.length) {
       this.#queue = []
       this.#queueAt = 0
@@ -421,7 +424,7 @@ export class ClientConnection implements Asker {
   #answerReads(now: number): void {
     while (this.#queueAt < this.#queue.length && this.#queue[this.#queueAt].read) {
       const next = this.#dequeue()
-      this.#answerRead(next.xid, next.type, next.read as Read, next.reader, next.receivedAt, now)
+      this.#answerRead(next.xid, next.type, next.read as Read, next.reader as Reader, next.receivedAt, now)
     }
   }
   #answerRead(xid: number, type: number, read: Read, reader: Reader, receivedAt: number, now: number): void {
@@ -581,7 +584,7 @@ export class ClientConnection implements Asker {
     const { load } = this.#owner
     while (this.#queueAt < this.#queue.length) {
       load.requests--
-      load.bytes -= this.#queue[this.#queueAt++].reader.end
+      load.bytes -= this.#queue[this.#queueAt++].size
     }
     this.#queue = []
     this.#queueAt = 0

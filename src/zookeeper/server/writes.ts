@@ -4,10 +4,14 @@
  */
 import type { Clock, Timers } from '../../host/host.ts'
 import { encodeTransaction, type Transaction } from '../protocol/transactions.ts'
+import { Writer } from '../../wire/writer.ts'
 import type { Preparation, WriteRequest } from '../znodes/prepare.ts'
 import type { TransactionStore } from '../znodes/store.ts'
 import type { ZnodeTree } from '../znodes/tree.ts'
 import type { WhenApplied, WritePath } from './write-path.ts'
+
+/** So many writes do not wait for the end of a turn: they are on their way to the device while the rest of the turn is prepared. */
+const groupMin = 128
 
 interface Submitted {
   readonly transaction: Transaction
@@ -22,6 +26,7 @@ export class Writes implements WritePath {
   readonly #store: TransactionStore
   readonly #onBatch: (count: number) => void
   readonly #onFailure: (error: unknown) => void
+  readonly #writer = new Writer(16_384)
   #gathering: Submitted[] = []
   #scheduled = false
   #flushing = false
@@ -51,9 +56,11 @@ export class Writes implements WritePath {
   submit(request: WriteRequest, whenApplied?: WhenApplied): void {
     if (this.#failed) return
     const transaction = this.#preparation.prepare(request, this.#clock.now())
-    this.#store.append({ zxid: transaction.header.zxid, bytes: encodeTransaction(transaction) })
+    this.#store.append({ zxid: transaction.header.zxid, bytes: encodeTransaction(transaction, this.#writer) })
     this.#gathering.push({ transaction, whenApplied })
-    if (this.#scheduled || this.#flushing) return
+    if (this.#flushing) return
+    if (this.#gathering.length >= groupMin) return void this.#flush()
+    if (this.#scheduled) return
     this.#scheduled = true
     this.#timers.endOfTurn(() => {
       this.#scheduled = false

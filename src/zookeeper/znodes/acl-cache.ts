@@ -1,10 +1,11 @@
 /** ACL lists by number: a thousand znodes share one list, and snapshots write each list once. Counted, so that unused ones go. */
 import type { Acl } from '../protocol/records.ts'
+import { openAcl } from '../protocol/open-acl.ts'
 import { permission } from '../protocol/op-codes.ts'
 
 /** The number of /, /zookeeper and /zookeeper/quota: open to all, and never in the table of a snapshot. */
 export const openAclId = -1
-export const openAcl: readonly Acl[] = Object.freeze([Object.freeze({ perms: permission.all, id: Object.freeze({ scheme: 'world', id: 'anyone' }) })])
+export { openAcl }
 
 interface Entry {
   readonly id: number
@@ -83,6 +84,7 @@ export class AclCache {
 }
 
 function isOpen(acl: readonly Acl[]): boolean {
+  if (acl === openAcl) return true
   if (acl.length !== 1) return false
   const { perms, id } = acl[0]
   return perms === permission.all && id.scheme === 'world' && id.id === 'anyone'

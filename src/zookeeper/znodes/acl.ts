@@ -1,6 +1,7 @@
 /** Who may do what: permissions, and the schemes by which a connection is known (reference §1.15). */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { isIPv4, isIPv6 } from 'node:net'
+import { openAcl } from '../protocol/open-acl.ts'
 import type { Acl, Id } from '../protocol/records.ts'
 
 export interface Scheme {
@@ -48,6 +49,7 @@ export function isAllowed(acl: readonly Acl[], wanted: number, ids: readonly Id[
 /** The list as it will be stored: duplicates dropped, `auth` expanded; undefined where it is no valid list. */
 export function fixedAcl(acl: readonly Acl[] | null, ids: readonly Id[], schemes: Schemes): Acl[] | undefined {
   if (!acl || acl.length === 0) return undefined
+  if (acl === openAcl) return openAcl as Acl[]
   const fixed: Acl[] = []
   const add = (entry: Acl): void => {
     if (!fixed.some(({ perms, id }) => perms === entry.perms && id.scheme === entry.id.scheme && id.id === entry.id.id)) fixed.push(entry)

@@ -57,6 +57,8 @@ function setInt64(view: DataView, at: number, value: number): void {
 export class DigestSum {
   #high = 0
   #low = 0
+  /** To put both halves together without bigints in between. */
+  readonly #both = new DataView(new ArrayBuffer(8))
 
   add(digest: number): void {
     this.#low += digest
@@ -82,6 +84,8 @@ export class DigestSum {
   }
   /** As it stands in TxnDigest: a signed int64. */
   get value(): bigint {
-    return BigInt.asIntN(64, (BigInt(this.#high) << 32n) | BigInt(this.#low))
+    this.#both.setUint32(0, this.#high)
+    this.#both.setUint32(4, this.#low)
+    return this.#both.getBigInt64(0)
   }
 }

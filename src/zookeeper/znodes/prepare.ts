@@ -7,16 +7,17 @@ import type { Message } from '../../wire/codec.ts'
 import { MalformedError, Reader } from '../../wire/reader.ts'
 import { errorCode } from '../protocol/errors.ts'
 import { readMultiRequest, type MultiWriteOperation } from '../protocol/multi.ts'
+import { readCreateRequest } from '../protocol/open-acl.ts'
 import { createMode, op, permission } from '../protocol/op-codes.ts'
 import {
-  CheckVersionRequest, CreateRequest, CreateTTLRequest, DeleteContainerRequest, DeleteRequest, ReconfigRequest, SetACLRequest, SetDataRequest, type Acl, type Id,
+  CheckVersionRequest, CreateTTLRequest, DeleteContainerRequest, DeleteRequest, ReconfigRequest, SetACLRequest, SetDataRequest, type Acl, type Id,
 } from '../protocol/records.ts'
 import type { SimpleBody, Transaction, TxnBody } from '../protocol/transactions.ts'
 import { builtInSchemes, fixedAcl, isAllowed, type Schemes } from './acl.ts'
 import { digestVersion, DigestSum, isDigested } from './digest.ts'
 import { containerOwner, isTTL, lifetimeOf, ownerOfTTL } from './owner.ts'
 import { isReserved, parentOf, pathFault, reserved, sequenceSuffix } from './paths.ts'
-import { PendingChanges, type PendingNode } from './pending.ts'
+import { PendingChanges, PendingNode } from './pending.ts'
 import { limitsPath, parseQuota, statsPath, type Quota } from './quota.ts'
 import type { ZnodeTree } from './tree.ts'
 
@@ -91,7 +92,6 @@ export class Preparation {
   /** `time`: wall clock in ms, which becomes ctime and mtime everywhere. */
   prepare(request: WriteRequest, time: number): Transaction {
     const zxid = ++this.#zxid
-    const mark = this.#pending.mark()
     this.#before.copyFrom(this.#sum)
     let body: TxnBody
     let digested = this.#options.digests !== false
@@ -99,14 +99,14 @@ export class Preparation {
       if (request.refusal !== undefined) refuse(request.refusal)
       body = this.#body(request, zxid, time)
     } catch (error) {
-      this.#pending.rollback(mark)
+      this.#pending.rollback()
       this.#sum.copyFrom(this.#before)
       // Anything else is a bug: there is no transaction, and the number is not used up.
       if (!(error instanceof Refusal || error instanceof MalformedError)) this.#zxid--
       body = { type: op.error, err: codeOf(error) }
       digested = false
     }
-    this.#pending.commit(mark)
+    this.#pending.commit()
     return {
       header: { clientId: request.sessionId, cxid: request.cxid, zxid, time, type: body.type },
       body,
@@ -121,8 +121,8 @@ export class Preparation {
       case op.closeSession: return this.#closeSession(request.sessionId, zxid)
       case op.multi: return this.#multi(readMultiRequest(reader), request, zxid, time)
       case op.create: case op.create2: case op.createContainer:
-        return this.#create({ ...CreateRequest.read(reader), type: request.type }, request, zxid, time)
-      case op.createTTL: return this.#create({ ...CreateTTLRequest.read(reader), type: request.type }, request, zxid, time)
+        return this.#create(request.type, readCreateRequest(reader), request, zxid, time)
+      case op.createTTL: return this.#create(request.type, CreateTTLRequest.read(reader), request, zxid, time)
       case op.delete: return this.#delete(DeleteRequest.read(reader), request, zxid)
       case op.deleteContainer: return this.#deleteContainer(DeleteContainerRequest.read(reader).path, zxid)
       case op.setData: return this.#setData(SetDataRequest.read(reader), request, zxid, time)
@@ -134,7 +134,7 @@ export class Preparation {
   }
   #operation(operation: MultiWriteOperation, request: WriteRequest, zxid: bigint, time: number): SimpleBody {
     switch (operation.type) {
-      case op.create: case op.create2: case op.createContainer: case op.createTTL: return this.#create(operation, request, zxid, time)
+      case op.create: case op.create2: case op.createContainer: case op.createTTL: return this.#create(operation.type, operation, request, zxid, time)
       case op.delete: return this.#delete(operation, request, zxid)
       case op.setData: return this.#setData(operation, request, zxid, time)
       case op.check: return this.#check(operation, request)
@@ -144,7 +144,7 @@ export class Preparation {
 
   /** All or nothing: after a failure the operations stay in the log, the failing one and those after it as errors. */
   #multi(operations: readonly MultiWriteOperation[], request: WriteRequest, zxid: bigint, time: number): TxnBody {
-    const mark = this.#pending.mark()
+    this.#pending.begin()
     let failed = false
     const bodies = operations.map((operation): SimpleBody => {
       if (failed) return { type: op.error, err: errorCode.runtimeInconsistency }
@@ -152,7 +152,7 @@ export class Preparation {
         return this.#operation(operation, request, zxid, time)
       } catch (error) {
         failed = true
-        this.#pending.rollback(mark)
+        this.#pending.rollback()
         this.#sum.copyFrom(this.#before)
         return { type: op.error, err: codeOf(error) }
       }
@@ -161,10 +161,10 @@ export class Preparation {
   }
 
   #create(
-    asked: { type: typeof op.create | typeof op.create2 | typeof op.createContainer | typeof op.createTTL; path: string; data: Buffer | null; acl: Acl[] | null; flags: number; ttl?: bigint },
+    type: typeof op.create | typeof op.create2 | typeof op.createContainer | typeof op.createTTL, asked: { path: string; data: Buffer | null; acl: Acl[] | null; flags: number; ttl?: bigint },
     { sessionId, ids }: WriteRequest, zxid: bigint, time: number,
   ): SimpleBody {
-    const { type, flags, data } = asked
+    const { flags, data } = asked
     if (flags < createMode.persistent || flags > createMode.persistentSequentialWithTTL) refuse(errorCode.badArguments)
     const hasTTL = flags === createMode.persistentWithTTL || flags === createMode.persistentSequentialWithTTL
     const ttl = asked.ttl ?? -1n
@@ -187,12 +187,16 @@ export class Preparation {
     const parentCVersion = (parent.cversion + 1) | 0
     // As applying will do it: after 2^31 creations the count does not go back.
     const raised = parentCVersion > parent.cversion
-    this.#change(zxid, parent, { childCount: parent.childCount + 1, ...(raised && { cversion: parentCVersion, pzxid: zxid }) })
     const content = this.#tree.digester.content(path, data)
-    this.#add(zxid, {
-      path, exists: true, childCount: 0, acl, content, digest: 0, czxid: zxid, mzxid: zxid, pzxid: zxid, ctime: time, mtime: time,
-      version: 0, cversion: 0, aversion: 0, ephemeralOwner: owner,
-    })
+    const changed = this.#change(parent)
+    changed.childCount++
+    if (raised) {
+      changed.cversion = parentCVersion
+      changed.pzxid = zxid
+    }
+    this.#add(zxid, changed)
+    const stat = { czxid: zxid, mzxid: zxid, pzxid: zxid, ctime: time, mtime: time, version: 0, cversion: 0, aversion: 0, ephemeralOwner: owner }
+    this.#add(zxid, new PendingNode(path, acl, stat, { content, digest: 0, childCount: 0 }))
     switch (type) {
       case op.createContainer: return { type, path, data, acl, parentCVersion }
       case op.createTTL: return { type, path, data, acl, parentCVersion, ttl }
@@ -226,7 +230,7 @@ export class Preparation {
     this.#allow(node, permission.write, ids)
     if (this.#options.enforceQuota) this.#allowQuota(path, (data?.length ?? 0) - (this.#tree.get(path)?.dataLength ?? 0), 0)
     const next = nextVersion(node.version, version)
-    this.#change(zxid, node, { version: next, mtime: time, mzxid: zxid, content: this.#tree.digester.content(node.path, data) })
+    this.#newData(zxid, node, { data, version: next, time })
     return { type: op.setData, path, data, version: next }
   }
   #reconfigure(asked: Message<typeof ReconfigRequest>, { ids }: WriteRequest, zxid: bigint, time: number): SimpleBody {
@@ -237,7 +241,7 @@ export class Preparation {
     if (typeof data === 'number') return refuse(data)
     const node = this.#pending.find(reserved.config) ?? refuse(errorCode.noNode)
     this.#allow(node, permission.write, ids)
-    this.#change(zxid, node, { version: -1, mtime: time, mzxid: zxid, content: this.#tree.digester.content(node.path, data) })
+    this.#newData(zxid, node, { data, version: -1, time })
     return { type: op.reconfig, path: reserved.config, data, version: -1 }
   }
   #setACL({ path, acl: asked, version }: { path: string; acl: Acl[] | null; version: number }, { ids }: WriteRequest, zxid: bigint): SimpleBody {
@@ -246,7 +250,10 @@ export class Preparation {
     const node = this.#pending.find(path) ?? refuse(errorCode.noNode)
     this.#allow(node, permission.admin, ids)
     const next = nextVersion(node.aversion, version)
-    this.#change(zxid, node, { aversion: next, acl })
+    const changed = this.#change(node)
+    changed.aversion = next
+    changed.acl = acl
+    this.#add(zxid, changed)
     return { type: op.setACL, path, acl, version: next }
   }
   #check({ path, version }: { path: string; version: number }, { ids }: WriteRequest): SimpleBody {
@@ -286,13 +293,27 @@ export class Preparation {
   }
 
   #remove(zxid: bigint, node: PendingNode, parent: PendingNode): void {
-    this.#change(zxid, parent, { childCount: parent.childCount - 1, ...(zxid > parent.pzxid && { pzxid: zxid }) })
-    if (isDigested(node.path)) this.#sum.subtract(node.digest)
-    this.#pending.add(zxid, { ...node, exists: false })
+    const changed = this.#change(parent)
+    changed.childCount--
+    if (zxid > changed.pzxid) changed.pzxid = zxid
+    this.#add(zxid, changed)
+    const gone = this.#change(node)
+    gone.exists = false
+    this.#pending.add(zxid, gone)
   }
-  #change(zxid: bigint, node: PendingNode, change: Partial<PendingNode>): void {
+  #newData(zxid: bigint, node: PendingNode, { data, version, time }: { data: Buffer | null; version: number; time: number }): void {
+    const content = this.#tree.digester.content(node.path, data)
+    const changed = this.#change(node)
+    changed.content = content
+    changed.version = version
+    changed.mtime = time
+    changed.mzxid = zxid
+    this.#add(zxid, changed)
+  }
+  /** The node to change, or a copy, not counted in the digest until it is added. From here on nothing may refuse the operation, nor fail. */
+  #change(node: PendingNode): PendingNode {
     if (isDigested(node.path)) this.#sum.subtract(node.digest)
-    this.#add(zxid, { ...node, ...change })
+    return this.#pending.writable(node)
   }
   #add(zxid: bigint, node: PendingNode): void {
     if (isDigested(node.path)) {
