@@ -57,6 +57,10 @@ const programs = {
     about: "Kafka 4's Java client (Maven) with the programs of java/kafka; its class path",
     install: (installer) => installer.java('kafka4', ['org.apache.kafka:kafka-clients:4.2.0', 'org.slf4j:slf4j-simple:1.7.36'], ['java/report', 'java/kafka']),
   },
+  'kafka-streams': {
+    about: "Kafka 3.9's Streams (Maven) with the programs of java/streams; its class path",
+    install: (installer) => installer.java('kafka-streams', ['org.apache.kafka:kafka-streams:3.9.1', 'org.slf4j:slf4j-simple:1.7.36'], ['java/streams']),
+  },
   'zookeeper-java': {
     about: "ZooKeeper 3.9's Java client (Maven) with the programs of java/zookeeper; its class path",
     install: (installer) =>
