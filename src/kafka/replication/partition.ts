@@ -233,7 +233,10 @@ export class Partition {
         logStartOffset: outcome.logStartOffset,
         recordErrors: [],
       }
-      if (wish.requiredAcks !== -1 || this.highWatermark > outcome.lastOffset) finished(produced)
+      if (wish.requiredAcks !== -1) finished(produced)
+      // What came of the records in another's term nobody here can tell: a high watermark beyond their offsets may be that of others.
+      else if (this.#role.kind !== 'leading' || this.#role.leader !== leader) finished(refused(errors.notLeaderOrFollower.code, null))
+      else if (this.highWatermark > outcome.lastOffset) finished(produced)
       else this.#awaitCommit(leader, outcome.lastOffset + 1, wish.timeoutMs, (errorCode) => finished(errorCode === 0 ? produced : refused(errorCode, null)))
     })
     if (isRefused(outcome)) finished(refused(outcome.errorCode, outcome.message, outcome.recordErrors))

@@ -3,6 +3,8 @@ import { DeleteRecords } from '../../../src/kafka/protocol/delete-records.ts'
 import { errors } from '../../../src/kafka/protocol/errors.ts'
 import { Fetch } from '../../../src/kafka/protocol/fetch.ts'
 import { batchesIn } from '../../../src/kafka/records/decode.ts'
+import { encodeBatch } from '../../../src/kafka/records/encode.ts'
+import type { Produced } from '../../../src/kafka/replication/partition.ts'
 import { Brokers, until } from './brokers.ts'
 
 let brokers: Brokers
@@ -147,4 +149,16 @@ test('a broker that is about to stop does not begin to follow what another leads
   }
   // It has not asked even once, while the other follower has asked for each record.
   expect([endOn(1), brokers.broker(2).services.replicas.find('t', 0)?.leader?.followerEnd(1)]).toEqual([1, -1])
+})
+
+test('a record that is being written when its leader hands over is refused at once, not when the time of its producer is over', { timeout: 60_000 }, async () => {
+  brokers = await Brokers.start([1, 2])
+  await brokers.createTopic('t', { replicas: [1, 2] })
+  await brokers.produce('t', 'one')
+  const partition = brokers.broker(1).services.replicas.find('t', 0)!
+  const { leaderEpoch, partitionEpoch } = partition
+  const records = encodeBatch([{ key: null, value: Buffer.from('two'), headers: [] }])
+  const produced = new Promise<Produced>((done) => partition.append([records], records.length, { requiredAcks: -1, timeoutMs: 20_000, origin: 'client' }, done))
+  partition.becomeFollower({ leader: 2, leaderEpoch: leaderEpoch + 1, partitionEpoch: partitionEpoch + 1, isr: [2, 1], replicas: [1, 2] })
+  expect((await produced).errorCode).toBe(errors.notLeaderOrFollower.code)
 })
