@@ -62,6 +62,7 @@ export class ClientConnection {
       },
     }
     socket.onData((chunk) => {
+      if (this.#ending) return
       this.activeAt = options.host.clock.monotonic()
       this.#cutter.push(chunk)
       this.#work()
@@ -85,10 +86,13 @@ export class ClientConnection {
     return this.#cutter.partial && !this.#cutter.starved
   }
 
-  /** Stops reading; what is in progress is answered before the connection closes. */
+  /**
+   * Takes no request any more; what is in progress is answered before the connection closes. What comes is read and thrown away: a socket
+   * that is not read from never learns that the client has closed its side, and the stop would wait for all of its time.
+   */
   end(): void {
     this.#ending = true
-    this.#socket.pause()
+    this.#socket.resume()
     if (this.#slots.length === 0) this.#socket.end()
   }
   destroy(): void {

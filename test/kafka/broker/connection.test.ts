@@ -80,6 +80,17 @@ describe('requests in place', () => {
     pending.get('b')!(2)
     await expect.poll(answers).toEqual([[1, 1], [2, 2], [3, 3]])
   })
+  test('a stop waits for what is in progress, and for nothing else', { timeout: 30_000 }, async () => {
+    send(1, 'a')
+    await expect.poll(() => begun).toEqual(['a'])
+    const stopped = listeners.stop(600_000)
+    send(2, 'b')
+    pending.get('a')!(1)
+    await stopped
+    await gone
+    expect(answers()).toEqual([[1, 1]])
+    expect(begun).toEqual(['a'])
+  })
   test('one without an answer leaves no gap', async () => {
     send(1, 'a', 'silent')
     send(2, 'b', 'now')
