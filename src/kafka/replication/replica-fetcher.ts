@@ -55,8 +55,12 @@ interface Lane {
   /** How often its connection was closed from here: what was asked for before is not waited for. */
   closings: number
   wake: (() => void) | undefined
+  /** Partitions of the answer being worked on that wait for the controller now: told of together, as a failover concerns all. */
+  readonly waiting: { name: string; errorCode: number }[]
 }
-const newLane = (session: FetchSessionClient): Lane => ({ session, connection: undefined, isAsking: false, closings: 0, wake: undefined })
+const newLane = (session: FetchSessionClient): Lane => ({ session, connection: undefined, isAsking: false, closings: 0, wake: undefined, waiting: [] })
+/** So many are named in a line of the log. */
+const namedMax = 5
 /** Partitions come in bursts, one by one: those of so many milliseconds are asked for together. */
 const besideDelayMs = 5
 /** Topics without ids are asked for by name, and so are all where inter.broker.protocol.version knows no ids in Fetch. */
@@ -229,7 +233,20 @@ export class ReplicaFetcher {
         work.push(following.busy)
       }
     await Promise.all(work)
+    this.#tellWaiting(lane)
     return 'answered'
+  }
+
+  #tellWaiting({ waiting }: Lane): void {
+    if (waiting.length === 0) return
+    const names = waiting.slice(0, namedMax).map(({ name }) => name).join(', ')
+    this.#log.warn('followers wait for the controller', {
+      leader: this.#options.leaderId,
+      partitions: waiting.length,
+      named: waiting.length > namedMax ? `${names}, …` : names,
+      because: [...new Set(waiting.map(({ errorCode }) => errorByCode(errorCode).name))].join(', '),
+    })
+    waiting.length = 0
   }
 
   async #ask(lane: Lane, ready: readonly Following[]): Promise<ResponseOf<typeof Fetch>> {
@@ -318,7 +335,7 @@ export class ReplicaFetcher {
         return
       }
       case 'fail':
-        this.#log.warn('a follower waits for the controller', { ...facts, because: errorByCode(output.errorCode).name })
+        lane.waiting.push({ name: facts.partition, errorCode: output.errorCode })
         return
       default:
         return output satisfies never
