@@ -3,7 +3,7 @@ import type { Machine } from './machine.ts'
 import type { SimulatedNetwork } from './network.ts'
 import type { World } from './world.ts'
 
-export type FaultKind = 'stop' | 'kill' | 'powerCut' | 'killAndPowerCut' | 'blackout' | 'pause' | 'block' | 'partition' | 'slowLink' | 'reset' | 'slowDisk' | 'fullDisk' | 'brokenDisk' | 'clockStep' | 'clockSpeed' | 'lossyLink' | 'deposed' | 'stumble'
+export type FaultKind = 'stop' | 'kill' | 'powerCut' | 'killAndPowerCut' | 'blackout' | 'pause' | 'block' | 'partition' | 'slowLink' | 'reset' | 'slowDisk' | 'fullDisk' | 'brokenDisk' | 'clockStep' | 'clockSpeed' | 'lossyLink' | 'deposed' | 'stumble' | 'zombie'
 export interface Process {
   readonly machine: Machine
   /** Called after the machine has lost its process: to start it again when it may. */
@@ -16,6 +16,8 @@ export interface Process {
 /** How much oftener. */
 const leaderShare = 0.35
 export interface FaultPlan {
+  /** Who ends the session of a process that does not come to it: `zombie` cuts a process off from there alone. */
+  readonly coordination?: Machine
   readonly kinds: readonly FaultKind[]
   /** From the end of one fault to the beginning of the next, ms. */
   readonly pauseMs: readonly [number, number]
@@ -195,6 +197,15 @@ export class Faults {
         network.lose(machine.name, other.name, world.between(0.05, 0.5))
         if (world.random.chance(0.5)) network.lose(other.name, machine.name, world.between(0.05, 0.5))
         await world.sleep(lastsMs)
+        return network.heal()
+      }
+      case 'zombie': {
+        // Its session expires, and everybody else reaches it as before: it goes on as what it is no more.
+        const { coordination } = this.#plan
+        if (!coordination || coordination === machine) return
+        network.block(machine.name, coordination.name)
+        if (world.random.chance(0.7)) network.block(coordination.name, machine.name)
+        await world.sleep(world.between(5_000, 10_000))
         return network.heal()
       }
       case 'deposed': return this.#depose()

@@ -1,6 +1,8 @@
 /** One run of one or three brokers and the ZooKeeper server they hang on, all as shipped, under load and faults, and what must hold at its end. */
+import { offsetsTopic } from '../kafka/broker/offsets-storage.ts'
 import { CreateTopics } from '../kafka/protocol/create-topics.ts'
 import { LogLaws } from './checkers/logs.ts'
+import { ReplicaLaws } from './checkers/replicas.ts'
 import { Violation } from './checkers/violation.ts'
 import { Faults, type FaultKind } from './faults.ts'
 import { Committer, Consumer, IdempotentProducer, PlainProducer, topic, type KafkaClientFacts } from './kafka-clients.ts'
@@ -8,17 +10,20 @@ import { kafkaPort, SimulatedBroker } from './kafka-broker.ts'
 import { Machine, type LogLine } from './machine.ts'
 import { SimulatedNetwork } from './network.ts'
 import type { RunOptions, RunReport } from './run.ts'
+import { ClusterWatch } from './watch-cluster.ts'
 import { World } from './world.ts'
 import { SimulatedZooKeeper, zooKeeperPort } from './zookeeper-server.ts'
 
 const allKinds: readonly FaultKind[] = ['stop', 'stop', 'kill', 'kill', 'powerCut', 'powerCut', 'killAndPowerCut', 'pause', 'block', 'partition', 'partition', 'slowLink', 'reset', 'slowDisk', 'fullDisk', 'brokenDisk', 'clockStep']
+const clusterKinds: readonly FaultKind[] = [...allKinds, 'zombie', 'zombie']
 const partitionCount = 2
 
 export const runKafka = (options: RunOptions): Promise<RunReport> => run(options, 1)
 /** Three replicas of everything; two of them have to be in sync before a write is acknowledged. */
 export const runCluster = (options: RunOptions): Promise<RunReport> => run(options, 3)
 
-async function run({ seed, onTrace, faultyMs = 30_000, kinds = allKinds }: RunOptions, brokerCount: number): Promise<RunReport> {
+async function run({ seed, onTrace, faultyMs = 30_000, ...options }: RunOptions, brokerCount: number): Promise<RunReport> {
+  const kinds = options.kinds ?? (brokerCount > 1 ? clusterKinds : allKinds)
   const world = new World({ seed, onTrace })
   const network = new SimulatedNetwork(world)
   const laws = new LogLaws({ watermarksMayLag: brokerCount > 1 })
@@ -49,11 +54,14 @@ async function run({ seed, onTrace, faultyMs = 30_000, kinds = allKinds }: RunOp
     new PlainProducer(factsOf(5, 'plain')), new Committer(factsOf(6, 'committer')),
   ]
   const faults = new Faults(world, network, {
-    plan: { kinds, pauseMs: [50, 5_000], lastsMs: [200, 10_000] },
+    plan: { kinds, coordination: zookeeper.machine, pauseMs: [50, 5_000], lastsMs: [200, 10_000] },
     // Brokers are what this is about: they fail oftener.
     servers: [...brokers, ...(brokerCount === 1 ? brokers : []), zookeeper].map((server) => ({ machine: server.machine, restart: () => server.start(), stop: () => server.stop() })),
     others: actors.map(({ facts }) => facts.machine),
   })
+
+  const replicaLaws = new ReplicaLaws()
+  const watch = new ClusterWatch(world, { brokers, laws: replicaLaws, violated: fail })
 
   async function story(): Promise<void> {
     zookeeper.start()
@@ -62,6 +70,7 @@ async function run({ seed, onTrace, faultyMs = 30_000, kinds = allKinds }: RunOp
     await consumer.client.call({ kind: 'controller' }, CreateTopics, { topics: [{ name: topic, numPartitions: partitionCount, replicationFactor: brokerCount, assignments: [], configs: [] }] }, {
       errorsIn: ({ topics }) => topics, callTimeoutMs: 60_000,
     })
+    if (brokerCount > 1) watch.start()
     const running = actors.map((actor) => actor.run())
     const nemesis = faults.run()
     await world.sleep(faultyMs)
@@ -76,6 +85,7 @@ async function run({ seed, onTrace, faultyMs = 30_000, kinds = allKinds }: RunOp
       const records = await consumer.client.retrying('the whole partition', () => consumer.whole(partition), 30_000)
       laws.whole(partition, records)
     }
+    await watch.agree([{ topic, partitionCount }, { topic: offsetsTopic, partitionCount: 2 }])
     const before = laws.records
     const late = new IdempotentProducer(factsOf(9, 'late'))
     const last = late.run()
@@ -89,6 +99,7 @@ async function run({ seed, onTrace, faultyMs = 30_000, kinds = allKinds }: RunOp
   await world.runUntil(Promise.race([story(), failed]), faultyMs + 600_000)
   return {
     seed, virtualMs: world.now, events: world.events, traceSum: world.traceSum, faults: faults.counts,
+    laws: replicaLaws.counts,
     operations: actors.reduce((sum, { operations }) => sum + operations, 0),
     facts: { unknown: actors.reduce((sum, { unknown }) => sum + unknown, 0), starts: brokers.reduce((sum, { starts }) => sum + starts, 0), refusedStarts: brokers.reduce((sum, { refused }) => sum + refused, 0), zookeeperStarts: zookeeper.starts, records: laws.records },
   }
