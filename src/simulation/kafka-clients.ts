@@ -4,6 +4,7 @@ import { ConnectionError, type KafkaConnection } from '../kafka/client/connectio
 import { errors, RefusedError } from '../kafka/protocol/errors.ts'
 import { Fetch } from '../kafka/protocol/fetch.ts'
 import { InitProducerId } from '../kafka/protocol/init-producer-id.ts'
+import { ListOffsets } from '../kafka/protocol/list-offsets.ts'
 import { OffsetCommit } from '../kafka/protocol/offset-commit.ts'
 import { OffsetFetch } from '../kafka/protocol/offset-fetch.ts'
 import { Produce } from '../kafka/protocol/produce.ts'
@@ -23,13 +24,15 @@ export interface KafkaClientFacts {
   readonly bootstrapServers: string
   readonly laws: LogLaws
   readonly partitionCount: number
+  /** Told of every append that was acknowledged, and its last offset. */
+  readonly acknowledged?: (partition: string, offset: number) => void
   readonly violated: (violation: unknown) => void
 }
 
 /** Nobody knows what became of the request, or asking again may help. */
 const passes = (error: unknown): boolean => error instanceof ConnectionError || (error instanceof RefusedError && error.error.retriable)
 
-abstract class Actor {
+export abstract class Actor {
   readonly client: KafkaClient
   readonly facts: KafkaClientFacts
   readonly random: SeededRandom
@@ -86,6 +89,7 @@ abstract class Actor {
       throw new RefusedError(errorCode, errorMessage)
     }
     laws.acknowledged(partition, values, baseOffset)
+    this.facts.acknowledged?.(`${topic}-${partition}`, baseOffset + values.length - 1)
     return baseOffset
   }
 }
@@ -139,12 +143,21 @@ export class Consumer extends Actor {
   protected async step(): Promise<void> {
     const partition = this.random.below(this.facts.partitionCount)
     if (this.random.chance(0.02)) this.#positions.set(partition, 0)
+    if (this.random.chance(0.1)) return this.#askEnd(partition)
     const from = this.#positions.get(partition) ?? 0
     const { records } = await this.fetch(partition, from).catch((error: unknown) => {
       if (error instanceof RefusedError && error.error === errors.offsetOutOfRange) throw new Violation('what was shown is there', `partition ${partition} was read up to offset ${from}, which is out of range now`)
       throw error
     })
     if (records.length > 0) this.#positions.set(partition, records[records.length - 1].offset + 1)
+  }
+  async #askEnd(partition: number): Promise<void> {
+    const { laws } = this.facts
+    const floors = laws.endsKnown(partition)
+    const answer = await this.client.call({ kind: 'leader', topic, partition }, ListOffsets, { replicaId: -1, isolationLevel: 0, topics: [{ name: topic, partitions: [{ partitionIndex: partition, timestamp: -1n }] }] }, {
+      errorsIn: ({ topics }) => topics.flatMap(({ partitions }) => partitions), callTimeoutMs: 0,
+    })
+    laws.endTold(partition, floors, answer.topics[0].partitions[0])
   }
   async fetch(partition: number, from: number): Promise<{ records: { offset: number; value: string }[]; highWatermark: number }> {
     const { laws } = this.facts

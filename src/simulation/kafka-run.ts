@@ -1,12 +1,13 @@
 /** One run of one or three brokers and the ZooKeeper server they hang on, all as shipped, under load and faults, and what must hold at its end. */
-import { offsetsTopic } from '../kafka/broker/offsets-storage.ts'
 import { CreateTopics } from '../kafka/protocol/create-topics.ts'
 import { LogLaws } from './checkers/logs.ts'
 import { ReplicaLaws } from './checkers/replicas.ts'
+import { TransactionLaws } from './checkers/transactions.ts'
 import { Violation } from './checkers/violation.ts'
 import { Faults, type FaultKind } from './faults.ts'
-import { Committer, Consumer, IdempotentProducer, PlainProducer, topic, type KafkaClientFacts } from './kafka-clients.ts'
+import { type Actor, Committer, Consumer, IdempotentProducer, PlainProducer, topic, type KafkaClientFacts } from './kafka-clients.ts'
 import { kafkaPort, SimulatedBroker } from './kafka-broker.ts'
+import { CommittedReader, ledger, ledgerPartitions, TransactionalProducer } from './kafka-transactions.ts'
 import { Machine, type LogLine } from './machine.ts'
 import { SimulatedNetwork } from './network.ts'
 import type { RunOptions, RunReport } from './run.ts'
@@ -15,7 +16,7 @@ import { World } from './world.ts'
 import { SimulatedZooKeeper, zooKeeperPort } from './zookeeper-server.ts'
 
 const allKinds: readonly FaultKind[] = ['stop', 'stop', 'kill', 'kill', 'powerCut', 'powerCut', 'killAndPowerCut', 'pause', 'block', 'partition', 'partition', 'slowLink', 'reset', 'slowDisk', 'fullDisk', 'brokenDisk', 'clockStep']
-const clusterKinds: readonly FaultKind[] = [...allKinds, 'zombie', 'zombie']
+const clusterKinds: readonly FaultKind[] = [...allKinds, 'zombie', 'zombie', 'deposed']
 const partitionCount = 2
 
 export const runKafka = (options: RunOptions): Promise<RunReport> => run(options, 1)
@@ -41,33 +42,42 @@ async function run({ seed, onTrace, faultyMs = 30_000, ...options }: RunOptions,
     id,
     settings: {
       'zookeeper.connect': `zookeeper:${zooKeeperPort}/kafka`, 'zookeeper.session.timeout.ms': String(2_000 + world.random.below(4_000)), 'zookeeper.connection.timeout.ms': '4000',
-      'offsets.topic.num.partitions': '2', 'offsets.topic.replication.factor': replicas, 'min.insync.replicas': String(Math.min(2, brokerCount)), 'replica.lag.time.max.ms': '3000',
+      'offsets.topic.num.partitions': '2', 'offsets.topic.replication.factor': replicas, 'transaction.state.log.num.partitions': '2', 'transaction.state.log.replication.factor': replicas, 'transaction.state.log.min.isr': String(Math.min(2, brokerCount)),
+      'transaction.abort.timed.out.transaction.cleanup.interval.ms': '1000', 'min.insync.replicas': String(Math.min(2, brokerCount)), 'replica.lag.time.max.ms': '3000',
       'log.flush.interval.messages': '1', 'log.segment.bytes': String(2_000 + world.random.below(20_000)), 'log.index.size.max.bytes': '400',
       'log.index.interval.bytes': '200', 'offsets.topic.segment.bytes': '4000', 'log.flush.offset.checkpoint.interval.ms': '3000', 'group.initial.rebalance.delay.ms': '0', 'log.cleaner.dedupe.buffer.size': '2000000',
     },
     violated: fail,
   }))
-  const factsOf = (index: number, name: string): KafkaClientFacts => ({ world, laws, partitionCount, bootstrapServers: brokers.map(({ machine }) => `${machine.name}:${kafkaPort}`).join(','), violated: fail, machine: machineOf(`${name}-${index}`, `10.0.1.${index}`) })
+  const replicaLaws = new ReplicaLaws()
+  const watch = new ClusterWatch(world, { brokers, laws: replicaLaws, violated: fail })
+  const acknowledged = brokerCount === 1 ? undefined : (partition: string, offset: number): void => watch.acknowledged(partition, offset, 2)
+  const factsOf = (index: number, name: string): KafkaClientFacts => ({ world, laws, partitionCount, acknowledged, bootstrapServers: brokers.map(({ machine }) => `${machine.name}:${kafkaPort}`).join(','), violated: fail, machine: machineOf(`${name}-${index}`, `10.0.1.${index}`) })
   const consumer = new Consumer(factsOf(1, 'consumer'))
-  const actors = [
+  const actors: Actor[] = [
     consumer, new Consumer(factsOf(2, 'consumer')), new IdempotentProducer(factsOf(3, 'idempotent')), new IdempotentProducer(factsOf(4, 'idempotent')),
     new PlainProducer(factsOf(5, 'plain')), new Committer(factsOf(6, 'committer')),
   ]
+  // Transactions come with every other seed of a cluster.
+  const isTransactional = options.scenario === undefined ? brokerCount > 1 && seed % 2 === 0 : options.scenario === 'transactions'
+  const transactionLaws = new TransactionLaws()
+  const writers = isTransactional ? [7, 8].map((index) => new TransactionalProducer(factsOf(index, 'transactional'), transactionLaws)) : []
+  const committedReader = isTransactional ? new CommittedReader(factsOf(10, 'committed'), transactionLaws) : undefined
+  actors.push(...writers, ...(committedReader ? [committedReader] : []))
   const faults = new Faults(world, network, {
     plan: { kinds, coordination: zookeeper.machine, pauseMs: [50, 5_000], lastsMs: [200, 10_000] },
     // Brokers are what this is about: they fail oftener.
-    servers: [...brokers, ...(brokerCount === 1 ? brokers : []), zookeeper].map((server) => ({ machine: server.machine, restart: () => server.start(), stop: () => server.stop() })),
+    servers: [...brokers, ...(brokerCount === 1 ? brokers : []), zookeeper].map((server) => ({ machine: server.machine, restart: () => server.start(), stop: () => server.stop(), leads: () => brokerCount > 1 && server instanceof SimulatedBroker && server.broker?.services.controller.isActive === true })),
     others: actors.map(({ facts }) => facts.machine),
   })
-
-  const replicaLaws = new ReplicaLaws()
-  const watch = new ClusterWatch(world, { brokers, laws: replicaLaws, violated: fail })
 
   async function story(): Promise<void> {
     zookeeper.start()
     for (const broker of brokers) broker.start()
     await world.sleep(brokerCount === 1 ? 0 : 3_000)
-    await consumer.client.call({ kind: 'controller' }, CreateTopics, { topics: [{ name: topic, numPartitions: partitionCount, replicationFactor: brokerCount, assignments: [], configs: [] }] }, {
+    await consumer.client.call({ kind: 'controller' }, CreateTopics, {
+      topics: [{ name: topic, numPartitions: partitionCount }, ...(isTransactional ? [{ name: ledger, numPartitions: ledgerPartitions }] : [])].map((each) => ({ ...each, replicationFactor: brokerCount, assignments: [], configs: [] })),
+    }, {
       errorsIn: ({ topics }) => topics, callTimeoutMs: 60_000,
     })
     if (brokerCount > 1) watch.start()
@@ -85,7 +95,15 @@ async function run({ seed, onTrace, faultyMs = 30_000, ...options }: RunOptions,
       const records = await consumer.client.retrying('the whole partition', () => consumer.whole(partition), 30_000)
       laws.whole(partition, records)
     }
-    await watch.agree([{ topic, partitionCount }, { topic: offsetsTopic, partitionCount: 2 }])
+    if (committedReader) {
+      const values: string[] = []
+      for (let partition = 0; partition < ledgerPartitions; partition++) values.push(...await committedReader.whole(partition))
+      const offsets = new Map<string, number>()
+      for (const writer of writers) offsets.set(writer.facts.machine.name, await writer.committedOffset())
+      transactionLaws.settled(values, offsets)
+    }
+    // Topics that are compacted are cleaned by each broker in its own time.
+    await watch.agree([{ topic, partitionCount }, ...(isTransactional ? [{ topic: ledger, partitionCount: ledgerPartitions }] : [])])
     const before = laws.records
     const late = new IdempotentProducer(factsOf(9, 'late'))
     const last = late.run()
@@ -99,8 +117,8 @@ async function run({ seed, onTrace, faultyMs = 30_000, ...options }: RunOptions,
   await world.runUntil(Promise.race([story(), failed]), faultyMs + 600_000)
   return {
     seed, virtualMs: world.now, events: world.events, traceSum: world.traceSum, faults: faults.counts,
-    laws: replicaLaws.counts,
+    laws: new Map([...replicaLaws.counts, ...transactionLaws.counts]),
     operations: actors.reduce((sum, { operations }) => sum + operations, 0),
-    facts: { unknown: actors.reduce((sum, { unknown }) => sum + unknown, 0), starts: brokers.reduce((sum, { starts }) => sum + starts, 0), refusedStarts: brokers.reduce((sum, { refused }) => sum + refused, 0), zookeeperStarts: zookeeper.starts, records: laws.records },
+    facts: { unknown: actors.reduce((sum, { unknown }) => sum + unknown, 0), starts: brokers.reduce((sum, { starts }) => sum + starts, 0), refusedStarts: brokers.reduce((sum, { refused }) => sum + refused, 0), zookeeperStarts: zookeeper.starts, records: laws.records, transactions: transactionLaws.committed },
   }
 }

@@ -50,6 +50,13 @@ export class ClusterWatch {
     }
     this.#laws.seen(seen)
   }
+  /** An append was answered: its records are there now, if they are anywhere. */
+  acknowledged(partition: string, offset: number, minInsyncReplicas: number): void {
+    this.#told(() => {
+      this.#look()
+      this.#laws.acknowledged(partition, offset, minInsyncReplicas)
+    })
+  }
   #overhear({ id, starts, broker }: SimulatedBroker): void {
     const { replicas } = broker!.services
     this.#overheard.add(replicas)

@@ -5,11 +5,12 @@ import type { RunOptions } from '../../src/simulation/run.ts'
 
 type Method = (this: never, ...args: never[]) => unknown
 
-/** Replaces one method for as long as `run` lasts. */
+/** Replaces one method, or what a getter says, for as long as `run` lasts. */
 export async function withBug<T>(prototype: object, name: string, replace: (original: Method) => Method, run: () => Promise<T>): Promise<T> {
   const descriptor = Object.getOwnPropertyDescriptor(prototype, name)
-  if (typeof descriptor?.value !== 'function') throw new Error(`there is no method ${name} to replace`)
-  Object.defineProperty(prototype, name, { ...descriptor, value: replace(descriptor.value as Method) })
+  const original: unknown = descriptor?.value ?? descriptor?.get
+  if (!descriptor || typeof original !== 'function') throw new Error(`there is no method ${name} to replace`)
+  Object.defineProperty(prototype, name, { ...descriptor, [descriptor.get ? 'get' : 'value']: replace(original as Method) })
   try {
     return await run()
   } finally {

@@ -9,6 +9,8 @@ interface Partition {
   readonly byOffset: Map<number, string>
   readonly acknowledged: Map<string, number>
   readonly attempted: Set<string>
+  /** The highest end of what is committed that was told, by leader epoch. */
+  readonly ends: Map<number, number>
   /** The highest watermark that any answer has shown. */
   highWatermark: number
 }
@@ -26,7 +28,7 @@ export class LogLaws {
 
   #partition(index: number): Partition {
     let partition = this.#partitions.get(index)
-    if (!partition) this.#partitions.set(index, (partition = { byOffset: new Map(), acknowledged: new Map(), attempted: new Set(), highWatermark: 0 }))
+    if (!partition) this.#partitions.set(index, (partition = { byOffset: new Map(), acknowledged: new Map(), attempted: new Set(), ends: new Map(), highWatermark: 0 }))
     return partition
   }
 
@@ -47,6 +49,17 @@ export class LogLaws {
     if (highWatermark < floor && !this.#watermarksMayLag) throw new Violation('the high watermark never goes back', `partition ${partition} shows ${highWatermark}, and ${floor} had been shown before the request was sent`)
     const known = this.#partition(partition)
     known.highWatermark = Math.max(known.highWatermark, highWatermark)
+  }
+  /** The committed ends that an answer of this leader epoch must not fall behind; taken when the request is sent. */
+  endsKnown(partition: number): ReadonlyMap<number, number> {
+    return new Map(this.#partition(partition).ends)
+  }
+  /** ListOffsets has told where the committed records end (KIP-207: not before a new leader knows it). */
+  endTold(partition: number, floors: ReadonlyMap<number, number>, { leaderEpoch, offset }: { leaderEpoch: number; offset: number }): void {
+    for (const [epoch, floor] of floors)
+      if (epoch <= leaderEpoch && offset < floor) throw new Violation('the end of what is committed never goes back', `partition ${partition} ends at ${offset} in epoch ${leaderEpoch}, and ended at ${floor} in epoch ${epoch} before that was asked`)
+    const { ends } = this.#partition(partition)
+    ends.set(leaderEpoch, Math.max(ends.get(leaderEpoch) ?? 0, offset))
   }
   fetched(partition: number, from: number, records: readonly { offset: number; value: string }[], highWatermark: number): void {
     let expected = from

@@ -22,6 +22,8 @@ export class ReplicaLaws {
   readonly #leaders = new Map<string, number>()
   readonly #controllers = new Map<number, number>()
   readonly #watermarks = new Map<string, number>()
+  /** Where each replica ended when it was seen last, by partition and broker: what is on a disk stays there. */
+  readonly #ends = new Map<string, Map<number, number>>()
   readonly #obeyed = new Map<string, number>()
 
   #look(law: string, isKept: boolean, broken: () => string): void {
@@ -31,7 +33,9 @@ export class ReplicaLaws {
   /** Everything that can be seen at one moment. */
   seen(replicas: readonly SeenReplica[]): void {
     const at = new Map(replicas.map((replica) => [`${replica.partition}@${replica.broker}`, replica]))
-    for (const { partition, broker, life, highWatermark, leadership } of replicas) {
+    for (const { partition, broker, life, logEndOffset, highWatermark, leadership } of replicas) {
+      const ends = this.#ends.get(partition) ?? new Map<number, number>()
+      this.#ends.set(partition, ends.set(broker, logEndOffset))
       const memory = `${partition}@${broker}/${life}`
       const before = this.#watermarks.get(memory) ?? 0
       this.#look('a running replica never forgets what is committed', highWatermark >= before, () => `${partition} on broker ${broker} had its high watermark at ${before}, and has it at ${highWatermark}`)
@@ -48,6 +52,12 @@ export class ReplicaLaws {
           this.#look('what is committed is on every in-sync replica', member.logEndOffset >= highWatermark, () => `broker ${broker} leads ${term} with in-sync replicas ${isr.join(', ')} and high watermark ${highWatermark}; the log of ${id} ends at ${member.logEndOffset}`)
       }
     }
+  }
+  /** A producer with acks=all was answered: `count` is what min.insync.replicas asks for. */
+  acknowledged(partition: string, offset: number, count: number): void {
+    const ends = this.#ends.get(partition) ?? new Map<number, number>()
+    const have = [...ends].filter(([, end]) => end > offset).length
+    this.#look('what is acknowledged is on enough replicas', have >= count, () => `offset ${offset} of ${partition} was acknowledged; the replicas end at ${[...ends].map(([id, end]) => `${end} (broker ${id})`).join(', ')}`)
   }
   controls(broker: number, epoch: number): void {
     const known = this.#controllers.get(epoch) ?? broker

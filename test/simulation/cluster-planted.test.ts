@@ -1,0 +1,59 @@
+import { test, expect } from 'vitest'
+import { InternalLog } from '../../src/kafka/broker/internal-log.ts'
+import { ControllerZooKeeper } from '../../src/kafka/metadata/controller-zookeeper.ts'
+import { Partition, type PartitionState } from '../../src/kafka/replication/partition.ts'
+import { PartitionLeader, type Input, type Output } from '../../src/kafka/replication/partition-leader.ts'
+import { runCluster } from '../../src/simulation/kafka-run.ts'
+import type { RunOptions } from '../../src/simulation/run.ts'
+import { lawBroken, withBug } from './planted.ts'
+
+const find = (options: Partial<RunOptions> = {}, seeds = 12) => (): Promise<string> => lawBroken(runCluster, seeds, { faultyMs: 8_000, ...options })
+const planted = (bug: string, run: () => Promise<void>): void => test(`planted: ${bug}`, { timeout: 240_000 }, run)
+
+planted('a follower cuts its log at its high watermark, whatever the epochs say', async () => {
+  const law = await withBug(Partition.prototype, 'becomeFollower', (become) => function (this: Partition, state: PartitionState) {
+    void this.log.truncateTo(this.log.highWatermark)
+    become.call(this as never, state as never)
+  } as never, find({ kinds: ['stop', 'kill', 'zombie'] }))
+  expect(law).toBe('what is committed is on every in-sync replica')
+})
+planted('a follower joins the ISR as soon as it asks for records', async () => {
+  const law = await withBug(PartitionLeader.prototype, 'step', (step) => function (this: PartitionLeader, input: Input) {
+    const outputs = step.call(this as never, input as never) as Output[]
+    if (input.kind === 'fetched' && !this.maximalIsr.has(input.replica) && !this.isrIsPending)
+      outputs.push({ kind: 'proposeIsr', isr: [...this.isr, input.replica], partitionEpoch: this.partitionEpoch, leaderEpoch: this.leaderEpoch })
+    return outputs
+  } as never, find({ kinds: ['kill', 'stop'] }))
+  expect(law).toMatch(/on every in-sync replica/)
+})
+planted('what one follower has, all are believed to have', async () => {
+  const law = await withBug(PartitionLeader.prototype, 'step', (step) => function (this: PartitionLeader, input: Input) {
+    const outputs = step.call(this as never, input as never) as Output[]
+    if (input.kind === 'fetched') for (const replica of this.replicas) outputs.push(...(step.call(this as never, { ...input, replica } as never) as Output[]))
+    return outputs
+  } as never, find({ kinds: ['pause', 'kill', 'partition'] }))
+  expect(law).toMatch(/on every in-sync replica/)
+})
+planted('a follower is believed to have what it was only sent', async () => {
+  const ends = new WeakMap<object, number>()
+  const law = await withBug(PartitionLeader.prototype, 'step', (step) => function (this: PartitionLeader, input: Input) {
+    if (input.kind === 'appended') ends.set(this, input.logEndOffset)
+    return step.call(this as never, (input.kind === 'fetched' ? { ...input, fetchOffset: Math.max(input.fetchOffset, ends.get(this) ?? 0) } : input) as never)
+  } as never, find({ kinds: ['slowDisk', 'kill', 'slowLink'] }))
+  expect(law).toMatch(/on every in-sync replica/)
+})
+planted('a new coordinator does not read the last batch of its partition', async () => {
+  const law = await withBug(InternalLog.prototype, 'read', (read) => async function (this: never, ...rest: never[]) {
+    const bytes = (await read.call(this, ...rest)) as Buffer
+    let last = 0
+    for (let at = 0; at < bytes.length; at += 12 + bytes.readInt32BE(at + 8)) last = at
+    return bytes.subarray(0, last)
+  } as never, find({ kinds: ['kill', 'stop'] }))
+  expect(law).toMatch(/committed/)
+})
+planted('the controller elects another leader in the same epoch', async () => {
+  const law = await withBug(ControllerZooKeeper.prototype, 'updateStates', (update) => function (this: never, writes: readonly { state: PartitionState }[]) {
+    return update.call(this, writes.map((write) => ({ ...write, state: { ...write.state, leaderEpoch: 0 } })) as never)
+  } as never, find({ kinds: ['kill', 'stop'] }))
+  expect(law).toMatch(/one leader per partition and epoch|acknowledged|one record for ever|in-sync|serves again/)
+})
