@@ -1,7 +1,7 @@
 import { test, expect } from 'vitest'
 import { InternalLog } from '../../src/kafka/broker/internal-log.ts'
 import { ControllerZooKeeper } from '../../src/kafka/metadata/controller-zookeeper.ts'
-import { Partition, type PartitionState } from '../../src/kafka/replication/partition.ts'
+import { Partition, type AppendWish, type PartitionState } from '../../src/kafka/replication/partition.ts'
 import { PartitionLeader, type Input, type Output } from '../../src/kafka/replication/partition-leader.ts'
 import { runCluster } from '../../src/simulation/kafka-run.ts'
 import type { RunOptions } from '../../src/simulation/run.ts'
@@ -56,4 +56,29 @@ planted('the controller elects another leader in the same epoch', async () => {
     return update.call(this, writes.map((write) => ({ ...write, state: { ...write.state, leaderEpoch: 0 } })) as never)
   } as never, find({ kinds: ['kill', 'stop'] }))
   expect(law).toMatch(/one leader per partition and epoch|acknowledged|one record for ever|in-sync|serves again/)
+})
+planted('acks=all is taken for acks=1', async () => {
+  const law = await withBug(Partition.prototype, 'append', (append) => function (this: never, pieces: never, size: never, wish: AppendWish, finished: never) {
+    return append.call(this, pieces, size, { ...wish, requiredAcks: wish.requiredAcks && 1 } as never, finished)
+  } as never, find({ kinds: ['kill', 'pause'] }))
+  expect(law).toBe('what is acknowledged is on enough replicas')
+})
+planted('an append is acknowledged whatever min.insync.replicas says', async () => {
+  const always = (): boolean => true
+  const law = await withBug(PartitionLeader.prototype, 'hasEnoughReplicas', () => always, () => withBug(PartitionLeader.prototype, 'hadEnoughReplicas', () => always, find({ faultyMs: 15_000, kinds: ['deposed'] })))
+  expect(law).toMatch(/what is acknowledged is on enough replicas/)
+})
+planted('committed offsets are answered before any replica has them', async () => {
+  const law = await withBug(InternalLog.prototype, 'append', (append) => function (this: never, ...rest: never[]) {
+    void append.call(this, ...rest)
+    return Promise.resolve({ errorCode: 0, baseOffset: 0 })
+  } as never, find({ scenario: 'records', kinds: ['kill', 'stop', 'deposed'] }))
+  expect(law).toMatch(/committed/)
+})
+planted('a new leader does not know the producers of its predecessor', async () => {
+  const law = await withBug(Partition.prototype, 'becomeLeader', (become) => function (this: Partition, state: PartitionState) {
+    if (!this.leading) this.log.expireProducers(Infinity)
+    return become.call(this as never, state as never)
+  } as never, find({ scenario: 'records', faultyMs: 20_000, kinds: ['deposed', 'pause'] }, 5))
+  expect(law).toMatch(/a record is there once|in its order/)
 })
