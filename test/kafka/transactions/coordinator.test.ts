@@ -165,3 +165,25 @@ test('lists are filtered by state, producer and duration; what is no state is sa
   expect(names({ stateFilters: ['Ongoing'], durationFilter: 5_000n })).toEqual([])
   expect(coordinator.list({ ...all, stateFilters: ['Nowhere'] })).toMatchObject({ unknownStateFilters: ['Nowhere'], transactionStates: [] })
 })
+
+test('a hundred thousand ids, the longest there are among them: each keeps its producer, a successor loads them, one byte more is refused', async () => {
+  const coordinator = await coordinatorWith()
+  const longest = 'x'.repeat(0x7fff)
+  expect((await coordinator.initProducerId(`${longest}x`, 1_000)).errorCode).toBe(errors.invalidRequest.code)
+  expect((await coordinator.initProducerId('\u00fc'.repeat(0x4000), 1_000)).errorCode).toBe(errors.invalidRequest.code)
+  const count = 100_000
+  const known = new Map<string, number>()
+  for (let index = 0; index < count; index++) {
+    const id = index % 10_000 === 0 ? `${index}`.padEnd(0x7fff, 'x') : `id ${index}`
+    const { errorCode, producer } = await coordinator.initProducerId(id, 1_000)
+    expect(errorCode).toBe(0)
+    known.set(id, producer.id)
+  }
+  expect(coordinator.list(all).transactionStates).toHaveLength(count)
+  await coordinator.stop()
+  // Read in one piece: what is looked at is how many there are.
+  storage.read = async (_partition, offset = 0) => Buffer.concat(storage.batches.slice(offset, offset + 5_000))
+  const successor = await coordinatorWith({ epoch: 6 })
+  const { transactionStates } = successor.list(all)
+  expect(new Map(transactionStates.map(({ transactionalId, producerId }) => [transactionalId, producerId]))).toEqual(known)
+})
