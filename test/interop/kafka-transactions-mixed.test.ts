@@ -1,0 +1,81 @@
+/**
+ * Transactions on a cluster of both makers: each broker is replaced by the other maker's, on its own folder, while Kafka's own
+ * TransactionalMessageCopier works. Coordinators move with every replacement, markers go from each maker to the other.
+ */
+import { Kafka, logLevel } from 'kafkajs'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { run, until } from './process.ts'
+import { describeWith, smallJava, unique, where } from './programs.ts'
+import { startKafka, startZookeeper, type Maker, type Server } from './target.ts'
+
+const portion = 1_500
+/** Broker and who replaces it: both makers lead, coordinate and follow in turn. */
+const replacements: readonly (readonly [0 | 1, Maker])[] = [[0, 'apache'], [1, 'ottla'], [0, 'ottla'], [1, 'apache']]
+
+describeWith(['apache'], 'transactions while brokers of both makers replace one another', () => {
+  let zookeeper: Server
+  const brokers: Server[] = []
+  const config = { 'offsets.topic.replication.factor': 2, 'offsets.topic.num.partitions': 1, 'transaction.state.log.replication.factor': 2, 'transaction.state.log.num.partitions': 1, 'transaction.state.log.min.isr': 1 }
+  const start = (index: number, maker: Maker, before?: Server): Promise<Server> =>
+    startKafka({ maker, zookeeper: zookeeper.address, readyMs: 120_000, config: { ...config, 'broker.id': index + 1 }, ...(before && { directory: before.directory, port: before.port }) })
+  const folders: Server[] = []
+  beforeAll(async () => {
+    zookeeper = await startZookeeper()
+    for (const [index, maker] of (['ottla', 'apache'] as const).entries()) brokers.push(await start(index, maker))
+    // Their folders are the temporary ones, and go at the end.
+    folders.push(...brokers)
+  }, 300_000)
+  afterAll(async () => {
+    for (const server of [...brokers, ...folders]) await server.dispose()
+    await zookeeper?.dispose()
+  }, 60_000)
+
+  test('each record is copied once, in order, though transactions are aborted at random', { timeout: 600_000 }, async () => {
+    const kafka = new Kafka({ brokers: brokers.map(({ address }) => address), logLevel: logLevel.NOTHING, retry: { retries: 60, initialRetryTime: 100, maxRetryTime: 500 } })
+    const [input, output] = [unique('input'), unique('output')]
+    const admin = kafka.admin()
+    await admin.connect()
+    await admin.createTopics({ topics: [{ topic: input, replicaAssignment: [{ partition: 0, replicas: [1, 2] }] }, { topic: output, replicaAssignment: [{ partition: 0, replicas: [2, 1] }] }] })
+    const producer = kafka.producer()
+    await producer.connect()
+    let sent = 0
+    const send = async (): Promise<void> => {
+      await producer.send({ topic: input, acks: -1, messages: Array.from({ length: portion }, (_, index) => ({ partition: 0, value: `m${sent + index}` })) })
+      sent += portion
+    }
+    const inSync = (): Promise<unknown> =>
+      until('both brokers in sync', async () => {
+        // Not there yet, or no leader at this moment.
+        const { topics } = await admin.fetchTopicMetadata({ topics: [input, output, '__transaction_state', '__consumer_offsets'] }).catch(() => ({ topics: [] }))
+        return topics.length === 4 && topics.every(({ partitions }) => partitions.every(({ isr, leader }) => isr.length === 2 && leader > 0))
+      }, 120_000)
+    const [transactionalId, group] = [unique('copier'), unique('group')]
+    /** Copies what is there when it begins; each takes over from the one before. */
+    const copy = () => run('java', [...smallJava, '-cp', where('apache'), 'org.apache.kafka.tools.TransactionalMessageCopier', '--broker-list', brokers.map(({ address }) => address).join(), '--transactional-id', transactionalId,
+      '--input-topic', input, '--input-partition', '0', '--output-topic', output, '--max-messages', String(portion), '--consumer-group', group, '--transaction-size', '10', '--enable-random-aborts', '--group-mode'], { timeoutMs: 240_000 })
+    const written = async () => Number((await admin.fetchTopicOffsets(output))[0].high)
+    for (const [index, maker] of replacements) {
+      await send()
+      const before = await written()
+      const copying = copy()
+      await Promise.race([copying, until('transactions are under way', async () => (await written()) > before + 50, 90_000)])
+      const old = brokers[index]
+      await old.stop()
+      brokers[index] = await start(index, maker, old)
+      const { code, stdout, stderr } = await copying
+      if (code !== 0 || !stdout.includes('"stage":"ShutdownComplete"')) throw new Error(`the copier ended with ${code}\n${stdout.slice(-3_000)}\n${stderr.slice(-3_000)}`)
+      await inSync()
+    }
+    const all = sent
+
+    const consumer = kafka.consumer({ groupId: unique('reader'), maxWaitTimeInMs: 200 })
+    await consumer.connect()
+    const values: string[] = []
+    await consumer.subscribe({ topic: output, fromBeginning: true })
+    await consumer.run({ eachMessage: async ({ message }) => void values.push(String(message.value)) })
+    await producer.send({ topic: output, acks: -1, messages: [{ partition: 0, value: 'end' }] })
+    await until('the end', () => values.includes('end'), 60_000)
+    for (const client of [consumer, producer, admin]) await client.disconnect()
+    expect(values.slice(0, values.indexOf('end'))).toEqual(Array.from({ length: all }, (_, index) => `m${index}`))
+  })
+})
