@@ -31,6 +31,13 @@ export function watchReplica(server: ZooKeeperServer, { laws, violated, sessionE
   }
   let leadership = ''
   told(() => laws.restored(serverId, tree.lastProcessedZxid))
+  server.configurations?.onChange.push(({ isActivation }) => {
+    // A leader that is established in a configuration without it only says so, and hands over.
+    if (isActivation && server.leaderId === serverId && server.mode !== 'leader' && server.membership) {
+      const { config } = server.membership
+      told(() => laws.establishes(serverId, config))
+    }
+  })
   replica.appendOwn = (transaction, bytes, whenApplied, zxid) => {
     shipped.appendOwn(transaction, bytes, whenApplied, zxid)
     told(() => {

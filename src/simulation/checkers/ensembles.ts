@@ -188,6 +188,12 @@ export class EnsembleLaws {
       this.#keeps()
     }
   }
+  /** It puts a configuration in force before it serves; where it has no vote in it, it serves nobody, and hands over. */
+  establishes(server: number, config: Membership): void {
+    const member = this.#member(server)
+    this.leads(server, member.promised, config)
+    member.serving = undefined
+  }
   /** The configuration that a leader goes by is its history's latest, or a later one that it has been told of. */
   #inherits(server: number, before: Membership, config: Membership): void {
     const latest = this.#inForce

@@ -213,6 +213,10 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
   get replica(): EnsembleReplica | undefined {
     return this.#replica
   }
+  /** What a member knows of who belongs to its ensemble. */
+  get configurations(): Configurations | undefined {
+    return this.#configurations
+  }
   get digestMismatchCount(): number {
     return this.#replica?.digestMismatchCount ?? 0
   }
