@@ -28,7 +28,7 @@ export interface ServerOptions {
   /** The server's own folder: configuration, data and log lie in it. By default a new one, removed at the end. */
   directory?: string
   port?: number
-  /** Where a ZooKeeper server listens for clients; default 127.0.0.1. */
+  /** Where the server listens for clients; default 127.0.0.1. */
   host?: string
   /** A command that runs the server's own, such as one that enters a network namespace. */
   within?: readonly string[]
@@ -103,7 +103,7 @@ export class Server {
     await this.launch()
     await until(`${this.maker} ${this.kind} answers at ${this.address}`, async () => {
       if (!this.#running) throw new Error(`${this.maker} ${this.kind} ended with ${await this.#exited} instead of serving\n${this.log(60)}`)
-      return this.kind === 'zookeeper' ? zookeeperAnswers(this.port, this.host) : kafkaAnswers(this.port)
+      return this.kind === 'zookeeper' ? zookeeperAnswers(this.port, this.host) : kafkaAnswers(this.port, this.host)
     }, this.#recipe.readyMs).catch((cause: Error) => {
       throw new Error(`${cause.message}\n${this.log(60)}`, { cause })
     })
@@ -230,7 +230,7 @@ export async function kafkaServer(options: ServerOptions & { zookeeper: string }
   const place = await prepared('kafka', options)
   const config = {
     'broker.id': 1,
-    listeners: `PLAINTEXT://127.0.0.1:${place.port}`,
+    listeners: `PLAINTEXT://${place.host}:${place.port}`,
     'log.dirs': place.dataDirectory,
     'zookeeper.connect': options.zookeeper,
     // Apache's broker refuses to start after a kill until this has passed.
@@ -339,7 +339,7 @@ async function zookeeperAnswers(port: number, host: string): Promise<boolean> {
 }
 
 /** A broker is ready when Metadata v1 names a broker and a controller. */
-async function kafkaAnswers(port: number): Promise<boolean> {
+async function kafkaAnswers(port: number, host: string): Promise<boolean> {
   const request = Buffer.alloc(18)
   request.writeInt32BE(14, 0) // size
   request.writeInt16BE(3, 4) // Metadata
@@ -348,7 +348,7 @@ async function kafkaAnswers(port: number): Promise<boolean> {
   request.writeInt16BE(-1, 12) // no client id
   request.writeInt32BE(0, 14) // no topics
   const whole = (answer: Buffer) => answer.length >= 4 && answer.length >= 4 + answer.readInt32BE(0)
-  const answer = await exchange(port, request, whole)
+  const answer = await exchange(port, request, whole, host)
   if (!whole(answer)) return false
   let at = 8
   const brokers = answer.readInt32BE(at)

@@ -1,0 +1,146 @@
+/** Clusters of either maker's brokers on an ensemble: made, looked at, disturbed. */
+import { spawnSync } from 'node:child_process'
+import { Kafka, logLevel, type Admin } from 'kafkajs'
+import type { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
+import { isZooKeeperError } from '../../src/zookeeper/client/errors.ts'
+import { Ensemble, freeze, thaw, type Make } from './ensemble.ts'
+import type { Network } from './network.ts'
+import { until } from './process.ts'
+import { kafkaServer, type Maker, type Server, type ServerOptions } from './target.ts'
+
+export interface BrokersOptions {
+  readonly config?: Record<string, string | number | boolean>
+  /** Servers of the ensemble come first in it, then the brokers. */
+  readonly network?: Network
+}
+
+const sessionTimeoutMs = 6_000
+
+/** Brokers 1 to n at an ensemble. */
+export class Brokers {
+  readonly ensemble: Ensemble
+  readonly servers: Server[] = []
+  readonly admin: Admin
+  readonly #options: (ServerOptions & { zookeeper: string })[]
+  readonly #session: ZooKeeperClient
+
+  private constructor(ensemble: Ensemble, session: ZooKeeperClient, servers: Server[], options: (ServerOptions & { zookeeper: string })[]) {
+    this.ensemble = ensemble
+    this.servers = servers
+    this.#session = session
+    this.#options = options
+    this.admin = new Kafka({ brokers: this.addresses, logLevel: logLevel.NOTHING, requestTimeout: 10_000, connectionTimeout: 3_000, retry: { retries: 60, initialRetryTime: 100, maxRetryTime: 500 } }).admin()
+  }
+
+  static async start(coordinators: readonly Make[], makers: readonly Maker[], { config, network }: BrokersOptions = {}): Promise<Brokers> {
+    const ensemble = await Ensemble.start(coordinators, network && { network })
+    const servers: Server[] = []
+    try {
+      const options = makers.map((_, at): ServerOptions & { zookeeper: string } => ({
+        zookeeper: ensemble.addresses.join(),
+        config: {
+          'broker.id': at + 1,
+          'zookeeper.session.timeout.ms': sessionTimeoutMs,
+          'offsets.topic.replication.factor': Math.min(3, makers.length),
+          'offsets.topic.num.partitions': 3,
+          'auto.create.topics.enable': false,
+          'auto.leader.rebalance.enable': false,
+          'controlled.shutdown.retry.backoff.ms': 500,
+          ...config,
+        },
+        ...(network && { host: network.hosts[coordinators.length + at], within: network.within(coordinators.length + at) }),
+      }))
+      for (const [at, maker] of makers.entries()) servers.push(await kafkaServer({ ...options[at], maker }))
+      await Promise.all(servers.map((server) => server.start()))
+      const brokers = new Brokers(ensemble, await ensemble.connect(), servers, options)
+      await brokers.admin.connect()
+      return brokers
+    } catch (error) {
+      for (const server of servers) await server.dispose()
+      await ensemble.dispose()
+      throw error
+    }
+  }
+
+  get addresses(): string[] {
+    return this.servers.map(({ address }) => address)
+  }
+  id(server: Server): number {
+    return this.servers.indexOf(server) + 1
+  }
+  server(id: number): Server {
+    const server = this.servers[id - 1]
+    if (!server) throw new Error(`there is no broker ${id}`)
+    return server
+  }
+  /** Who is registered as the controller now; undefined while nobody is. */
+  async controllerId(): Promise<number | undefined> {
+    const { data } = await this.#session.getData('/controller').catch((error: unknown) => {
+      if (isZooKeeperError(error)) return { data: undefined }
+      throw error
+    })
+    return data ? (JSON.parse(String(data)) as { brokerid: number }).brokerid : undefined
+  }
+  async controller(): Promise<Server> {
+    return this.server(await until('a controller', () => this.controllerId(), 60_000))
+  }
+  /** Empties the office until one of `maker` holds it, and until the others know it. */
+  async ruledBy(maker: Maker): Promise<void> {
+    await until(`a controller of ${maker}`, async () => {
+      const id = await this.controllerId()
+      if (id !== undefined && this.server(id).maker === maker) return (await this.admin.describeCluster()).controller === id
+      if (id !== undefined) await this.#session.delete('/controller').catch((error: unknown) => { if (!isZooKeeperError(error)) throw error })
+      return false
+    }, 60_000)
+  }
+  async partitions(topic: string): Promise<{ id: number; leader: number; isr: number[]; replicas: number[] }[]> {
+    const { topics: [{ partitions }] } = await this.admin.fetchTopicMetadata({ topics: [topic] })
+    return partitions.map(({ partitionId, leader, isr, replicas }) => ({ id: partitionId, leader, isr: isr.toSorted(), replicas })).sort((one, other) => one.id - other.id)
+  }
+  async leader(topic: string, partition = 0): Promise<Server> {
+    return this.server(await until(`a leader of ${topic}-${partition}`, async () => {
+      const found = (await this.partitions(topic))[partition]
+      return found && found.leader > 0 && found.leader
+    }, 60_000))
+  }
+  /** Whom the members of a group obey. */
+  async coordinator(groupId: string): Promise<Server> {
+    // String.hashCode of Java chooses the partition.
+    const hash = [...groupId].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) | 0, 0) & 0x7fffffff
+    return this.leader('__consumer_offsets', hash % 3)
+  }
+  /** Waits until every replica of these topics is in sync. */
+  async inSync(...topics: string[]): Promise<void> {
+    await until(`all replicas of ${topics.join(', ')} in sync`, async () => {
+      const found = await Promise.all(topics.map((topic) => this.partitions(topic)))
+      return found.flat().every(({ isr, replicas, leader }) => isr.length === replicas.length && leader > 0)
+    }, 120_000)
+  }
+  /** Starts a broker that was killed. Apache's refuses while the session of its former life lasts. */
+  async revive(server: Server): Promise<void> {
+    const path = `/brokers/ids/${this.id(server)}`
+    if (server.maker === 'apache') await until(`the old session of ${path} is over`, async () => !(await this.#session.exists(path)), 60_000)
+    await server.start()
+  }
+  /** The stopped broker at this place is from now on another's, on the same folder and port. It is not started. */
+  async replace(server: Server, maker: Maker): Promise<Server> {
+    const at = this.servers.indexOf(server)
+    return (this.servers[at] = await kafkaServer({ ...this.#options[at], maker, directory: server.directory, port: server.port }))
+  }
+  /** While it lasts the broker stands still, longer than its session. */
+  async frozen(server: Server, meanwhile: () => Promise<void>): Promise<void> {
+    try {
+      await freeze(server)
+      await until('its session is over', async () => !(await this.#session.exists(`/brokers/ids/${this.id(server)}`)), 60_000)
+      await meanwhile()
+    } finally {
+      thaw(server)
+    }
+  }
+  async dispose(): Promise<void> {
+    await this.admin.disconnect().catch(() => {})
+    for (const server of this.servers) await server.kill()
+    await this.ensemble.dispose()
+    for (const { directory } of this.servers) spawnSync('rm', ['-rf', directory])
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * Three brokers on three coordination servers under faults, while producers and consumers of kafkajs and librdkafka work: every
+ * acknowledged record is there once, in order, at its offset, and every group was given it. `SOAK=minutes` goes on with faults by chance.
+ */
+import { afterEach, describe, expect, test } from 'vitest'
+import { Brokers } from './brokers.ts'
+import { freeze, targetMake, thaw } from './ensemble.ts'
+import { KafkaLoad } from './kafka-load.ts'
+import { judgeLedger, type Entry, type Ledger } from './ledger.ts'
+import { Network, whyNoNetwork } from './network.ts'
+import { until } from './process.ts'
+import { describeWith } from './programs.ts'
+import { kafkaMaker, type Server } from './target.ts'
+
+const soakMinutes = Number(process.env.SOAK ?? 0)
+const noNetwork = whyNoNetwork()
+
+describe('the ledger', () => {
+  /** Two producers, two partitions, each record acknowledged and read by all. */
+  function honest(): { -readonly [K in keyof Ledger]: Ledger[K] } {
+    const all: Entry[] = []
+    for (let number = 0; number < 40; number++) all.push([number % 2, number & ~1, `idempotent a.${number}`], [number % 2, number | 1, `idempotent b.${number}`])
+    const entries = all.toSorted((one, other) => one[0] - other[0] || one[1] - other[1])
+    return { partitions: 2, sent: all, acknowledged: all, groups: { g: entries }, whole: { w: entries } }
+  }
+  const without = (entries: readonly Entry[], at: number): Entry[] => entries.filter((_, index) => index !== at)
+  const swapped = (entries: readonly Entry[], one: number, other: number): Entry[] =>
+    entries.map(([partition, offset, value], index) => [partition, offset, index === one ? entries[other][2] : index === other ? entries[one][2] : value])
+
+  test('finds nothing wrong with an honest topic, and counts what a group was given twice', () => {
+    const ledger = honest()
+    expect(judgeLedger(ledger)).toEqual({ acknowledged: 80, records: 80, repeated: 0 })
+    expect(judgeLedger({ ...ledger, groups: { g: [...ledger.groups.g, ledger.groups.g[7]] } }).repeated).toBe(1)
+  })
+  test.each<[string, (ledger: ReturnType<typeof honest>) => void, RegExp]>([
+    ['a lost record at the end', (ledger) => (ledger.whole = { w: without(ledger.whole.w, 79) }), /acknowledged is there/],
+    ['a lost record in the middle', (ledger) => (ledger.whole = { w: without(ledger.whole.w, 20) }), /no gap/],
+    ['a lost record whose place another took', (ledger) => (ledger.whole = { w: ledger.whole.w.map(([p, o, v], at) => [p, o, at === 20 ? ledger.sent[60][2] : v]) }), /one record for ever/],
+    ['a record that is there twice', (ledger) => {
+      const copy = ledger.whole.w[30]
+      ledger.whole = { w: [...ledger.whole.w, [1, 40, copy[2]]] }
+    }, /there once|nobody sent|in its order/],
+    ['a copy of a record that was not acknowledged', (ledger) => {
+      ledger.sent = [...ledger.sent, [1, -1, 'idempotent a.90']]
+      ledger.whole = { w: [...ledger.whole.w, [1, 40, 'idempotent a.90'], [1, 41, 'idempotent a.90']] }
+    }, /there once/],
+    ['two records of a producer in the wrong order', (ledger) => {
+      ledger.acknowledged = ledger.acknowledged.slice(0, 8)
+      ledger.groups = {}
+      ledger.whole = { w: swapped(ledger.whole.w, 20, 22) }
+    }, /in its order/],
+    ['a record that nobody sent', (ledger) => (ledger.whole = { w: [...ledger.whole.w, [1, 40, 'idempotent c.1']] }), /nobody sent/],
+    ['a group that was never given a record', (ledger) => (ledger.groups = { g: without(ledger.groups.g, 33) }), /group g was never given/],
+    ['a group that saw what was taken back', (ledger) => (ledger.groups = { g: swapped(ledger.groups.g, 3, 4) }), /one record for ever/],
+    ['one of two readers that saw less', (ledger) => (ledger.whole = { w: ledger.whole.w, v: ledger.whole.w.slice(0, -1) }), /acknowledged is there/],
+    ['a reader that went back', (ledger) => (ledger.whole = { w: [...ledger.whole.w.slice(0, 40), ...ledger.whole.w.slice(40).toReversed()] }), /gap|order/],
+  ])('finds %s', (_, plant, law) => {
+    const ledger = honest()
+    plant(ledger)
+    expect(() => judgeLedger(ledger)).toThrow(law)
+  })
+})
+
+describeWith(kafkaMaker === 'apache' ? ['python', 'apache'] : ['python'], 'three brokers under faults', () => {
+  let network: Network | undefined
+  let brokers: Brokers | undefined
+  let load: KafkaLoad | undefined
+  afterEach(async ({ task }) => {
+    if (task.result?.state === 'fail') for (const server of [...(brokers?.servers ?? []), ...(brokers?.ensemble.servers ?? [])]) console.error(`--- ${server.address}\n${server.log(40)}`)
+    await load?.dispose()
+    await brokers?.dispose()
+    network?.dispose()
+    load = brokers = network = undefined
+  })
+
+  const roles = {
+    leader: () => brokers!.leader(load!.topic),
+    controller: () => brokers!.controller(),
+    coordinator: () => brokers!.coordinator(load!.groups[1]),
+  }
+  type Role = keyof typeof roles
+  async function settled(): Promise<void> {
+    await brokers!.inSync(load!.topic, '__consumer_offsets')
+    await load!.progress(50)
+  }
+  const kill = (role: Role) => async (): Promise<void> => {
+    const server = await roles[role]()
+    await server.kill()
+    await load!.progress(100)
+    await brokers!.revive(server)
+  }
+  const stop = (role: Role) => async (): Promise<void> => {
+    const server = await roles[role]()
+    await server.stop()
+    await load!.progress(100)
+    await server.start()
+  }
+  const freezeIt = (role: Role) => async (): Promise<void> => {
+    const server = await roles[role]()
+    await brokers!.frozen(server, () => load!.progress(100, 'librdkafka'))
+  }
+  /** Clients still reach it, and it does not know yet that it leads nothing any more. */
+  const cutOff = (role: Role, what: 'all' | 'brokers') => async (): Promise<void> => {
+    const server = await roles[role]()
+    const at = 3 + brokers!.servers.indexOf(server)
+    const others = (what === 'all' ? [0, 1, 2, 3, 4, 5] : [3, 4, 5]).filter((other) => other !== at)
+    for (const other of others) {
+      network!.cut(at, other)
+      network!.cut(other, at)
+    }
+    try {
+      const shrunk = async (): Promise<boolean> => (await brokers!.partitions(load!.topic)).every(({ leader, isr }) => (what === 'all' ? leader !== brokers!.id(server) : true) && isr.length < 3)
+      if (what === 'all') await until(`broker ${brokers!.id(server)}, cut off, leads nothing`, shrunk, 60_000)
+      await load!.progress(100, 'librdkafka')
+    } finally {
+      network!.heal()
+    }
+  }
+  const electionOfCoordination = (how: 'kill' | 'freeze') => async (): Promise<void> => {
+    const server: Server = await brokers!.ensemble.leader()
+    if (how === 'kill') await server.kill()
+    else await freeze(server)
+    await load!.progress(100)
+    if (how === 'kill') await server.start()
+    else thaw(server)
+    await brokers!.ensemble.allServe()
+  }
+  const faults: Record<string, () => Promise<void>> = {
+    'the leader is killed': kill('leader'),
+    'the controller is stopped': stop('controller'),
+    'the coordinator is frozen': freezeIt('coordinator'),
+    ...(noNetwork === undefined && { 'the controller is cut off from all servers': cutOff('controller', 'all') }),
+    'the leader of the ensemble is killed': electionOfCoordination('kill'),
+    'the coordinator is killed': kill('coordinator'),
+  }
+  const more: Record<string, () => Promise<void>> = {
+    'the controller is killed': kill('controller'),
+    'the leader is stopped': stop('leader'),
+    'the coordinator is stopped': stop('coordinator'),
+    'the leader is frozen': freezeIt('leader'),
+    'the controller is frozen': freezeIt('controller'),
+    ...(noNetwork === undefined && {
+      'the leader is cut off from all servers': cutOff('leader', 'all'),
+      'the coordinator is cut off from all servers': cutOff('coordinator', 'all'),
+      'the leader is cut off from the other brokers': cutOff('leader', 'brokers'),
+    }),
+    'the leader of the ensemble is frozen': electionOfCoordination('freeze'),
+  }
+
+  test(`nothing acknowledged is lost, doubled or reordered${noNetwork === undefined ? '' : ` (SKIPPED: cutting off, ${noNetwork})`}`, { timeout: soakMinutes * 60_000 + 400_000 }, async () => {
+    if (noNetwork === undefined) network = Network.make(6)
+    brokers = await Brokers.start([targetMake, targetMake, targetMake], [kafkaMaker, kafkaMaker, kafkaMaker], { network, config: { 'replica.lag.time.max.ms': 5_000, 'zookeeper.connection.timeout.ms': 30_000 } })
+    load = await KafkaLoad.start({ addresses: brokers.addresses, perSecond: 300 })
+    const happened: string[] = []
+    const happen = async (name: string, fault: () => Promise<void>): Promise<void> => {
+      const began = performance.now()
+      await fault().catch((cause: Error) => {
+        throw new Error(`while ${name}: ${cause.message}`, { cause })
+      })
+      await settled()
+      happened.push(`${name} (${((performance.now() - began) / 1000).toFixed(1)} s)`)
+      if (soakMinutes > 0) console.log(happened.at(-1))
+    }
+    for (const [name, fault] of Object.entries(faults)) if (new RegExp(process.env.FAULTS ?? '').test(name)) await happen(name, fault)
+    const all = Object.entries({ ...faults, ...more })
+    for (const end = performance.now() + soakMinutes * 60_000; performance.now() < end; ) {
+      const [name, fault] = all[Math.floor(Math.random() * all.length)]
+      await happen(name, fault)
+    }
+    const tally = judgeLedger(await load.finish())
+    console.log(`${happened.join(', ')}: ${JSON.stringify({ ...tally, pausesMs: load.pausesMs })}`)
+    expect(tally.acknowledged).toBeGreaterThan(2_000)
+    expect(tally.records).toBeGreaterThanOrEqual(tally.acknowledged)
+  })
+})

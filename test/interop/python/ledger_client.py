@@ -1,0 +1,106 @@
+"""librdkafka under faults: ledger_client.py BROKERS TOPIC PARTITIONS STOPFILE PER_SECOND.
+
+Writes numbered records with an idempotent producer and reads them in a group until the file is there. Prints `acknowledged N` now and
+then, and at the end one JSON document of what was asked and told.
+"""
+import json
+import os
+import sys
+import threading
+import time
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+
+BROKERS, TOPIC, PARTITIONS, STOP, PER_SECOND = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
+NAME = "idempotent librdkafka"
+QUIET = {"bootstrap.servers": BROKERS, "log_level": 0, "reconnect.backoff.max.ms": 500, "topic.metadata.refresh.interval.ms": 2000}
+acknowledged, failed, delivered, errors = [], [], [], []
+seen = set()
+sent = 0
+longest_pause = 0.0
+last = None
+reading_ends = threading.Event()
+
+
+def on_delivery(number):
+    def told(error, message):
+        global longest_pause, last
+        if error:
+            failed.append([number, error.name()])
+            return
+        now = time.monotonic()
+        if last is not None:
+            longest_pause = max(longest_pause, now - last)
+        last = now
+        acknowledged.append([message.partition(), message.offset(), number])
+    return told
+
+
+def read_in_group():
+    consumer = Consumer({**QUIET, "group.id": TOPIC + "-librdkafka", "auto.offset.reset": "earliest", "enable.auto.commit": False, "session.timeout.ms": 10000, "partition.assignment.strategy": "cooperative-sticky"})
+    consumer.subscribe([TOPIC])
+    commits = 0
+    while not reading_ends.is_set():
+        for message in consumer.consume(500, 0.2):
+            if message.error():
+                if message.error().fatal():
+                    errors.append("consumer: " + message.error().name())
+                    return
+                continue
+            delivered.append([message.partition(), message.offset(), message.value().decode()])
+            seen.add((message.partition(), message.offset()))
+        if len(delivered) > commits:
+            commits = len(delivered)
+            consumer.commit()
+    try:
+        consumer.commit(asynchronous=False)
+    except Exception as e:
+        if "_NO_OFFSET" not in str(e):
+            errors.append("last commit: " + str(e))
+    consumer.close()
+
+
+def read_all():
+    """The whole topic, partition after partition, after all faults."""
+    consumer = Consumer({**QUIET, "group.id": "unused", "enable.auto.commit": False, "enable.partition.eof": True, "fetch.wait.max.ms": 100})
+    consumer.assign([TopicPartition(TOPIC, p, OFFSET_BEGINNING) for p in range(PARTITIONS)])
+    found, ended = [], set()
+    deadline = time.monotonic() + 120
+    while len(ended) < PARTITIONS and time.monotonic() < deadline:
+        for m in consumer.consume(1000, 0.2):
+            if m.error():
+                if m.error().code() == KafkaError._PARTITION_EOF:
+                    ended.add(m.partition())
+            else:
+                found.append([m.partition(), m.offset(), m.value().decode()])
+    consumer.close()
+    if len(ended) < PARTITIONS:
+        errors.append("the whole topic was not read within 120 s")
+    return found
+
+
+reader = threading.Thread(target=read_in_group)
+reader.start()
+producer = Producer({**QUIET, "enable.idempotence": True, "linger.ms": 5, "batch.num.messages": 200, "message.timeout.ms": 300000, "request.timeout.ms": 5000, "socket.timeout.ms": 6000, "retry.backoff.ms": 50})
+begun = told = time.monotonic()
+while not os.path.exists(STOP):
+    # What cannot be written now is not written faster later: the queue holds a few seconds.
+    due = time.monotonic()
+    if due < begun or due - begun > 0.1:
+        begun = due - 0.1
+    if len(producer) < PER_SECOND * 3:
+        while begun < due:
+            begun += 1 / PER_SECOND
+            producer.produce(TOPIC, "%s.%d" % (NAME, sent), partition=sent % PARTITIONS, on_delivery=on_delivery(sent))
+            sent += 1
+    producer.poll(0.01)
+    if time.monotonic() - told > 0.2:
+        told = time.monotonic()
+        print("acknowledged %d" % len(acknowledged), flush=True)
+producer.flush(120)
+deadline = time.monotonic() + 60
+while any((p, o) not in seen for p, o, _ in acknowledged) and reader.is_alive() and time.monotonic() < deadline:
+    time.sleep(0.1)
+reading_ends.set()
+reader.join()
+print(json.dumps({"name": NAME, "sent": sent, "acknowledged": acknowledged, "failed": failed, "delivered": delivered, "errors": errors, "whole": read_all(), "longestPauseMs": round(longest_pause * 1000)}))
