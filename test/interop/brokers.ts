@@ -15,6 +15,7 @@ export interface BrokersOptions {
 }
 
 const sessionTimeoutMs = 6_000
+const offsetsPartitions = 3
 
 /** Brokers 1 to n at an ensemble. */
 export class Brokers {
@@ -42,7 +43,7 @@ export class Brokers {
           'broker.id': at + 1,
           'zookeeper.session.timeout.ms': sessionTimeoutMs,
           'offsets.topic.replication.factor': Math.min(3, makers.length),
-          'offsets.topic.num.partitions': 3,
+          'offsets.topic.num.partitions': offsetsPartitions,
           'auto.create.topics.enable': false,
           'auto.leader.rebalance.enable': false,
           'controlled.shutdown.retry.backoff.ms': 500,
@@ -103,11 +104,15 @@ export class Brokers {
       return found && found.leader > 0 && found.leader
     }, 60_000))
   }
+  /** The partition of `__consumer_offsets` that keeps a group. */
+  partitionOf(groupId: string): number {
+    // String.hashCode of Java.
+    const hash = [...groupId].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) | 0, 0)
+    return (hash & 0x7fffffff) % offsetsPartitions
+  }
   /** Whom the members of a group obey. */
   async coordinator(groupId: string): Promise<Server> {
-    // String.hashCode of Java chooses the partition.
-    const hash = [...groupId].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) | 0, 0) & 0x7fffffff
-    return this.leader('__consumer_offsets', hash % 3)
+    return this.leader('__consumer_offsets', this.partitionOf(groupId))
   }
   /** Waits until every replica of these topics is in sync. */
   async inSync(...topics: string[]): Promise<void> {

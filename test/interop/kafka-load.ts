@@ -43,6 +43,7 @@ export class KafkaLoad {
   readonly #acknowledged: Entry[] = []
   readonly #delivered: Entry[] = []
   #librdkafka = 0
+  #librdkafkaDelivered = 0
   #isOver = false
   #pid: number | undefined
   #producer: Producer | undefined
@@ -88,6 +89,13 @@ export class KafkaLoad {
     }, timeoutMs).catch((cause: Error) => {
       throw new Error(`${cause.message}; now kafkajs: ${this.#acknowledged.length}, librdkafka: ${this.#librdkafka}`, { cause })
     })
+  }
+
+  /** Waits until members of one of `groups` were given this many records more. */
+  async consumed(group: number, count: number): Promise<void> {
+    const given = (): number => (group === 0 ? this.#delivered.length : this.#librdkafkaDelivered)
+    const before = given()
+    await until(`${count} records more for ${this.groups[group]}`, () => given() >= before + count, 90_000)
   }
 
   /** Lets producers end and groups read on to the end; then both libraries read all there is. */
@@ -142,8 +150,8 @@ export class KafkaLoad {
     child.stderr.on('data', (chunk) => (said += String(chunk)))
     let report: Report | undefined
     for await (const line of createInterface({ input: child.stdout })) {
-      const count = /^acknowledged (\d+)$/.exec(line)
-      if (count) this.#librdkafka = Number(count[1])
+      const counts = /^acknowledged (\d+) delivered (\d+)$/.exec(line)
+      if (counts) [this.#librdkafka, this.#librdkafkaDelivered] = [Number(counts[1]), Number(counts[2])]
       else report = JSON.parse(line) as Report
     }
     if (!report) throw new Error(`ledger_client.py ended without a report: ${said.slice(-2_000)}`)

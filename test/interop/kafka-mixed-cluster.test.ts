@@ -1,5 +1,5 @@
 /**
- * Brokers of both makers on an ensemble of either, the controller here and there: topics come, grow and go, preferred leaders are elected,
+ * Brokers of both makers on an ensemble of either, the controller here and there, and of Ottla's alone: topics come, grow and go, preferred leaders are elected,
  * either maker's broker stops in order, a group's coordinator moves between them. Apache's tools drive it.
  */
 import { existsSync, readFileSync } from 'node:fs'
@@ -13,9 +13,15 @@ import { succeed, until } from './process.ts'
 import { describeWith, smallJava, unique, where } from './programs.ts'
 import { disposeOf, type Maker } from './target.ts'
 
-describeWith(['apache', 'python'], 'a cluster of both makers', () => {
-  const ways: readonly [Make, readonly Maker[]][] = [['ottla', ['apache', 'ottla', 'apache']], ['apache', ['ottla', 'apache', 'ottla']]]
-  for (const [coordinator, makers] of ways)
+describeWith(['apache', 'python'], 'a cluster of one maker or both', () => {
+  // `SOAK=1`: either maker's controller on either's ensemble.
+  const both: readonly Maker[] = ['ottla', 'apache']
+  const ways: readonly [Make, readonly Maker[], readonly Maker[]][] = [
+    ['ottla', ['apache', 'ottla', 'apache'], process.env.SOAK ? both : ['ottla']],
+    ['apache', ['ottla', 'apache', 'ottla'], process.env.SOAK ? both : ['apache']],
+    ['ottla', ['ottla', 'ottla', 'ottla'], ['ottla']],
+  ]
+  for (const [coordinator, makers, controllers] of ways)
     describe(`${makers.join(', ')} on ${coordinator}'s ensemble`, () => {
       let brokers: Brokers
       let load: KafkaLoad
@@ -29,12 +35,14 @@ describeWith(['apache', 'python'], 'a cluster of both makers', () => {
       }, 60_000)
       disposeOf(() => brokers?.servers ?? [])
 
-      const tool = async (name: string, ...args: string[]): Promise<string> =>
-        (await succeed('java', [...smallJava, '-cp', where('apache'), `org.apache.kafka.tools.${name}`, '--bootstrap-server', brokers.addresses.join(), ...args])).stdout
+      const tool = async (name: string, ...args: string[]): Promise<string> => {
+        const at = name === 'ProducerPerformance' ? [] : ['--bootstrap-server', brokers.addresses.join()]
+        return (await succeed('java', [...smallJava, '-cp', where('apache'), `org.apache.kafka.tools.${name}`, ...at, ...args])).stdout
+      }
       const log = (id: number, topic: string, partition: number): string => join(brokers.server(id).dataDirectory, `${topic}-${partition}`, '00000000000000000000.log')
       const leaders = async (topic: string): Promise<string> => (await brokers.partitions(topic)).map(({ leader }) => leader).join()
 
-      for (const maker of ['ottla', 'apache'] satisfies Maker[]) {
+      for (const maker of controllers) {
         test(`with ${maker}'s controller a topic is made, grows, is written and read by the Java clients, and is deleted everywhere`, { timeout: 240_000 }, async () => {
           await brokers.ruledBy(maker)
           const topic = unique('life')
@@ -47,13 +55,16 @@ describeWith(['apache', 'python'], 'a cluster of both makers', () => {
           const counts = [...consumed.matchAll(/"name":"records_consumed".*?"count":(\d+)/g)].map(([, count]) => Number(count))
           const counted = counts.length > 0 ? counts : [...consumed.matchAll(/"count":(\d+).*"name":"records_consumed"/g)].map(([, count]) => Number(count))
           expect(counted.reduce((sum, count) => sum + count, 0), consumed).toBe(600)
+          expect(await tool('ProducerPerformance', '--topic', topic, '--num-records', '3000', '--record-size', '200', '--throughput', '-1', '--producer-props', `bootstrap.servers=${brokers.addresses.join()}`, 'acks=all')).toContain('3000 records sent')
+          const measured = await tool('ConsumerPerformance', '--topic', topic, '--messages', '3600', '--group', `${topic}-perf`, '--timeout', '60000', '--hide-header')
+          expect(measured.trim().split('\n').at(-1)!.split(', ')[4]).toBe('3600')
           await until('replicas hold the same bytes', () => [0, 1, 2].every((partition) => [2, 3].every((id) => readFileSync(log(id, topic, partition)).equals(readFileSync(log(1, topic, partition))))))
           await tool('TopicCommand', '--delete', '--topic', topic)
           await until(`${topic} is gone from every broker`, () => [1, 2, 3].every((id) => [0, 1, 2].every((partition) => !existsSync(log(id, topic, partition)))), 60_000)
           expect(await tool('TopicCommand', '--list')).not.toContain(topic)
         })
 
-        for (const stopped of ['ottla', 'apache'] satisfies Maker[])
+        for (const stopped of new Set(makers))
           test(`with ${maker}'s controller a broker of ${stopped}'s hands over its partitions, stops, returns and leads again by a preferred election`, { timeout: 240_000 }, async () => {
             await brokers.ruledBy(maker)
             const topic = unique('handed')
@@ -79,16 +90,25 @@ describeWith(['apache', 'python'], 'a cluster of both makers', () => {
       }
 
       test("members of both libraries follow their coordinator from one maker's broker to the other's and back", { timeout: 240_000 }, async () => {
-        for (const group of load.groups)
-          for (let turn = 0; turn < 2; turn++) {
-            const server = await brokers.coordinator(group)
-            await server.kill()
-            await until(`another broker coordinates ${group}`, async () => (await brokers.coordinator(group)) !== server, 60_000)
-            await load.progress(50)
-            await brokers.revive(server)
-            await brokers.inSync(load.topic, '__consumer_offsets')
-            expect(await tool('consumer.group.ConsumerGroupCommand', '--describe', '--group', group, '--state')).toMatch(/Stable|Rebalance/)
-          }
+        for (const [index, group] of load.groups.entries()) {
+          const [to, from] = index === 0 ? both : both.toReversed()
+          const first = brokers.servers.find((server) => server.maker === to) ?? brokers.servers[0]
+          const second = brokers.servers.find((server) => server !== first && server.maker === from) ?? brokers.servers[1]
+          const rest = brokers.servers.find((server) => server !== first && server !== second)!
+          const partition = brokers.partitionOf(group)
+          await brokers.admin.alterPartitionReassignments({ topics: [{ topic: '__consumer_offsets', partitionAssignment: [{ partition, replicas: [first, second, rest].map((server) => brokers.id(server)) }] }] })
+          await until('the new order of replicas', async () => (await brokers.partitions('__consumer_offsets'))[partition].replicas[0] === brokers.id(first))
+          if ((await brokers.coordinator(group)) !== first) await tool('LeaderElectionCommand', '--election-type', 'preferred', '--topic', '__consumer_offsets', '--partition', String(partition))
+          await until(`${group} is led by one of ${to}`, async () => (await brokers.coordinator(group)) === first)
+          await load.consumed(index, 50)
+          await first.kill()
+          await until(`${group} is led by one of ${from}`, async () => (await brokers.coordinator(group)) === second, 60_000)
+          await load.consumed(index, 50)
+          const described = await tool('consumer.group.ConsumerGroupCommand', '--describe', '--group', group, '--state')
+          expect(described).toMatch(new RegExp(`${group}\\s+${second.address} \\(${brokers.id(second)}\\)`))
+          await brokers.revive(first)
+          await brokers.inSync(load.topic, '__consumer_offsets')
+        }
       })
 
       test('the ledger of all this: nothing acknowledged is lost, doubled or reordered', { timeout: 240_000 }, async () => {

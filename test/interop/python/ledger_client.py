@@ -1,7 +1,7 @@
 """librdkafka under faults: ledger_client.py BROKERS TOPIC PARTITIONS STOPFILE PER_SECOND.
 
-Writes numbered records with an idempotent producer and reads them in a group until the file is there. Prints `acknowledged N` now and
-then, and at the end one JSON document of what was asked and told.
+Writes numbered records with an idempotent producer and reads them in a group until the file is there. Prints `acknowledged N delivered M` now
+and then, and at the end one JSON document of what was asked and told.
 """
 import json
 import os
@@ -96,7 +96,7 @@ while not os.path.exists(STOP):
     producer.poll(0.01)
     if time.monotonic() - told > 0.2:
         told = time.monotonic()
-        print("acknowledged %d" % len(acknowledged), flush=True)
+        print("acknowledged %d delivered %d" % (len(acknowledged), len(delivered)), flush=True)
 producer.flush(120)
 deadline = time.monotonic() + 60
 while any((p, o) not in seen for p, o, _ in acknowledged) and reader.is_alive() and time.monotonic() < deadline:
