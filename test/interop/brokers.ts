@@ -108,7 +108,7 @@ export class Brokers {
   partitionOf(groupId: string): number {
     // String.hashCode of Java.
     const hash = [...groupId].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) | 0, 0)
-    return (hash & 0x7fffffff) % offsetsPartitions
+    return Math.abs(hash) % offsetsPartitions
   }
   /** Whom the members of a group obey. */
   async coordinator(groupId: string): Promise<Server> {

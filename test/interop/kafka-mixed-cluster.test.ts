@@ -105,7 +105,7 @@ describeWith(['apache', 'python'], 'a cluster of one maker or both', () => {
           await until(`${group} is led by one of ${from}`, async () => (await brokers.coordinator(group)) === second, 60_000)
           await load.consumed(index, 50)
           const described = await tool('consumer.group.ConsumerGroupCommand', '--describe', '--group', group, '--state')
-          expect(described).toMatch(new RegExp(`${group}\\s+${second.address} \\(${brokers.id(second)}\\)`))
+          expect(described).toMatch(new RegExp(`${group}\\s+${second.address}\\s+\\(${brokers.id(second)}\\)`))
           await brokers.revive(first)
           await brokers.inSync(load.topic, '__consumer_offsets')
         }

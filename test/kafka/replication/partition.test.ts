@@ -1,0 +1,53 @@
+/** A partition whose broker ceases to lead while a write is on its way to the disk. */
+import { expect, test } from 'vitest'
+import { errors } from '../../../src/kafka/protocol/errors.ts'
+import { encodeBatch } from '../../../src/kafka/records/encode.ts'
+import { Partition, type Produced } from '../../../src/kafka/replication/partition.ts'
+import { SimulatedDisk } from '../../../src/simulation/disk.ts'
+import { numbered, openOn, topicId } from '../log/bench.ts'
+
+async function leading(): Promise<{ partition: Partition; close: () => Promise<void> }> {
+  const { manager, host } = await openOn(new SimulatedDisk())
+  const log = await manager.create('t', 0, { topicId, isNew: true })
+  const partition = new Partition({
+    topic: 't', index: 0, log, brokerId: 1, clock: host.clock, timers: host.timers, minInsyncReplicas: () => 1, lagMsMax: 30_000, backoffMs: 1_000, isAlive: () => true, propose: () => {},
+  })
+  await partition.becomeLeader({ leader: 1, leaderEpoch: 1, partitionEpoch: 1, isr: [1, 2], replicas: [1, 2] })
+  return { partition, close: () => manager.close() }
+}
+const begun = (partition: Partition): Promise<Produced> => {
+  const bytes = encodeBatch(numbered(0, 3))
+  return new Promise((finished) => partition.append([bytes], bytes.length, { requiredAcks: -1, timeoutMs: 30_000, origin: 'client' }, finished))
+}
+
+test('whoever asked is told at once that it does not lead any more, and nothing keeps it from following', async () => {
+  const { partition, close } = await leading()
+  const answer = begun(partition)
+  partition.becomeFollower({ leader: 2, leaderEpoch: 2, partitionEpoch: 2, isr: [2], replicas: [1, 2] })
+  expect(await answer).toMatchObject({ errorCode: errors.notLeaderOrFollower.code, baseOffset: -1 })
+  expect(() => partition.followerKnows({ highWatermark: 0, logStartOffset: 0 })).not.toThrow()
+  await close()
+})
+
+test('a high watermark of the next leader acknowledges nothing of the one before', async () => {
+  const { partition, close } = await leading()
+  const answer = begun(partition)
+  partition.becomeFollower({ leader: 2, leaderEpoch: 2, partitionEpoch: 2, isr: [2], replicas: [1, 2] })
+  // Before the write is told of, the new leader says that three records are committed, which are its own.
+  partition.log.setHighWatermark(3)
+  expect(await answer).toMatchObject({ errorCode: errors.notLeaderOrFollower.code })
+  await close()
+})
+
+test('one that leads on in a later epoch acknowledges when its followers have the records', async () => {
+  const { partition, close } = await leading()
+  const answer = begun(partition)
+  await partition.becomeLeader({ leader: 1, leaderEpoch: 2, partitionEpoch: 2, isr: [1, 2], replicas: [1, 2] })
+  await new Promise<void>((written) => {
+    const forget = partition.log.onAppend(() => (forget(), written()))
+    if (partition.log.logEndOffset === 3) written()
+  })
+  partition.followerFetched(2, { fetchOffset: 3, logStartOffset: 0 })
+  expect(await answer).toMatchObject({ errorCode: 0, baseOffset: 0 })
+  await close()
+})
