@@ -36,7 +36,7 @@ planted('the epoch of a new instance is that of the old one', async () => {
   expect(law).toBe('a zombie is fenced')
 })
 planted('partitions take what a zombie writes', async () => {
-  const law = await withBug(TransactionVerifier.prototype, 'verify', () => () => 0, () => withBug(ProducerState.prototype, 'check', () => () => undefined, find()))
+  const law = await withBug(TransactionVerifier.prototype, 'verify', () => (_write: unknown, _log: unknown, verified: (errorCode: number) => void) => verified(0), () => withBug(ProducerState.prototype, 'check', () => () => undefined, find()))
   expect(law).toBe('a zombie is fenced')
 })
 planted('offsets of a transaction count before it is committed', async () => {
