@@ -68,8 +68,10 @@ export class KafkaLoad {
     load.#producer = load.#kafka.producer({ idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false })
     load.#consumer = load.#kafka.consumer({ groupId: load.groups[0], sessionTimeout: 10_000, heartbeatInterval: 1_000, maxWaitTimeInMs: 200, retry: { retries: 1_000, initialRetryTime: 50, maxRetryTime: 300 } })
     await Promise.all([load.#producer.connect(), load.#consumer.connect()])
-    await load.#consumer.subscribe({ topic: load.topic, fromBeginning: true })
-    await load.#consumer.run({ autoCommitInterval: 500, eachMessage: async ({ partition, message }) => void load.#delivered.push([partition, Number(message.offset), String(message.value)]) })
+    // A broker hears of a new topic when its controller tells it: kafkajs, which may ask another one, does not try again by itself.
+    const consumer = load.#consumer
+    await until('every broker knows the topic', () => consumer.subscribe({ topic: load.topic, fromBeginning: true }).then(() => true, () => false))
+    await consumer.run({ autoCommitInterval: 500, eachMessage: async ({ partition, message }) => void load.#delivered.push([partition, Number(message.offset), String(message.value)]) })
     load.#work = Promise.all([load.#produce(), load.#python()])
     load.#work.catch((error: Error) => (load.#failure = error))
     await load.progress(100)
