@@ -23,6 +23,9 @@ test('an ensemble of three keeps its promises through crashes, power cuts, parti
 test.each<[number, number, string | undefined, string]>([
   [100_338, 10_000, undefined, 'logs that ended before a snapshot of a leader were continued with what came after it'],
   [11, 4_000, 'members', 'a learner had a configuration in force that its leader was only proposing'],
+  [300_011, 8_000, 'members', 'a leader logged a reconfiguration before it durably knew the configuration, and could lead by the one before'],
+  [6, 4_000, undefined, 'servers that observe before a reconfiguration and vote after it were not counted by a leader that needs them: nobody ever served'],
+  [300_026, 8_000, 'members', 'the same, after a power cut in the middle'],
   [300_021, 8_000, 'members', 'a leader that only puts a configuration in force has established it'],
 ])('seed %i holds: %i ms, %s; %s', { timeout: 60_000 }, async (seed, faultyMs, scenario, _reason) => {
   await runEnsemble({ seed, faultyMs, scenario })

@@ -104,6 +104,9 @@ export class EnsembleReplica implements Replica {
     this.#store.append({ zxid, bytes })
     this.#pending.push({ transaction, bytes, whenApplied })
   }
+  hold(until: Promise<unknown>): void {
+    this.#store.hold(until)
+  }
   async flushed(): Promise<bigint> {
     const zxid = this.#store.lastZxid
     await this.#store.flushed()

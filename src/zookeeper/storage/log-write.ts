@@ -59,6 +59,7 @@ export class LogWriter {
   #flying: Waiter[] = []
   #flushing: Promise<void> | undefined
   #rollWanted = false
+  #held: Promise<void> | undefined
   #failure: unknown
   #asynchronous = 0
   #scratch = Buffer.alloc(0)
@@ -77,6 +78,14 @@ export class LogWriter {
     this.#waiting.push(bytes)
     this.#waitingSize += bytes.length + entryExtraSize
     this.metrics.transactionCount++
+  }
+
+  /** Nothing that waits, or is appended meanwhile, is written before this is settled. */
+  hold(until: Promise<unknown>): void {
+    const held = until.then(() => {}, () => {}).then(() => {
+      if (this.#held === held) this.#held = undefined
+    })
+    this.#held = held
   }
 
   /** Resolves when everything appended so far is durable. The first failure is final: every later call rejects with it. */
@@ -114,6 +123,10 @@ export class LogWriter {
   /** Group after group, until nothing waits. While one is on its way to the device, the next gathers. */
   async #flushAll(): Promise<void> {
     while (this.#waiting.length > 0) {
+      if (this.#held) {
+        await this.#held
+        continue
+      }
       const waiting = this.#waiting
       const size = this.#waitingSize
       const waiters = (this.#flying = this.#waiters)

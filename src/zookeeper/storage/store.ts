@@ -158,6 +158,9 @@ export class DiskStore implements ReplicaStore {
   get lastZxid(): bigint {
     return this.#lastZxid
   }
+  hold(until: Promise<unknown>): void {
+    this.#log.hold(until)
+  }
   append({ zxid, bytes }: LoggedTransaction): void {
     this.#log.append(zxid, bytes)
     this.#lastZxid = zxid

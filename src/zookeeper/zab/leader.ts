@@ -256,7 +256,8 @@ export class Leader {
     if (this.#phase !== 'discovery') return this.#phase === 'acceptedEpoch' ? [] : [this.#leaderInfo([learner.key])]
     // Epochs are few: no stranger may use them up.
     if (learner.acceptedEpoch > this.#epoch && this.#isMember(learner.serverId)) this.#epoch = learner.acceptedEpoch
-    if (learner.role === 'follower' && this.#isVoter(learner.serverId)) this.#connecting.add(learner.serverId)
+    // By its number, however it introduces itself: who observes in the configuration of before may vote in the one that is on its way, and its promise is as durable.
+    if (this.#isVoter(learner.serverId)) this.#connecting.add(learner.serverId)
     return this.#chooseEpoch()
   }
   #chooseEpoch(): LeaderOutput[] {
@@ -299,7 +300,7 @@ export class Leader {
     const { currentEpoch, lastZxid } = this.#facts
     learner.lastZxid = zxid
     learner.phase = 'epochAcknowledged'
-    const isCounted = epoch !== -1 && zxid !== -1n && learner.role === 'follower' && this.#isVoter(learner.serverId)
+    const isCounted = epoch !== -1 && zxid !== -1n && this.#isVoter(learner.serverId)
     if (this.#phase !== 'epochAcknowledgement') return this.#phase === 'currentEpoch' ? [] : this.#synchronize(learner)
     // Whose history is better should lead in our place.
     if (epoch !== -1 && (epoch > currentEpoch || (epoch === currentEpoch && zxid > lastZxid)))
@@ -424,7 +425,7 @@ export class Leader {
     if (learner.phase !== 'synchronizing' || zxid !== BigInt(this.#epoch) << 32n) return []
     learner.phase = 'synced'
     learner.deadline = this.#tick + this.#facts.syncLimit
-    if (learner.role === 'follower' && this.#isVoter(learner.serverId)) this.#synced.add(learner.serverId)
+    if (this.#isVoter(learner.serverId)) this.#synced.add(learner.serverId)
     if (this.#phase === 'synchronization') return this.#established()
     if (this.#phase !== 'broadcast' || learner.hasUpToDate) return []
     learner.hasUpToDate = true

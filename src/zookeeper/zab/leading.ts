@@ -240,6 +240,8 @@ export class Leading implements LeadingDoor {
       case 'close': return this.#closeLearner(output.learner, output.reason)
       case 'configSeen':
         this.#seen = this.#options.configurations.see(output.config)
+        // A history whose configuration this server does not know could be led, after a crash, by the members of before alone.
+        this.#replica.hold(this.#seen)
         return void this.#seen.catch((cause: unknown) => this.stop(`the proposed configuration cannot be written: ${(cause as Error).message}`))
       case 'configActivated': return void this.#options.configurations.activate(output.config)
       case 'abdicate': return this.stop(output.reason, output.successor)

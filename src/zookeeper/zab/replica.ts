@@ -17,6 +17,8 @@ export interface Replica {
   writeEpoch(name: 'acceptedEpoch' | 'currentEpoch', epoch: number): Promise<void>
   /** Queues a leader's transaction for the log. Throws MalformedError where it is none. */
   append(transaction: CommittedTransaction): void
+  /** What is appended and not on its way to the device yet is written when this is settled. */
+  hold(until: Promise<unknown>): void
   /** Resolves with the zxid up to which the log was durable when it was called. */
   flushed(): Promise<bigint>
   /** Applies the oldest transaction that is appended and not applied. */

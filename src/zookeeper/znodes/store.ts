@@ -47,6 +47,8 @@ export interface ReplicaStore extends TransactionStore {
    * that, or it is more than is worth sending.
    */
   history(from: bigint, below: bigint): Promise<readonly LoggedTransaction[] | undefined>
+  /** Nothing that is not on its way to the device yet is written before this is settled. */
+  hold(until: Promise<unknown>): void
   /** Cuts the logs behind `zxid`, durably, and makes the tree what it was then. Nothing may be appended meanwhile. */
   truncate(zxid: bigint): Promise<void>
   /** The tree has been replaced by a leader's: makes it durable as a snapshot. The next log begins behind it. */

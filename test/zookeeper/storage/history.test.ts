@@ -71,6 +71,20 @@ test('snapshotSizeFactor: no more than is worth it', async () => {
   const off = await open({ snapshotSizeFactor: -1 })
   expect(await history(off.store, zxid(1, 80), zxid(1, 84))).toBe(undefined)
 })
+test('what is held is written when it may be, in its order', async () => {
+  const opened = await open()
+  await addAll(opened, zxid(1, 1))
+  let release = (): void => {}
+  opened.store.hold(new Promise<void>((resolve) => (release = resolve)))
+  let isDurable = false
+  const added = addAll(opened, zxid(1, 2), zxid(1, 3)).then(() => (isDurable = true))
+  expect(await history(opened.store, zxid(1, 1), zxid(1, 2))).toBe('1:1')
+  expect(isDurable).toBe(false)
+  expect(await history(opened.store, zxid(1, 1), zxid(1, 4))).toBe(undefined)
+  release()
+  await added
+  expect(await history(opened.store, zxid(1, 1), zxid(1, 4))).toBe('1:1 1:2 1:3')
+})
 test('a gap ends it', async () => {
   const opened = await open()
   await addAll(opened, zxid(1, 1), zxid(1, 2))
