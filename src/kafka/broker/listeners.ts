@@ -33,8 +33,8 @@ export class Listeners {
   readonly #memory: FrameMemory
   readonly #sockets: ListenerSocket[] = []
   readonly #connections = new Set<ClientConnection>()
-  /** Accepted before the broker was ready. */
-  #early: { listener: string; connection: Connection }[] = []
+  /** Accepted before the broker was ready. One that has closed meanwhile would never say so again, and a stop would wait for it without an end. */
+  readonly #early = new Map<Connection, string>()
   #dispatcher: Dispatcher | undefined
   #stopping = false
   #accepted = 0
@@ -69,9 +69,9 @@ export class Listeners {
   /** Requests are served from now on, also those of connections that came early. */
   serve(dispatcher: Dispatcher): void {
     this.#dispatcher = dispatcher
-    const early = this.#early
-    this.#early = []
-    for (const { listener, connection } of early) this.#open(listener, connection)
+    const early = [...this.#early]
+    this.#early.clear()
+    for (const [connection, listener] of early) this.#open(listener, connection)
     this.#sweeping = this.#options.host.timers.every(sweepEveryMs, () => this.#sweep())
   }
 
@@ -79,8 +79,8 @@ export class Listeners {
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true
     this.#sweeping?.cancel()
-    for (const { connection } of this.#early) connection.destroy()
-    this.#early = []
+    for (const connection of this.#early.keys()) connection.destroy()
+    this.#early.clear()
     const closed = Promise.all(this.#sockets.map((socket) => socket.close()))
     const gone = new Promise<void>((done) => (this.#onEmpty = done))
     for (const connection of this.#connections) connection.end()
@@ -100,7 +100,8 @@ export class Listeners {
     else if (this.#dispatcher) this.#open(listener, connection)
     else {
       connection.pause()
-      this.#early.push({ listener, connection })
+      this.#early.set(connection, listener)
+      connection.onClose(() => this.#early.delete(connection))
     }
   }
   #open(listener: string, socket: Connection): void {

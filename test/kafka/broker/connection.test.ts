@@ -143,3 +143,24 @@ describe('what the table does not have', () => {
     expect(response.apiKeys).toEqual([{ apiKey: 18, minVersion: 0, maxVersion: 4 }])
   })
 })
+
+test('who comes and goes before the broker is ready is forgotten: a stop does not wait for it', async () => {
+  let accept: (connection: Connection) => void = () => {}
+  const closeHandlers: ((error: Error | undefined) => void)[] = []
+  const early: Connection = {
+    remoteAddress: '127.0.0.1', remotePort: 1, localAddress: '127.0.0.1', localPort: 2, bufferedSize: 0,
+    onData() {}, onDrain() {}, onClose: (told) => void closeHandlers.push(told), write: () => true, pause() {}, resume() {}, end() {}, destroy() {},
+  }
+  const listen = async (_address: unknown, accepted: typeof accept) => {
+    accept = accepted
+    return { host: '', port: 2, close: async () => {} }
+  }
+  const unready = new Listeners({ host: { ...host, network: { ...host.network, listen } }, frameSizeMax: 1 << 20, idleMsMax: -1, backlog: 50, memoryMax: 1 << 22 })
+  await unready.bind([{ listener: 'PLAINTEXT', host: '127.0.0.1', port: 0 }])
+  accept(early)
+  // A socket says once that it has closed; whoever listens later is told nothing.
+  for (const told of closeHandlers.splice(0)) told(undefined)
+  unready.serve(new Dispatcher({ host, apis: [], featureEpoch: () => 0 } as unknown as BrokerServices, []))
+  expect(unready.connectionCount).toBe(0)
+  await unready.stop(60_000)
+})
