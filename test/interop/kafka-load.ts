@@ -42,6 +42,8 @@ export class KafkaLoad {
   readonly #sent: Entry[] = []
   readonly #acknowledged: Entry[] = []
   readonly #delivered: Entry[] = []
+  /** Why its consumer ended or began again. */
+  readonly #crashes: string[] = []
   #librdkafka = 0
   #librdkafkaDelivered = 0
   #isOver = false
@@ -68,6 +70,7 @@ export class KafkaLoad {
     load.#producer = load.#kafka.producer({ idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false })
     load.#consumer = load.#kafka.consumer({ groupId: load.groups[0], sessionTimeout: 10_000, heartbeatInterval: 1_000, maxWaitTimeInMs: 200, retry: { retries: 1_000, initialRetryTime: 50, maxRetryTime: 300 } })
     await Promise.all([load.#producer.connect(), load.#consumer.connect()])
+    load.#consumer.on(load.#consumer.events.CRASH, ({ payload: { error, restart } }) => load.#crashes.push(`${error.name}: ${error.message}${restart ? '' : ' (it does not start again)'}`))
     // A broker hears of a new topic when its controller tells it: kafkajs, which may ask another one, does not try again by itself.
     const consumer = load.#consumer
     await until('every broker knows the topic', () => consumer.subscribe({ topic: load.topic, fromBeginning: true }).then(() => true, () => false))
@@ -109,10 +112,14 @@ export class KafkaLoad {
     this.pausesMs.librdkafka = report.longestPauseMs
     const name = (number: number): string => `${report.name}.${number}`
     const acknowledged = [...this.#acknowledged, ...report.acknowledged.map(([partition, offset, number]): Entry => [partition, offset, name(number)])]
-    await until('the group of kafkajs has read all', () => {
+    const unread = (): Entry[] => {
       const seen = new Set(this.#delivered.map(([partition, offset]) => `${partition}/${offset}`))
-      return acknowledged.every(([partition, offset]) => seen.has(`${partition}/${offset}`))
-    }, 60_000)
+      return acknowledged.filter(([partition, offset]) => !seen.has(`${partition}/${offset}`))
+    }
+    await until('the group of kafkajs has read all', () => unread().length === 0, 60_000).catch((cause: Error) => {
+      const [first] = unread()
+      throw new Error(`${cause.message}: ${unread().length} of ${acknowledged.length} are missing, the first is ${first?.join(' ')}; its consumer said ${this.#crashes.slice(-5).join('; ') || 'nothing'}`, { cause })
+    })
     await this.#consumer!.disconnect()
     return {
       partitions: this.partitions,
