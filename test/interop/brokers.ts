@@ -95,12 +95,12 @@ export class Brokers {
     }, 60_000)
   }
   async partitions(topic: string): Promise<{ id: number; leader: number; isr: number[]; replicas: number[] }[]> {
-    // kafkajs asks the broker it asked last, also when that one has just stopped; then it asks another one.
-    const ask = (): ReturnType<Admin['fetchTopicMetadata']> => this.admin.fetchTopicMetadata({ topics: [topic] })
-    const { topics: [{ partitions }] } = await ask().catch((error: Error) => {
-      if (error.name !== 'KafkaJSConnectionError') throw error
-      return ask()
-    })
+    // kafkajs asks the broker it asked last, also when that one has just stopped, and does not try another one by itself.
+    const { topics: [{ partitions }] } = await until('a broker tells of its topics', () =>
+      this.admin.fetchTopicMetadata({ topics: [topic] }).catch((error: Error) => {
+        if (!error.name.startsWith('KafkaJSConnection')) throw error
+        return undefined
+      }))
     return partitions.map(({ partitionId, leader, isr, replicas }) => ({ id: partitionId, leader, isr: isr.toSorted(), replicas })).sort((one, other) => one.id - other.id)
   }
   async leader(topic: string, partition = 0): Promise<Server> {

@@ -124,7 +124,7 @@ describeWith(kafkaMaker === 'apache' ? ['python', 'apache'] : ['python'], 'a clu
 
   test('and nothing acknowledged was lost, doubled or reordered', { timeout: 180_000 }, async () => {
     const tally = judgeLedger(await load.finish())
-    console.log(JSON.stringify({ ...tally, pausesMs: load.pausesMs }))
+    console.log(JSON.stringify({ ...tally, pausesMs: load.pausesMs, replaced: load.replaced }))
     expect(tally.acknowledged).toBeGreaterThan(2_000)
   })
 })

@@ -168,7 +168,7 @@ describeWith(kafkaMaker === 'apache' ? ['python', 'apache'] : ['python'], 'three
       await happen(name, fault)
     }
     const tally = judgeLedger(await load.finish())
-    console.log(`${happened.join(', ')}: ${JSON.stringify({ ...tally, pausesMs: load.pausesMs })}`)
+    console.log(`${happened.join(', ')}: ${JSON.stringify({ ...tally, pausesMs: load.pausesMs, replaced: load.replaced })}`)
     expect(tally.acknowledged).toBeGreaterThan(2_000)
     expect(tally.records).toBeGreaterThanOrEqual(tally.acknowledged)
   })

@@ -44,6 +44,10 @@ export class KafkaLoad {
   readonly #delivered: Entry[] = []
   /** Why its consumer ended or began again. */
   readonly #crashes: string[] = []
+  /** How often kafkajs's consumer stood still and was replaced. */
+  replaced = 0
+  #progress = { count: 0, at: performance.now() }
+  #watchdog: NodeJS.Timeout | undefined
   #librdkafka = 0
   #librdkafkaDelivered = 0
   #isOver = false
@@ -68,18 +72,37 @@ export class KafkaLoad {
     await admin.createTopics({ waitForLeaders: true, topics: [{ topic: load.topic, numPartitions: load.partitions, replicationFactor: 3, configEntries: [{ name: 'min.insync.replicas', value: '2' }] }] })
     await admin.disconnect()
     load.#producer = load.#kafka.producer({ idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false })
-    load.#consumer = load.#kafka.consumer({ groupId: load.groups[0], sessionTimeout: 10_000, heartbeatInterval: 1_000, maxWaitTimeInMs: 200, retry: { retries: 1_000, initialRetryTime: 50, maxRetryTime: 300 } })
-    await Promise.all([load.#producer.connect(), load.#consumer.connect()])
-    load.#consumer.on(load.#consumer.events.CRASH, ({ payload: { error, restart } }) => load.#crashes.push(`${error.name}: ${error.message}${restart ? '' : ' (it does not start again)'}`))
-    // A broker hears of a new topic when its controller tells it: kafkajs, which may ask another one, does not try again by itself.
-    const consumer = load.#consumer
-    await until('every broker knows the topic', () => consumer.subscribe({ topic: load.topic, fromBeginning: true }).then(() => true, () => false))
-    await consumer.run({ autoCommitInterval: 500, eachMessage: async ({ partition, message }) => void load.#delivered.push([partition, Number(message.offset), String(message.value)]) })
+    await load.#producer.connect()
+    await load.#consume()
     load.#work = Promise.all([load.#produce(), load.#python()])
     load.#work.catch((error: Error) => (load.#failure = error))
+    load.#watchdog = setInterval(() => load.#wake(), 1_000)
     await load.progress(100)
     await until('members of both groups are given records', () => load.#delivered.length > 0, 60_000)
     return load
+  }
+
+  async #consume(): Promise<void> {
+    const consumer = (this.#consumer = this.#kafka.consumer({ groupId: this.groups[0], sessionTimeout: 10_000, heartbeatInterval: 1_000, maxWaitTimeInMs: 200, retry: { retries: 1_000, initialRetryTime: 50, maxRetryTime: 300 } }))
+    consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => this.#crashes.push(`${error.name}: ${error.message}${restart ? '' : ' (it does not start again)'}`))
+    await consumer.connect()
+    // A broker hears of a new topic when its controller tells it: kafkajs, which may ask another one, does not try again by itself.
+    await until('every broker knows the topic', () => consumer.subscribe({ topic: this.topic, fromBeginning: true }).then(() => true, () => false))
+    await consumer.run({ autoCommitInterval: 500, eachMessage: async ({ partition, message }) => void this.#delivered.push([partition, Number(message.offset), String(message.value)]) })
+  }
+  /**
+   * After the death of its coordinator kafkajs's consumer was seen to ask nobody for anything any more (its last broker then took it out of the group). As a
+   * person would, the load takes a new one after a while; how often is in `replaced`.
+   */
+  #wake(): void {
+    const now = performance.now()
+    if (this.#delivered.length > this.#progress.count) this.#progress = { count: this.#delivered.length, at: now }
+    if (now - this.#progress.at < 20_000) return
+    this.#progress = { count: this.#delivered.length, at: now }
+    this.replaced++
+    this.#crashes.push('nothing for 20 s: replaced')
+    this.#consumer?.disconnect().catch(() => {})
+    this.#consume().catch((error: Error) => this.#crashes.push(`the new one: ${error.message}`))
   }
 
   /**
@@ -120,6 +143,7 @@ export class KafkaLoad {
       const [first] = unread()
       throw new Error(`${cause.message}: ${unread().length} of ${acknowledged.length} are missing, the first is ${first?.join(' ')}; its consumer said ${this.#crashes.slice(-5).join('; ') || 'nothing'}`, { cause })
     })
+    clearInterval(this.#watchdog)
     await this.#consumer!.disconnect()
     return {
       partitions: this.partitions,
@@ -131,6 +155,7 @@ export class KafkaLoad {
   }
   async dispose(): Promise<void> {
     this.#isOver = true
+    clearInterval(this.#watchdog)
     killGroup(this.#pid)
     await Promise.all([this.#producer?.disconnect().catch(() => {}), this.#consumer?.disconnect().catch(() => {})])
     rmSync(this.#folder, { recursive: true, force: true })

@@ -42,7 +42,7 @@ describeWith(['apache', 'python'], "three of Apache's brokers", () => {
         console.log(`all are ${maker}'s after ${((performance.now() - began) / 1000).toFixed(1)} s`)
       }
       const tally = judgeLedger(await load.finish())
-      console.log(JSON.stringify({ ...tally, pausesMs: load.pausesMs }))
+      console.log(JSON.stringify({ ...tally, pausesMs: load.pausesMs, replaced: load.replaced }))
       expect(tally.acknowledged).toBeGreaterThan(2_000)
     })
 })
