@@ -134,7 +134,10 @@ export class KafkaLoad {
     if (report.failed.length + report.errors.length > 0) throw new Error(`librdkafka was told of failures: ${JSON.stringify([...report.failed.slice(0, 5), ...report.errors])}`)
     this.pausesMs.librdkafka = report.longestPauseMs
     const name = (number: number): string => `${report.name}.${number}`
-    const acknowledged = [...this.#acknowledged, ...report.acknowledged.map(([partition, offset, number]): Entry => [partition, offset, name(number)])]
+    // A repeated batch that the broker has had for long is acknowledged without an offset: where its records stand, a reader tells; -1: nowhere.
+    const placed = new Map(report.whole.map(([partition, offset, value]) => [`${partition}/${value}`, offset]))
+    const placeOf = (partition: number, offset: number | null, value: string): number => (offset !== null && offset >= 0 ? offset : (placed.get(`${partition}/${value}`) ?? -1))
+    const acknowledged = [...this.#acknowledged, ...report.acknowledged.map(([partition, offset, number]): Entry => [partition, placeOf(partition, offset, name(number)), name(number)])]
     const unread = (): Entry[] => {
       const seen = new Set(this.#delivered.map(([partition, offset]) => `${partition}/${offset}`))
       return acknowledged.filter(([partition, offset]) => !seen.has(`${partition}/${offset}`))
