@@ -7,8 +7,9 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { sleep } from './bench-processes.js'
 import { byNumber, Client, frame, op, pipeline, requests } from './bench-zookeeper-load.js'
-import { apacheClassPath, Ensemble, sleep } from './bench-zookeeper-servers.js'
+import { apacheClassPath, Ensemble } from './bench-zookeeper-servers.js'
 
 const argument = (name, fallback) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : fallback)
 const znodes = Number(argument('--znodes', 1_000_000))

@@ -1,9 +1,10 @@
 /** Ensembles of either maker as processes of this machine, with the same zoo.cfg: started, killed, restarted, looked at. */
 import { spawn } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { cpuSeconds, freePort, residentMiB, sleep } from './bench-processes.js'
 
 const bin = fileURLToPath(new URL('../bin/', import.meta.url))
 /** Debian's packages zookeeper, libnetty-java and so on lie there together. */
@@ -16,20 +17,6 @@ export function apacheClassPath() {
   if (!existsSync(join(debian, 'zookeeper.jar'))) return undefined
   const jars = ['zookeeper', 'zookeeper-jute', 'slf4j-api', 'slf4j-log4j12', 'log4j-1.2', 'snappy-java', 'netty-all', 'metrics-core', 'commons-cli']
   return { classPath: jars.map((jar) => join(debian, `${jar}.jar`)).join(':'), from: debian }
-}
-
-const freePort = () => new Promise((done) => {
-  const server = createServer().listen(0, '127.0.0.1', () => {
-    const { port } = server.address()
-    server.close(() => done(port))
-  })
-})
-export const sleep = (ms) => new Promise((done) => setTimeout(done, ms))
-
-/** CPU seconds a process has used; its clock ticks a hundred times a second on Linux. */
-function cpuSecondsOf(pid) {
-  const words = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')
-  return (Number(words[11]) + Number(words[12])) / 100
 }
 
 /** The answer to a four-letter word; '' where there is none. */
@@ -132,11 +119,11 @@ export class Ensemble {
     return this.servers.filter(({ child }) => child.exitCode === null && child.signalCode === null)
   }
   cpuSeconds() {
-    return this.alive.reduce((sum, { child }) => sum + cpuSecondsOf(child.pid), 0)
+    return this.alive.reduce((sum, { child }) => sum + cpuSeconds(child), 0)
   }
   /** MiB of each server. */
   resident() {
-    return this.alive.map(({ child }) => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1] ?? NaN) / 1024)
+    return this.alive.map(({ child }) => residentMiB(child))
   }
   /** Where the server's log ends now, for `logSince`. */
   logSize(server) {

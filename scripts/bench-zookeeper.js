@@ -5,11 +5,12 @@
  * CPU is that of all servers together, for each operation: on a busy machine it says more than the rates.
  */
 import { execFileSync } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs'
-import { availableParallelism, cpus, loadavg, tmpdir, totalmem } from 'node:os'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { machine, MiB, sleep, touchPages } from './bench-processes.js'
 import { byNumber, Client, mixed, PatientWriter, pipeline, requests, sequential } from './bench-zookeeper-load.js'
-import { apacheClassPath, Ensemble, sleep } from './bench-zookeeper-servers.js'
+import { apacheClassPath, Ensemble } from './bench-zookeeper-servers.js'
 
 const argument = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined)
 const quick = process.argv.includes('--quick')
@@ -215,21 +216,11 @@ function table() {
   return [`| what | Ottla |${apache ? ' Apache | ratio |' : ''} CPU µs each |`, `| --- | --: |${apache ? ' --: | --: |' : ''} --: |`, ...lines].join('\n')
 }
 
-/** Pages of memory that were never used are slow on virtual machines: touched once and given back. */
-function touchPages(bytes) {
-  const path = join(folder, 'pages')
-  const file = openSync(path, 'w')
-  const piece = Buffer.alloc(16 * 1024 * 1024, 1)
-  for (let written = 0; written < bytes; written += piece.length) writeSync(file, piece)
-  closeSync(file)
-  rmSync(path)
-}
-
 const all = []
 async function main() {
   const began = performance.now()
   if (!apache) process.stderr.write('neither KAFKA_LIBS nor /usr/share/java/zookeeper.jar: Apache is not measured\n')
-  touchPages((quick ? 1 : 2) * 1024 * 1024 * 1024)
+  touchPages(folder, (quick ? 1 : 2) * 1024 * MiB)
   for (const size of [1, 3]) {
     if (only !== undefined && !only.includes(size === 1 ? '1 server' : '3 servers') && (/\d servers?/.test(only) || size === 1)) continue
     const ensembles = {}
@@ -249,10 +240,10 @@ async function main() {
     }
   }
   const version = apache ? ` Apache ZooKeeper from ${apache.from}, ${execFileSync('java', ['--version'], { encoding: 'utf8' }).split('\n')[0]}.` : ''
-  const machine = `Node ${process.version}, ${availableParallelism()} × ${cpus()[0]?.model ?? 'CPU'}, ${Math.round(totalmem() / 1e9)} GB, load average ${loadavg().map((value) => value.toFixed(1)).join(' ')}.${version}`
+  const where = `${machine}, load average ${loadavg().map((value) => value.toFixed(1)).join(' ')}.${version}`
   const own = `The load took ${((loadCpu / loadSeconds) * 100).toFixed(0)} % of one core (at most ${(loadBusiest * 100).toFixed(0)} %); everything took ${((performance.now() - began) / 60_000).toFixed(1)} minutes.`
-  console.log(`${machine}\n${own}\n\n${table()}`)
-  if (jsonFile) writeFileSync(jsonFile, `${JSON.stringify({ machine, rows: Object.fromEntries(rows) }, null, 2)}\n`)
+  console.log(`${where}\n${own}\n\n${table()}`)
+  if (jsonFile) writeFileSync(jsonFile, `${JSON.stringify({ machine: where, rows: Object.fromEntries(rows) }, null, 2)}\n`)
 }
 
 // An interrupted bench leaves no servers behind.
