@@ -1,15 +1,21 @@
 /** Clusters of either maker's brokers on an ensemble: made, looked at, disturbed. */
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Kafka, logLevel, type Admin } from 'kafkajs'
+import { afterAll, beforeAll } from 'vitest'
 import type { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
 import { isZooKeeperError } from '../../src/zookeeper/client/errors.ts'
 import { Ensemble, freeze, thaw, type Make } from './ensemble.ts'
 import type { Network } from './network.ts'
 import { until } from './process.ts'
-import { kafkaServer, type Maker, type Server, type ServerOptions } from './target.ts'
+import { disposeOf, kafkaServer, zookeeperMaker, type Maker, type Server, type ServerOptions } from './target.ts'
+
+type Lines = Record<string, string | number | boolean>
 
 export interface BrokersOptions {
-  readonly config?: Record<string, string | number | boolean>
+  /** More lines for every configuration file, or for that of one broker by its id. */
+  readonly config?: Lines | ((id: number) => Lines)
   /** Servers of the ensemble come first in it, then the brokers. */
   readonly network?: Network
 }
@@ -21,16 +27,19 @@ const offsetsPartitions = 3
 export class Brokers {
   readonly ensemble: Ensemble
   readonly servers: Server[] = []
+  /** For producers and consumers; the admin is connected. */
+  readonly kafka: Kafka
   readonly admin: Admin
+  readonly session: ZooKeeperClient
   readonly #options: (ServerOptions & { zookeeper: string })[]
-  readonly #session: ZooKeeperClient
 
   private constructor(ensemble: Ensemble, session: ZooKeeperClient, servers: Server[], options: (ServerOptions & { zookeeper: string })[]) {
     this.ensemble = ensemble
     this.servers = servers
-    this.#session = session
+    this.session = session
     this.#options = options
-    this.admin = new Kafka({ brokers: this.addresses, logLevel: logLevel.NOTHING, requestTimeout: 10_000, connectionTimeout: 3_000, retry: { retries: 60, initialRetryTime: 100, maxRetryTime: 500 } }).admin()
+    this.kafka = new Kafka({ brokers: this.addresses, logLevel: logLevel.NOTHING, requestTimeout: 10_000, connectionTimeout: 3_000, retry: { retries: 60, initialRetryTime: 100, maxRetryTime: 500 } })
+    this.admin = this.kafka.admin()
   }
 
   static async start(coordinators: readonly Make[], makers: readonly Maker[], { config, network }: BrokersOptions = {}): Promise<Brokers> {
@@ -47,7 +56,7 @@ export class Brokers {
           'auto.create.topics.enable': false,
           'auto.leader.rebalance.enable': false,
           'controlled.shutdown.retry.backoff.ms': 500,
-          ...config,
+          ...(typeof config === 'function' ? config(at + 1) : config),
         },
         ...(network && { host: network.hosts[coordinators.length + at], within: network.within(coordinators.length + at) }),
       }))
@@ -76,7 +85,7 @@ export class Brokers {
   }
   /** Who is registered as the controller now; undefined while nobody is. */
   async controllerId(): Promise<number | undefined> {
-    const { data } = await this.#session.getData('/controller').catch((error: unknown) => {
+    const { data } = await this.session.getData('/controller').catch((error: unknown) => {
       if (isZooKeeperError(error)) return { data: undefined }
       throw error
     })
@@ -90,7 +99,7 @@ export class Brokers {
     await until(`a controller of ${maker}`, async () => {
       const id = await this.controllerId()
       if (id !== undefined && this.server(id).maker === maker) return (await this.admin.describeCluster()).controller === id
-      if (id !== undefined) await this.#session.delete('/controller').catch((error: unknown) => { if (!isZooKeeperError(error)) throw error })
+      if (id !== undefined) await this.session.delete('/controller').catch((error: unknown) => { if (!isZooKeeperError(error)) throw error })
       return false
     }, 60_000)
   }
@@ -126,10 +135,26 @@ export class Brokers {
       return found.flat().every(({ isr, replicas, leader }) => isr.length === replicas.length && leader > 0)
     }, 120_000)
   }
+  /** The first segment of a partition, as it lies on a broker's disk; undefined where there is none (now). */
+  segment(id: number, topic: string, partition = 0): Buffer | undefined {
+    try {
+      return readFileSync(join(this.server(id).dataDirectory, `${topic}-${partition}`, '00000000000000000000.log'))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      throw error
+    }
+  }
+  /** Waits until these brokers hold the same bytes of a partition, epochs of leaders included. */
+  async sameBytes(topic: string, partition: number, [first, ...others]: readonly number[]): Promise<void> {
+    await until(`the same bytes of ${topic}-${partition} on brokers ${[first, ...others].join()}`, () => {
+      const bytes = this.segment(first, topic, partition)
+      return bytes !== undefined && others.every((id) => this.segment(id, topic, partition)?.equals(bytes))
+    })
+  }
   /** Starts a broker that was killed. Apache's refuses while the session of its former life lasts. */
   async revive(server: Server): Promise<void> {
     const path = `/brokers/ids/${this.id(server)}`
-    if (server.maker === 'apache') await until(`the old session of ${path} is over`, async () => !(await this.#session.exists(path)), 60_000)
+    if (server.maker === 'apache') await until(`the old session of ${path} is over`, async () => !(await this.session.exists(path)), 60_000)
     await server.start()
   }
   /** The stopped broker at this place is from now on another's, on the same folder and port. It is not started. */
@@ -141,7 +166,7 @@ export class Brokers {
   async frozen(server: Server, meanwhile: () => Promise<void>): Promise<void> {
     try {
       await freeze(server)
-      await until('its session is over', async () => !(await this.#session.exists(`/brokers/ids/${this.id(server)}`)), 60_000)
+      await until('its session is over', async () => !(await this.session.exists(`/brokers/ids/${this.id(server)}`)), 60_000)
       await meanwhile()
     } finally {
       thaw(server)
@@ -153,4 +178,19 @@ export class Brokers {
     await this.ensemble.dispose()
     for (const { directory } of this.servers) spawnSync('rm', ['-rf', directory])
   }
+}
+
+/**
+ * Brokers 1 to n and one ZooKeeper server (`ZOOKEEPER` says whose) for a whole test file or suite, as `useCluster` has them: the answer's
+ * field is there once tests run.
+ */
+export function useBrokers(makers: readonly Maker[], options: BrokersOptions = {}): { readonly brokers: Brokers } {
+  const holder = {} as { brokers: Brokers }
+  // Of the hooks after all tests the last comes first: clients go before servers.
+  disposeOf(() => (holder.brokers ? [...holder.brokers.servers, ...holder.brokers.ensemble.servers] : []))
+  beforeAll(async () => {
+    holder.brokers = await Brokers.start([zookeeperMaker], makers, options)
+  }, 300_000)
+  afterAll(() => holder.brokers?.dispose(), 60_000)
+  return holder
 }

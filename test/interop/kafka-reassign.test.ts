@@ -1,15 +1,12 @@
 /** Partitions moved by Apache's tool and by ours, in a cluster of Ottla's brokers and in one of both makers, with either as the controller. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Kafka, logLevel, type Admin, type Producer } from 'kafkajs'
+import type { Producer } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { silentLogger } from '../../src/host/logger.ts'
-import { nodeHost } from '../../src/host/node.ts'
-import { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
-import { isZooKeeperError } from '../../src/zookeeper/client/errors.ts'
+import { useBrokers } from './brokers.ts'
 import { run, until, type Outcome } from './process.ts'
 import { describeWith, smallJava, unique, where } from './programs.ts'
-import { disposeOf, kafkaMaker, program, startKafka, startZookeeper, type Maker, type Server } from './target.ts'
+import { kafkaMaker, program, type Maker } from './target.ts'
 
 const clusters: { name: string; makers: readonly Maker[] }[] =
   kafkaMaker === 'apache'
@@ -21,59 +18,29 @@ const clusters: { name: string; makers: readonly Maker[] }[] =
 
 describeWith(['apache'], 'partitions are moved', () => {
   describe.each(clusters)('in a cluster of $name', ({ makers }) => {
-    let zookeeper: Server
-    let session: ZooKeeperClient
-    const brokers = new Map<number, Server>()
-    let admin: Admin
+    const cluster = useBrokers(makers)
     let producer: Producer
-    disposeOf(() => [...brokers.values(), zookeeper])
     beforeAll(async () => {
-      zookeeper = await startZookeeper()
-      await Promise.all(
-        makers.map(async (maker, index) => {
-          const id = index + 1
-          brokers.set(id, await startKafka({ maker, zookeeper: zookeeper.address, config: { 'broker.id': id, 'auto.leader.rebalance.enable': false, 'offsets.topic.replication.factor': 3 } }))
-        }),
-      )
-      session = await ZooKeeperClient.connect(nodeHost({ logger: silentLogger }), { connect: zookeeper.address, sessionTimeoutMs: 10_000 })
-      const kafka = new Kafka({ brokers: [...brokers.values()].map(({ address }) => address), logLevel: logLevel.NOTHING, retry: { retries: 40, initialRetryTime: 100, maxRetryTime: 500 } })
-      admin = kafka.admin()
-      producer = kafka.producer({ allowAutoTopicCreation: false })
-      await admin.connect()
+      producer = cluster.brokers.kafka.producer({ allowAutoTopicCreation: false })
       await producer.connect()
-    }, 240_000)
-    afterAll(async () => {
-      await producer?.disconnect()
-      await admin?.disconnect()
-      await session?.close()
     })
+    afterAll(() => producer?.disconnect())
 
-    const server = (): string[] => ['--bootstrap-server', [...brokers.values()].map(({ address }) => address).join()]
+    const server = (): string[] => ['--bootstrap-server', cluster.brokers.addresses.join()]
     const theirs = (tool: string, ...args: string[]): Promise<Outcome> => run('java', [...smallJava, '-cp', where('apache'), tool, ...server(), ...args])
     const tools = {
       apache: (...args: string[]): Promise<Outcome> => theirs('org.apache.kafka.tools.reassign.ReassignPartitionsCommand', ...args),
       ottla: (...args: string[]): Promise<Outcome> => run(program('kafka-reassign-partitions.sh'), [...server(), ...args]),
     }
     const wish = (topic: string, ...lists: number[][]): string => {
-      const file = join(zookeeper.directory, `${unique('wish')}.json`)
+      const file = join(cluster.brokers.ensemble.servers[0].directory, `${unique('wish')}.json`)
       writeFileSync(file, JSON.stringify({ version: 1, partitions: lists.map((replicas, partition) => ({ topic, partition, replicas })) }))
       return file
     }
-    const partitions = async (topic: string) => (await admin.fetchTopicMetadata({ topics: [topic] })).topics[0].partitions.sort((one, other) => one.partitionId - other.partitionId)
-    const replicas = async (topic: string): Promise<string> => (await partitions(topic)).map((each) => each.replicas.join()).join(' ')
-    const dataOf = (id: number, topic: string, index: number): string => join(brokers.get(id)!.dataDirectory, `${topic}-${index}`)
-    /** Whoever is elected when the office is empty: asked for until it is one of `maker`. */
-    async function ruledBy(maker: Maker): Promise<void> {
-      await until(`a controller of ${maker}`, async () => {
-        const { data } = await session.getData('/controller').catch(() => ({ data: undefined }))
-        const id = data ? (JSON.parse(String(data)) as { brokerid: number }).brokerid : -1
-        if (makers[id - 1] === maker) return (await admin.describeCluster()).controller === id
-        if (id > 0) await session.delete('/controller').catch((error: unknown) => { if (!isZooKeeperError(error, 'noNode')) throw error })
-        return false
-      }, 60_000)
-    }
+    const replicas = async (topic: string): Promise<string> => (await cluster.brokers.partitions(topic)).map((each) => each.replicas.join()).join(' ')
+    const dataOf = (id: number, topic: string, index: number): string => join(cluster.brokers.server(id).dataDirectory, `${topic}-${index}`)
     async function create(topic: string, ...lists: number[][]): Promise<void> {
-      await admin.createTopics({ waitForLeaders: true, topics: [{ topic, replicaAssignment: lists.map((list, partition) => ({ partition, replicas: list })) }] })
+      await cluster.brokers.admin.createTopics({ waitForLeaders: true, topics: [{ topic, replicaAssignment: lists.map((list, partition) => ({ partition, replicas: list })) }] })
     }
     async function produce(topic: string, round: string, counts = 2): Promise<void> {
       for (let index = 0; index < 10; index++) for (let partition = 0; partition < counts; partition++) await producer.send({ topic, acks: -1, messages: [{ partition, value: `${round} ${index}` }] })
@@ -81,7 +48,8 @@ describeWith(['apache'], 'partitions are moved', () => {
 
     for (const controller of new Set(makers)) {
       test(`with ${controller}'s controller they move while records come, by either tool, and nothing is lost`, { timeout: 240_000 }, async () => {
-        await ruledBy(controller)
+        const { brokers } = cluster
+        await brokers.ruledBy(controller)
         const topic = unique('moved')
         await create(topic, [1, 2], [2, 3])
         await produce(topic, 'before')
@@ -100,14 +68,15 @@ describeWith(['apache'], 'partitions are moved', () => {
               if ((list as readonly number[]).includes(id)) await until(`${id} holds ${index}`, () => existsSync(dataOf(id, topic, index)))
               else await until(`${id} has deleted ${index}`, () => !existsSync(dataOf(id, topic, index)), 60_000)
         }
-        await until('all are in sync and led by who is in the assignment', async () => (await partitions(topic)).every(({ isr, leader, replicas: assigned }) => isr.length === 2 && assigned.includes(leader)))
-        for (const { high } of await admin.fetchTopicOffsets(topic)) expect(Number(high)).toBe(total)
-        const bytes = (id: number, index: number): string => readFileSync(join(dataOf(id, topic, index), '00000000000000000000.log')).toString('base64')
-        await until('replicas hold the same bytes', () => bytes(3, 0) === bytes(1, 0) && bytes(1, 1) === bytes(2, 1))
+        await until('all are in sync and led by who is in the assignment', async () => (await brokers.partitions(topic)).every(({ isr, leader, replicas: assigned }) => isr.length === 2 && assigned.includes(leader)))
+        for (const { high } of await brokers.admin.fetchTopicOffsets(topic)) expect(Number(high)).toBe(total)
+        await brokers.sameBytes(topic, 0, [3, 1])
+        await brokers.sameBytes(topic, 1, [1, 2])
       })
 
       test(`with ${controller}'s controller both tools tell the same of a throttled move, and take it back`, { timeout: 240_000 }, async () => {
-        await ruledBy(controller)
+        const { brokers } = cluster
+        await brokers.ruledBy(controller)
         const topic = unique('slow')
         await create(topic, [1], [2])
         for (let partition = 0; partition < 2; partition++) for (let index = 0; index < 4; index++) await producer.send({ topic, acks: -1, messages: [{ partition, value: 'v'.repeat(900_000) }] })
@@ -132,18 +101,19 @@ describeWith(['apache'], 'partitions are moved', () => {
       })
 
       test(`with ${controller}'s controller an old tool's wish in ZooKeeper is fulfilled, and preferred leaders are elected by Apache's tool`, { timeout: 120_000 }, async () => {
-        await ruledBy(controller)
+        const { brokers } = cluster
+        await brokers.ruledBy(controller)
         const topic = unique('old')
         await create(topic, [1, 2], [2, 1])
         await produce(topic, 'before')
-        await session.create('/admin/reassign_partitions', JSON.stringify({ version: 1, partitions: [{ topic, partition: 0, replicas: [2, 3] }, { topic, partition: 1, replicas: [1, 2] }] }))
-        await until('the wish is fulfilled', async () => (await session.exists('/admin/reassign_partitions')) === undefined && (await replicas(topic)) === '2,3 1,2', 60_000)
-        expect((await partitions(topic))[1].leader).toBe(2)
+        await brokers.session.create('/admin/reassign_partitions', JSON.stringify({ version: 1, partitions: [{ topic, partition: 0, replicas: [2, 3] }, { topic, partition: 1, replicas: [1, 2] }] }))
+        await until('the wish is fulfilled', async () => (await brokers.session.exists('/admin/reassign_partitions')) === undefined && (await replicas(topic)) === '2,3 1,2', 60_000)
+        expect((await brokers.partitions(topic))[1].leader).toBe(2)
         const elected = await theirs('org.apache.kafka.tools.LeaderElectionCommand', '--election-type', 'preferred', '--topic', topic, '--partition', '1')
         expect(elected, elected.stdout + elected.stderr).toMatchObject({ code: 0, stdout: expect.stringContaining(`Successfully completed leader election (PREFERRED) for partitions ${topic}-1`) })
-        await until('the preferred replica leads', async () => (await partitions(topic))[1].leader === 1)
-        await session.create('/admin/preferred_replica_election', JSON.stringify({ version: 1, partitions: [{ topic, partition: 1 }] }))
-        await until('the old election node is gone', async () => (await session.exists('/admin/preferred_replica_election')) === undefined)
+        await until('the preferred replica leads', async () => (await brokers.partitions(topic))[1].leader === 1)
+        await brokers.session.create('/admin/preferred_replica_election', JSON.stringify({ version: 1, partitions: [{ topic, partition: 1 }] }))
+        await until('the old election node is gone', async () => (await brokers.session.exists('/admin/preferred_replica_election')) === undefined)
       })
     }
   })

@@ -2,46 +2,36 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Kafka, logLevel, type Admin, type Producer } from 'kafkajs'
+import type { Producer } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { describeWith, smallJava, where } from './programs.ts'
+import { useBrokers } from './brokers.ts'
 import { succeed, until } from './process.ts'
-import { startKafka, startZookeeper, type Server } from './target.ts'
+import { describeWith, smallJava, where } from './programs.ts'
 
 const selector = 'org.apache.kafka.common.replica.RackAwareReplicaSelector'
 
 describeWith(['apache'], 'replicas of one Ottla broker and one of Apache', () => {
   const folder = mkdtempSync(join(tmpdir(), 'ottla-interop-replication-'))
   const log4j = join(folder, 'log4j.properties')
-  let zookeeper: Server
-  const brokers = new Map<number, Server>()
-  let admin: Admin
+  const logDirs = (id: number): string[] => ['a', 'b'].map((name) => join(folder, `${id}-${name}`))
+  const cluster = useBrokers(['ottla', 'apache'], { config: (id) => ({ 'broker.rack': `rack-${id}`, 'replica.selector.class': selector, 'log.dirs': logDirs(id).join() }) })
   let producer: Producer
   const topics = ['led-by-ottla', 'led-by-apache'] as const
-  const address = (): string => [...brokers.values()].map((broker) => broker.address).join()
-  const logDirs = (id: number): string[] => ['a', 'b'].map((name) => join(folder, `${id}-${name}`))
 
   beforeAll(async () => {
     writeFileSync(
       log4j,
       'log4j.rootLogger=WARN, stderr\nlog4j.logger.org.apache.kafka.clients.consumer.internals=DEBUG\nlog4j.appender.stderr=org.apache.log4j.ConsoleAppender\nlog4j.appender.stderr.Target=System.err\nlog4j.appender.stderr.layout=org.apache.log4j.PatternLayout\nlog4j.appender.stderr.layout.ConversionPattern=%m%n\n',
     )
-    zookeeper = await startZookeeper()
-    for (const [id, maker] of [[1, 'ottla'], [2, 'apache']] as const)
-      brokers.set(id, await startKafka({ maker, zookeeper: zookeeper.address, config: { 'broker.id': id, 'broker.rack': `rack-${id}`, 'replica.selector.class': selector, 'log.dirs': logDirs(id).join(), 'offsets.topic.replication.factor': 2, 'auto.leader.rebalance.enable': false } }))
-    const kafka = new Kafka({ brokers: [...brokers.values()].map((broker) => broker.address), logLevel: logLevel.NOTHING, retry: { retries: 40, initialRetryTime: 100, maxRetryTime: 500 } })
-    admin = kafka.admin()
-    producer = kafka.producer({ allowAutoTopicCreation: false })
-    await admin.connect()
+    const { brokers } = cluster
+    producer = brokers.kafka.producer({ allowAutoTopicCreation: false })
     await producer.connect()
-    await admin.createTopics({ topics: topics.map((topic, index) => ({ topic, replicaAssignment: [{ partition: 0, replicas: index === 0 ? [1, 2] : [2, 1] }] })) })
+    await brokers.admin.createTopics({ waitForLeaders: true, topics: topics.map((topic, index) => ({ topic, replicaAssignment: [{ partition: 0, replicas: index === 0 ? [1, 2] : [2, 1] }] })) })
     for (const topic of topics) for (let index = 0; index < 30; index++) await producer.send({ topic, acks: -1, messages: [{ value: `${index}` }] })
-  }, 180_000)
+  }, 90_000)
   afterAll(async () => {
     await producer?.disconnect()
-    await admin?.disconnect()
-    for (const broker of brokers.values()) await broker.dispose()
-    await zookeeper?.dispose()
+    for (const server of cluster.brokers?.servers ?? []) await server.kill()
     rmSync(folder, { recursive: true, force: true })
   }, 60_000)
 
@@ -50,9 +40,9 @@ describeWith(['apache'], 'replicas of one Ottla broker and one of Apache', () =>
   for (const [topic, leader, follower] of [[topics[0], 1, 2], [topics[1], 2, 1]] as const)
     test(`${topic}: the Java consumer reads from broker ${follower}, which is in its rack`, { timeout: 120_000 }, async () => {
       const consume = async (rack: string) => {
-        const { stdout, stderr } = await tool('org.apache.kafka.tools.consumer.ConsoleConsumer', '--bootstrap-server', address(), '--topic', topic, '--partition', '0', '--offset', 'earliest', '--max-messages', '30', '--timeout-ms', '30000', '--consumer-property', `client.rack=${rack}`, '--consumer-property', 'max.poll.records=5', '--consumer-property', 'fetch.max.bytes=200')
+        const { stdout, stderr } = await tool('org.apache.kafka.tools.consumer.ConsoleConsumer', '--bootstrap-server', cluster.brokers.addresses.join(), '--topic', topic, '--partition', '0', '--offset', 'earliest', '--max-messages', '30', '--timeout-ms', '30000', '--consumer-property', `client.rack=${rack}`, '--consumer-property', 'max.poll.records=5', '--consumer-property', 'fetch.max.bytes=200')
         expect(stdout.trim().split('\n')).toEqual(Array.from({ length: 30 }, (_, index) => `${index}`))
-        return [leader, follower].filter((id) => new RegExp(`fetch request for partition ${topic}-0 at position FetchPosition\\{offset=(1[0-9]|2[0-9]).*to node ${brokers.get(id)!.address}`).test(stderr))
+        return [leader, follower].filter((id) => new RegExp(`fetch request for partition ${topic}-0 at position FetchPosition\\{offset=(1[0-9]|2[0-9]).*to node ${cluster.brokers.server(id).address}`).test(stderr))
       }
       expect(await consume(`rack-${follower}`)).toEqual([follower])
       expect(await consume(`rack-${leader}`)).toEqual([leader])
@@ -62,7 +52,7 @@ describeWith(['apache'], 'replicas of one Ottla broker and one of Apache', () =>
   test('records are deleted on both, whoever leads', { timeout: 120_000 }, async () => {
     const file = join(folder, 'offsets.json')
     writeFileSync(file, JSON.stringify({ version: 1, partitions: topics.map((topic) => ({ topic, partition: 0, offset: 10 })) }))
-    const { stdout } = await tool('org.apache.kafka.tools.DeleteRecordsCommand', '--bootstrap-server', address(), '--offset-json-file', file)
+    const { stdout } = await tool('org.apache.kafka.tools.DeleteRecordsCommand', '--bootstrap-server', cluster.brokers.addresses.join(), '--offset-json-file', file)
     for (const topic of topics) expect(stdout).toMatch(new RegExp(`partition: ${topic}-0\\s+low_watermark: 10`))
   })
 
@@ -72,7 +62,7 @@ describeWith(['apache'], 'replicas of one Ottla broker and one of Apache', () =>
     const targets = wishes.map(([topic, ids]) => ids.map((id) => logDirs(id).find((directory) => directory !== placeOf(id, topic))!))
     const file = join(folder, 'move.json')
     writeFileSync(file, JSON.stringify({ version: 1, partitions: wishes.map(([topic, replicas], index) => ({ topic, partition: 0, replicas, log_dirs: targets[index] })) }))
-    const command = (action: string) => tool('org.apache.kafka.tools.reassign.ReassignPartitionsCommand', '--bootstrap-server', address(), '--reassignment-json-file', file, action)
+    const command = (action: string) => tool('org.apache.kafka.tools.reassign.ReassignPartitionsCommand', '--bootstrap-server', cluster.brokers.addresses.join(), '--reassignment-json-file', file, action)
     await command('--execute')
     await until('all replicas have moved', async () => {
       const { stdout } = await command('--verify')
