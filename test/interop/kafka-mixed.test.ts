@@ -13,7 +13,7 @@ describeWith(['apache'], 'a cluster of one Ottla broker and two of Apache', () =
 
   beforeAll(async () => {
     await cluster.brokers.ruledBy('ottla')
-    producer = cluster.brokers.kafka.producer({ allowAutoTopicCreation: false })
+    producer = cluster.brokers.kafka.producer({ allowAutoTopicCreation: false, idempotent: true, maxInFlightRequests: 1 })
     await producer.connect()
   }, 90_000)
   afterAll(() => producer?.disconnect())

@@ -35,7 +35,7 @@ describeWith(['apache'], 'older protocols among brokers', () => {
         const elected = await run('java', [...smallJava, '-cp', where('apache'), 'org.apache.kafka.tools.LeaderElectionCommand', '--bootstrap-server', brokers.addresses.join(), '--election-type', 'preferred', '--all-topic-partitions'])
         expect(elected.code, elected.stdout + elected.stderr).toBe(0)
         await until('the preferred replicas lead', async () => (await brokers.partitions(topic)).every(({ leader, id }) => leader === id + 1))
-        const last = kafka.producer()
+        const last = kafka.producer({ idempotent: true, maxInFlightRequests: 1 })
         await last.connect()
         for (const partition of [0, 1]) await last.send({ topic, acks: -1, messages: [{ partition, value: 'last' }] })
         await last.disconnect()

@@ -24,7 +24,7 @@ describeWith(['apache'], 'replicas of one Ottla broker and one of Apache', () =>
       'log4j.rootLogger=WARN, stderr\nlog4j.logger.org.apache.kafka.clients.consumer.internals=DEBUG\nlog4j.appender.stderr=org.apache.log4j.ConsoleAppender\nlog4j.appender.stderr.Target=System.err\nlog4j.appender.stderr.layout=org.apache.log4j.PatternLayout\nlog4j.appender.stderr.layout.ConversionPattern=%m%n\n',
     )
     const { brokers } = cluster
-    producer = brokers.kafka.producer({ allowAutoTopicCreation: false })
+    producer = brokers.kafka.producer({ allowAutoTopicCreation: false, idempotent: true, maxInFlightRequests: 1 })
     await producer.connect()
     await brokers.admin.createTopics({ waitForLeaders: true, topics: topics.map((topic, index) => ({ topic, replicaAssignment: [{ partition: 0, replicas: index === 0 ? [1, 2] : [2, 1] }] })) })
     for (const topic of topics) for (let index = 0; index < 30; index++) await producer.send({ topic, acks: -1, messages: [{ value: `${index}` }] })
