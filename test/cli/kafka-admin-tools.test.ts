@@ -120,7 +120,7 @@ describe('kafka-transactions.sh', () => {
     expect((await rows('describe-producers', '--topic', 'paid', '--partition', '0'))[1]).toMatchObject({ 0: producerId, 5: 'None' })
     await transaction.abort()
     await producer.disconnect()
-  }, 30_000)
+  })
   test.each([
     [[], 'error: too few arguments'],
     [['lits'], "invalid choice: 'lits'"],
@@ -237,7 +237,7 @@ describe('kafka-consumer-groups.sh --reset-offsets and --delete-offsets', () => 
     expect(await groups('--reset-offsets', '--group', 'g', '--topic', 'read:0', '--to-earliest', '--execute')).toMatchObject({ code: 1, err: "\nError: Assignments can only be reset if the group 'g' is inactive, but the current state is Stable.\n" })
     expect((await groups('--delete-offsets', '--group', 'g', '--topic', 'read:0')).out).toContain('GroupSubscribedToTopicException')
     await consumer.disconnect()
-  }, 30_000)
+  })
   test.each([
     [['--reset-offsets', '--topic', 'a', '--to-earliest'], 'Option [reset-offsets] takes one of these options: [all-groups], [group]'],
     [['--reset-offsets', '--group', 'g', '--to-earliest'], 'One of the reset scopes should be defined: --all-topics, --topic.'],

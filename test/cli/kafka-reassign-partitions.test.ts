@@ -9,7 +9,7 @@ import { Brokers, until } from '../kafka/cluster/brokers.ts'
 let brokers: Brokers
 beforeAll(async () => {
   brokers = await Brokers.start([1, 2, 3])
-}, 60_000)
+})
 afterAll(() => brokers?.stopAll())
 
 async function run(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
@@ -37,7 +37,7 @@ const moved = (topic: string, replicas: string): Promise<void> => until(() => br
 const shown = (topic: string, replicas: number[]): string => JSON.stringify({ version: 1, partitions: [{ topic, partition: 0, replicas, log_dirs: replicas.map(() => 'any') }] })
 const rateOf = (id: number): number => brokers.broker(id).services.settings.values['leader.replication.throttled.rate']
 
-test('a partition is moved, followed and verified; throttles are set for it and taken back', { timeout: 60_000 }, async () => {
+test('a partition is moved, followed and verified; throttles are set for it and taken back', async () => {
   await brokers.createTopic('t', { replicas: [1, 2] })
   const file = wish('t', [2, 3])
   expect(await run('--execute', '--reassignment-json-file', file, '--throttle', '5000000')).toEqual({
@@ -60,7 +60,7 @@ test('a partition is moved, followed and verified; throttles are set for it and 
   expect((await run('--list')).out).toBe('No partition reassignments found.\n')
 })
 
-test('what moves is listed, stands in the way of another wish, and is cancelled', { timeout: 60_000 }, async () => {
+test('what moves is listed, stands in the way of another wish, and is cancelled', async () => {
   await brokers.createTopic('slow', { replicas: [1] })
   await brokers.produce('slow', 'v'.repeat(900_000))
   await brokers.produce('slow', 'w'.repeat(900_000))

@@ -9,7 +9,7 @@ import { runTool } from './tool-run.ts'
 let brokers: Brokers
 beforeAll(async () => {
   brokers = await Brokers.start([1, 2, 3])
-}, 60_000)
+})
 afterAll(() => brokers?.stopAll())
 
 const list = (): string => {
@@ -19,7 +19,7 @@ const list = (): string => {
 const verify = (topic: string, until: (out: string) => boolean) =>
   runTool(kafkaReplicaVerification, ['--broker-list', list(), '--topics-include', topic, '--time', '-2', '--max-wait-ms', '100', '--report-interval-ms', '100'], { until })
 
-test('replicas that are alike are followed to their end; a record that one has otherwise is found', { timeout: 60_000 }, async () => {
+test('replicas that are alike are followed to their end; a record that one has otherwise is found', async () => {
   await brokers.createTopic('alike')
   for (let index = 0; index < 5; index++) await brokers.produce('alike', `value ${index}`)
   const alike = await verify('alike', (out) => out.includes('at offset 5'))

@@ -52,7 +52,7 @@ const consume = (topic: string, ...argv: string[]) => run(kafkaConsoleConsumer, 
 const groups = (...argv: string[]) => run(kafkaConsumerGroups, [...server(), ...argv])
 const ok = { code: 0, err: '' }
 async function until(what: () => boolean | Promise<boolean>): Promise<void> {
-  for (let attempt = 0; attempt < 2000; attempt++) {
+  for (let attempt = 0; attempt < 6000; attempt++) {
     if (await what()) return
     await host.timers.sleep(10)
   }

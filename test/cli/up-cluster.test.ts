@@ -94,7 +94,7 @@ test('three brokers and three coordinators: kept running, kept data, stopped in 
 
   expect(await second.stop('SIGINT')).toBe(0)
   for (const name of ['broker-0', 'broker-1', 'broker-2']) expect(readFileSync(join(folder, 'cluster/logs', `${name}.log`), 'utf8').trim().split('\n').at(-1), name).toContain('stopped')
-}, 120_000)
+})
 
 test('--coordinators alone is an ensemble without brokers; --no-restart leaves a dead server dead; no orphan when a port is taken', async () => {
   const ensemble = await up('--coordinators', '2', '--no-restart', '--data-dir', 'ensemble')
@@ -122,14 +122,14 @@ test('--coordinators alone is an ensemble without brokers; --no-restart leaves a
   // The port before it may be somebody's too: then that one is named.
   expect(refused).toEqual({ code: 1, err: expect.stringMatching(new RegExp(`broker-[01] cannot listen on 127.0.0.1:(${port}|${port - 1}): .* listens there already`)) })
   if (process.platform === 'linux' && refused.err.includes(`:${port}:`)) expect(refused.err).toContain(`process ${process.pid} (`)
-}, 120_000)
+})
 
 test('a server that refuses its configuration ends the start with its own words', () => {
   const { status, stderr } = run('ottla', 'up', ...anyPorts, '--brokers', '2', '--data-dir', 'refused', '--override', 'num.partitions=none')
   expect([status, stderr]).toEqual([1, expect.stringMatching(/broker-[01] ended \(code 1\): .*num\.partitions/s)])
   const own = run('ottla', 'up', ...anyPorts, '--brokers', '2', '--data-dir', 'refused', '--override', 'broker.id=7')
   expect([own.status, own.stderr]).toEqual([1, expect.stringContaining('--override broker.id: with several brokers each has its own')])
-}, 60_000)
+})
 
 const shape = (...args: string[]) => shapeOf(parseUpOptions(args))
 test('what is asked, what the folder holds, and what does not fit', () => {

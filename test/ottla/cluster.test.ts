@@ -3,7 +3,7 @@ import { Kafka, logLevel } from 'kafkajs'
 import { expect, test } from 'vitest'
 import { OttlaCluster } from '../../src/ottla.ts'
 
-test('three brokers and an ensemble in one process: a topic survives a broker, and the folder goes at the end', { timeout: 60_000 }, async () => {
+test('three brokers and an ensemble in one process: a topic survives a broker, and the folder goes at the end', async () => {
   const cluster = await OttlaCluster.start()
   try {
     expect([cluster.bootstrapServers.split(',').length, cluster.zookeeperConnect.split(',').length, [...cluster.brokers.keys()].sort()]).toEqual([3, 3, [0, 1, 2]])
@@ -24,7 +24,7 @@ test('three brokers and an ensemble in one process: a topic survives a broker, a
     await producer.send({ topic: 't', acks: -1, messages: [{ value: 'without' }] })
     expect((await leaderAndIsr()).leader).not.toBe(leader)
     await cluster.startBroker(leader)
-    await expect.poll(async () => (await leaderAndIsr()).isr, { timeout: 20_000 }).toEqual([0, 1, 2])
+    await expect.poll(async () => (await leaderAndIsr()).isr).toEqual([0, 1, 2])
     expect((await admin.fetchTopicOffsets('t'))[0].high).toBe('2')
     await producer.disconnect()
     await admin.disconnect()

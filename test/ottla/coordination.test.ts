@@ -68,8 +68,8 @@ test('a broker whose session has expired registers anew, is controller again, an
   const { session } = ottla.broker.services.zookeeper.sessions.client
   const thief = await ZooKeeperClient.connect(host, { connect: `127.0.0.1:${zookeeper.port}`, sessionTimeoutMs: 5_000, session })
   await thief.close()
-  await expect.poll(registration, { timeout: 10_000 }).toBeGreaterThan(epoch!)
-  await expect.poll(async () => (await topicsOf(ottla, 'after'))[0], { timeout: 10_000 }).toEqual({ name: 'after', errorCode: 0, leaders: [0] })
+  await expect.poll(registration).toBeGreaterThan(epoch!)
+  await expect.poll(async () => (await topicsOf(ottla, 'after'))[0]).toEqual({ name: 'after', errorCode: 0, leaders: [0] })
   expect((await topicsOf(ottla, 'before'))[0]).toEqual({ name: 'before', errorCode: 0, leaders: [0] })
 })
 

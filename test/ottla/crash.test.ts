@@ -87,7 +87,7 @@ test('what was acknowledged before kill -9 is there after the next start, which 
       }
     })()
     const target = acknowledged.size + 100
-    await expect.poll(() => acknowledged.size, { timeout: 20_000, interval: 5 }).toBeGreaterThan(target)
+    await expect.poll(() => acknowledged.size, { interval: 5 }).toBeGreaterThan(target)
     await end('SIGKILL')
     killed = true
     await sending
@@ -95,7 +95,7 @@ test('what was acknowledged before kill -9 is there after the next start, which 
   }
   const found = await allValues(await start(), 'precious')
   expect([...acknowledged].filter((value) => !found.has(value))).toEqual([])
-}, 90_000)
+})
 
 test('SIGTERM stops it cleanly, with exit code 0 and marked log directories', async () => {
   const address = await start()
@@ -106,4 +106,4 @@ test('SIGTERM stops it cleanly, with exit code 0 and marked log directories', as
   expect(await end('SIGTERM')).toBe(0)
   const { access } = await import('node:fs/promises')
   await access(join(folder, 'kafka', '.kafka_cleanshutdown'))
-}, 60_000)
+})

@@ -27,11 +27,11 @@ test.each<[number, number, string | undefined, string]>([
   [6, 4_000, undefined, 'servers that observe before a reconfiguration and vote after it were not counted by a leader that needs them: nobody ever served'],
   [300_026, 8_000, 'members', 'the same, after a power cut in the middle'],
   [300_021, 8_000, 'members', 'a leader that only puts a configuration in force has established it'],
-])('seed %i holds: %i ms, %s; %s', { timeout: 60_000 }, async (seed, faultyMs, scenario, _reason) => {
+])('seed %i holds: %i ms, %s; %s', async (seed, faultyMs, scenario, _reason) => {
   await runEnsemble({ seed, faultyMs, scenario })
 })
 
-test('one seed is one run', { timeout: 60_000 }, async () => {
+test('one seed is one run', async () => {
   const options = { seed: 3, faultyMs: 3_000 }
   expect(await runEnsemble(options)).toEqual(await runEnsemble(options))
 })

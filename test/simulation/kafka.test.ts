@@ -10,7 +10,7 @@ test('a broker and its ZooKeeper keep their promises through crashes, power cuts
   }
 })
 
-test('one seed is one run', { timeout: 60_000 }, async () => {
+test('one seed is one run', async () => {
   const options = { seed: 5, faultyMs: 3_000 }
   expect(await runKafka(options)).toEqual(await runKafka(options))
 })

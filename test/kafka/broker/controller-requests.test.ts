@@ -16,7 +16,7 @@ beforeAll(async () => {
   brokers = await Brokers.start([1])
   broker = brokers.broker(1)
   await brokers.createTopic('t', { replicas: [1] })
-}, 60_000)
+})
 afterAll(() => brokers?.stopAll())
 
 const epochs = async () => ({ controllerId: 1, controllerEpoch: broker.services.controller.epoch, brokerEpoch: (await broker.services.zookeeper.broker(1))!.epoch })
@@ -72,7 +72,7 @@ test('names and numbers that are none make no folder and no room', async () => {
   await unharmed()
 })
 
-test('mutated requests of a controller are answered or end their connection; the broker serves on', { timeout: 60_000 }, async () => {
+test('mutated requests of a controller are answered or end their connection; the broker serves on', async () => {
   const head = await epochs()
   const topicId = broker.services.metadata.topicId('t')
   let seed = 7

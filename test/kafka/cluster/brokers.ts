@@ -157,7 +157,7 @@ export class Brokers {
   }
 }
 /** Polls: these tests watch several brokers at once, and none of them tells when all agree. */
-export async function until(holds: () => boolean, timeoutMs = 15_000): Promise<void> {
+export async function until(holds: () => boolean, timeoutMs = 60_000): Promise<void> {
   const { timers, clock } = nodeHost({ logger: silentLogger })
   for (const end = clock.monotonic() + timeoutMs; !holds(); await timers.sleep(20)) if (clock.monotonic() > end) throw new Error(`did not come true within ${timeoutMs} ms: ${holds}`)
 }

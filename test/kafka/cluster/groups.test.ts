@@ -27,7 +27,7 @@ async function coordinator(group: string, other = -1): Promise<number> {
   return id
 }
 
-test('committed offsets move with their coordinator', { timeout: 60_000 }, async () => {
+test('committed offsets move with their coordinator', async () => {
   brokers = await Brokers.start([1, 2, 3])
   await brokers.createTopic('t')
   const first = await coordinator('g')

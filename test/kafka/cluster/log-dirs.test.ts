@@ -19,7 +19,7 @@ const other = (id: number, topic: string): string => folder(id, replica(id, topi
 const throttle = (id: number, value: string) =>
   brokers.ask(id, IncrementalAlterConfigs, 1, { resources: [{ resourceType: 4, resourceName: String(id), configs: [{ name: 'replica.alter.log.dirs.io.max.bytes.per.second', configOperation: 0, value }] }], validateOnly: false })
 
-test('a leader and a follower move while records come; nothing is lost, and the old copies go', { timeout: 60_000 }, async () => {
+test('a leader and a follower move while records come; nothing is lost, and the old copies go', async () => {
   brokers = await Brokers.start([])
   for (const id of [1, 2]) await brokers.start(id, twoFolders(id))
   await brokers.createTopic('t', { replicas: [1, 2] })
@@ -53,7 +53,7 @@ test('a leader and a follower move while records come; nothing is lost, and the 
   expect(await brokers.values('t')).toEqual([...sent, 'last'])
 })
 
-test('a move that is held back shows as a future replica, outlives a restart, may turn round, and ends when it may', { timeout: 60_000 }, async () => {
+test('a move that is held back shows as a future replica, outlives a restart, may turn round, and ends when it may', async () => {
   brokers = await Brokers.start([])
   await brokers.start(1, twoFolders(1))
   await brokers.createTopic('t', { replicas: [1] })
@@ -83,7 +83,7 @@ test('a move that is held back shows as a future replica, outlives a restart, ma
   expect(await brokers.values('t')).toHaveLength(30)
 })
 
-test('what cannot be moved is refused by name; what is not there yet is made where it was wished', { timeout: 60_000 }, async () => {
+test('what cannot be moved is refused by name; what is not there yet is made where it was wished', async () => {
   brokers = await Brokers.start([])
   await brokers.start(1, twoFolders(1))
   await brokers.createTopic('t', { replicas: [1] })
@@ -97,7 +97,7 @@ test('what cannot be moved is refused by name; what is not there yet is made whe
   expect(await move(1, 'one', folder(1, 'b'))).toBe(0)
 })
 
-test('a broker whose folder fails goes on with the other; the partitions in it get other leaders and are not made anew', { timeout: 60_000 }, async () => {
+test('a broker whose folder fails goes on with the other; the partitions in it get other leaders and are not made anew', async () => {
   brokers = await Brokers.start([])
   for (const id of [1, 2]) await brokers.start(id, twoFolders(id))
   for (const name of ['one', 'two']) await brokers.createTopic(name, { replicas: [1, 2] })

@@ -6,7 +6,7 @@ import { Brokers, until } from './brokers.ts'
 let brokers: Brokers
 afterEach(() => brokers?.stopAll())
 
-test.each(['2.8', '3.0', '3.2', '3.5-IV0'])('a cluster whose brokers speak the protocol of %s among themselves elects, replicates, moves and gives out producer ids', { timeout: 60_000 }, async (version) => {
+test.each(['2.8', '3.0', '3.2', '3.5-IV0'])('a cluster whose brokers speak the protocol of %s among themselves elects, replicates, moves and gives out producer ids', async (version) => {
   brokers = await Brokers.start([1, 2, 3], { settings: { 'inter.broker.protocol.version': version } })
   await brokers.createTopic('t', { replicas: [2, 3], configs: { 'min.insync.replicas': '2' } })
   const sent: string[] = []

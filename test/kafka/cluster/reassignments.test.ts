@@ -14,7 +14,7 @@ async function move(topic: string, replicas: number[] | null): Promise<number> {
 }
 const folder = (id: number, topic: string): string => join(brokers.directory, `kafka-${id}`, `${topic}-0`)
 
-test('a partition moves to other brokers while records come: all are kept, the old copies are gone, the new ones lead', { timeout: 60_000 }, async () => {
+test('a partition moves to other brokers while records come: all are kept, the old copies are gone, the new ones lead', async () => {
   brokers = await Brokers.start([1, 2, 3, 4])
   await brokers.createTopic('t', { replicas: [1, 2], configs: { 'min.insync.replicas': '2' } })
   const sent: string[] = []
@@ -34,7 +34,7 @@ test('a partition moves to other brokers while records come: all are kept, the o
   expect(brokers.broker(1).services.replicas.find('t', 0)).toBeUndefined()
 })
 
-test('a move survives the death of the controller; one that cannot end is taken back', { timeout: 60_000 }, async () => {
+test('a move survives the death of the controller; one that cannot end is taken back', async () => {
   brokers = await Brokers.start([1, 2, 3])
   await brokers.createTopic('t', { replicas: [2] })
   await brokers.createTopic('u', { replicas: [2] })

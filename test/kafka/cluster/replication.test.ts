@@ -11,7 +11,7 @@ let brokers: Brokers
 afterEach(() => brokers?.stopAll())
 const isrOf = (topic: string): number[] => [...(brokers.view(topic, 0, brokers.controllerId)?.isr ?? [])].sort()
 
-test('three brokers form a cluster; a leader that is stopped hands over at once, returns, catches up and is in sync again', { timeout: 60_000 }, async () => {
+test('three brokers form a cluster; a leader that is stopped hands over at once, returns, catches up and is in sync again', async () => {
   brokers = await Brokers.start([1, 2, 3])
   await brokers.createTopic('t')
   const sent: string[] = []
@@ -32,7 +32,7 @@ test('three brokers form a cluster; a leader that is stopped hands over at once,
   expect(ends()).toEqual([sent.length, sent.length, sent.length])
 })
 
-test('a leader that dies loses nothing that was acknowledged; it returns, cuts what nobody has, and follows', { timeout: 60_000 }, async () => {
+test('a leader that dies loses nothing that was acknowledged; it returns, cuts what nobody has, and follows', async () => {
   brokers = await Brokers.start([1, 2, 3], { settings: { 'replica.lag.time.max.ms': '1000', 'replica.fetch.wait.max.ms': '200' } })
   // The leader is controller, too.
   await brokers.createTopic('t', { replicas: [1, 2, 3], configs: { 'min.insync.replicas': '2' } })
@@ -55,7 +55,7 @@ test('a leader that dies loses nothing that was acknowledged; it returns, cuts w
   expect([...new Set(values)]).toEqual(sent)
 })
 
-test('a follower that is gone leaves the ISR, and min.insync.replicas is kept', { timeout: 60_000 }, async () => {
+test('a follower that is gone leaves the ISR, and min.insync.replicas is kept', async () => {
   brokers = await Brokers.start([1, 2, 3])
   await brokers.createTopic('t', { replicas: [2, 3, 1], configs: { 'min.insync.replicas': '3' } })
   await brokers.produce('t', 'one')
@@ -69,23 +69,22 @@ test('a follower that is gone leaves the ISR, and min.insync.replicas is kept', 
   expect(await brokers.produce('t', 'two')).toBe(1)
 })
 
-test('a partition that comes while a fetch waits for records is followed at once', { timeout: 60_000 }, async () => {
-  brokers = await Brokers.start([1, 2], { settings: { 'replica.fetch.wait.max.ms': '25000' } })
+test('a partition that comes while a fetch waits for records is followed at once', async () => {
+  // Whoever waited for the fetch to end would wait longer than the test may take.
+  brokers = await Brokers.start([1, 2], { settings: { 'replica.fetch.wait.max.ms': '600000', 'replica.lag.time.max.ms': '600000', 'replica.socket.timeout.ms': '700000' } })
   await brokers.createTopic('idle', { replicas: [1, 2] })
   await brokers.produce('idle', 'one')
   for (const name of ['new-1', 'new-2', 'new-3']) {
     await brokers.createTopic(name, { replicas: [1, 2] })
-    const began = performance.now()
     await brokers.produce(name, 'one')
     await brokers.produce(name, 'two')
-    expect(performance.now() - began).toBeLessThan(15_000)
   }
   // Those who were there before go on beside it.
   await brokers.produce('idle', 'two')
   await brokers.produce('new-1', 'three')
 })
 
-test('records are deleted when every live replica has deleted them; a follower that is away is not waited for', { timeout: 60_000 }, async () => {
+test('records are deleted when every live replica has deleted them; a follower that is away is not waited for', async () => {
   brokers = await Brokers.start([1, 2, 3], { settings: { 'replica.fetch.wait.max.ms': '25000' } })
   await brokers.createTopic('t', { replicas: [1, 2, 3] })
   for (let index = 0; index < 6; index++) await brokers.produce('t', String(index))
@@ -103,7 +102,7 @@ test('records are deleted when every live replica has deleted them; a follower t
   expect(starts()).toEqual([6, 6])
 })
 
-test('a consumer is sent to the replica in its rack, and reads there what is committed', { timeout: 60_000 }, async () => {
+test('a consumer is sent to the replica in its rack, and reads there what is committed', async () => {
   brokers = await Brokers.start([], { settings: { 'replica.selector.class': 'org.apache.kafka.common.replica.RackAwareReplicaSelector' } })
   for (const id of [1, 2, 3]) await brokers.start(id, { 'broker.rack': `rack-${id}` })
   await brokers.createTopic('t', { replicas: [1, 2, 3] })
@@ -133,7 +132,7 @@ test('a consumer is sent to the replica in its rack, and reads there what is com
   expect((await waiting).count).toBeGreaterThan(0)
 })
 
-test('a broker that is about to stop does not begin to follow what another leads from now on', { timeout: 60_000 }, async () => {
+test('a broker that is about to stop does not begin to follow what another leads from now on', async () => {
   brokers = await Brokers.start([1, 2, 3], { settings: { 'auto.leader.rebalance.enable': 'false' } })
   await brokers.createTopic('t', { replicas: [1, 2, 3] })
   await brokers.produce('t', 'before')
@@ -151,7 +150,7 @@ test('a broker that is about to stop does not begin to follow what another leads
   expect([endOn(1), brokers.broker(2).services.replicas.find('t', 0)?.leader?.followerEnd(1)]).toEqual([1, -1])
 })
 
-test('a record that is being written when its leader hands over is refused at once, not when the time of its producer is over', { timeout: 60_000 }, async () => {
+test('a record that is being written when its leader hands over is refused at once, not when the time of its producer is over', async () => {
   brokers = await Brokers.start([1, 2])
   await brokers.createTopic('t', { replicas: [1, 2] })
   await brokers.produce('t', 'one')

@@ -14,7 +14,7 @@ const elections = {
 const configure = (resourceType: number, resourceName: string) =>
   brokers.ask(3, IncrementalAlterConfigs, 1, { validateOnly: false, resources: [{ resourceType, resourceName, configs: [{ name: 'unclean.leader.election.enable', configOperation: 0, value: 'true' }] }] })
 
-test.each(Object.entries(elections))('a partition whose only replica in sync is gone gets another leader only by %s', { timeout: 60_000 }, async (_, allow) => {
+test.each(Object.entries(elections))('a partition whose only replica in sync is gone gets another leader only by %s', async (_, allow) => {
   brokers = await Brokers.start([1, 2, 3])
   await brokers.createTopic('t', { replicas: [2, 3] })
   await brokers.produce('t', 'on both')

@@ -64,7 +64,7 @@ test('a topic that was changed meanwhile is not expanded by what was decided bef
   expect(await zookeeper.replaceTopicAssignment('gone', from, to)).toBe(false)
 })
 
-test('leaderships go back to preferred replicas by themselves when too many have left them, and only then', { timeout: 40_000 }, async () => {
+test('leaderships go back to preferred replicas by themselves when too many have left them, and only then', async () => {
   cluster = await TestCluster.start()
   const settings = { 'leader.imbalance.per.broker.percentage': '50', 'leader.imbalance.check.interval.seconds': '1' }
   const { controller, zookeeper } = await cluster.add(1, { settings })
@@ -82,7 +82,7 @@ test('leaderships go back to preferred replicas by themselves when too many have
   await led('t', 0, 1)
   await led('u', 0, 2)
   await led('u', 1, 2)
-  await eventually('1 leads again what it is preferred for', () => leaders(1, 'u').join() === '1,1', 30_000)
+  await eventually('1 leads again what it is preferred for', () => leaders(1, 'u').join() === '1,1')
   expect(leaders(1, 't')).toEqual([1, 2, 2])
   expect(controller.isActive).toBe(true)
 })

@@ -22,7 +22,7 @@ const topicIds = (index: number): string => Buffer.alloc(16, index + 1).toString
  * Somebody edits, damages and deletes nodes of some topics and of the controller's business while brokers come and go. The other topics
  * are led all the same, new ones can be made, and there is one controller.
  */
-test.each(seeds)('nodes damaged by hand are contained, seed %i', { timeout: 60_000 }, async (seed) => {
+test.each(seeds)('nodes damaged by hand are contained, seed %i', async (seed) => {
   const chance = chances(seed)
   cluster = await TestCluster.start()
   for (const id of [1, 2, 3]) await cluster.add(id)

@@ -39,7 +39,7 @@ async function survives(disk: SimulatedDisk, note: string): Promise<void> {
 }
 
 describe.each(['broker-3-stopped', 'broker-1-killed'] as const)('%s', (broker) => {
-  test.each(kinds)('a flipped bit, a cut and strange bytes in %s', { timeout: 60_000 }, async (kind) => {
+  test.each(kinds)('a flipped bit, a cut and strange bytes in %s', async (kind) => {
     const random = seededRandom(kind.length * 31 + broker.length)
     const paths = filesOf(broker).filter(([path, bytes]) => path.endsWith(kind) && bytes.length > 0 && bytes.length < 1_000_000)
     for (let round = 0; round < (paths.length === 0 ? 0 : 15); round++) {

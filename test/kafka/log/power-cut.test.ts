@@ -45,7 +45,7 @@ async function workload(disk: SimulatedDisk): Promise<{ promised: Map<number, st
   return state
 }
 
-test('whatever moment the power is cut, what was acknowledged and flushed is there, and the start after it never fails', { timeout: 120_000 }, async () => {
+test('whatever moment the power is cut, what was acknowledged and flushed is there, and the start after it never fails', async () => {
   const whole = new SimulatedDisk()
   await workload(whole)
   expect(whole.changes).toBeGreaterThan(150)

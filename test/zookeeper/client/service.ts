@@ -38,7 +38,7 @@ export async function startService({ port = 0, extendedTypes = false }: { port?:
 }
 
 /** Waits for a fact that an event will bring about; fails with `what` after five seconds. */
-export async function eventually(what: string, holds: () => boolean | Promise<boolean>, timeoutMs = 5_000): Promise<void> {
+export async function eventually(what: string, holds: () => boolean | Promise<boolean>, timeoutMs = 60_000): Promise<void> {
   const until = testHost.clock.monotonic() + timeoutMs
   while (!(await holds())) {
     if (testHost.clock.monotonic() > until) throw new Error(`never came true: ${what}`)

@@ -153,7 +153,7 @@ test(`${cases} damaged and random frames: no crash, no lost session of somebody 
   expect(server.load).toEqual({ requests: 0, bytes: 0 })
   expect(server.tree.digest).toBe(recomputed(server))
   await server.stop()
-}, 120_000)
+})
 
 /** The digest from scratch: the running sum has not drifted. */
 function recomputed(server: ZooKeeperServer): bigint {

@@ -63,7 +63,7 @@ class Members {
     await this.serving(...ids)
   }
   serving(...ids: number[]): Promise<void> {
-    return until(`servers ${ids.join(', ')} serve`, () => ids.every((id) => this.running.get(id)?.isServing), 20_000)
+    return until(`servers ${ids.join(', ')} serve`, () => ids.every((id) => this.running.get(id)?.isServing))
   }
   leader(): number {
     return [...this.running].find(([, { mode }]) => mode === 'leader')?.[0] ?? 0
@@ -153,7 +153,7 @@ test('the leader is removed: another leads at once, and nothing is lost', async 
   await client.create('/before', 'x')
   const { data } = await client.reconfig({ leaving: String(leader) })
   expect(String(data)).not.toContain(`server.${leader}=`)
-  await until('one of the others leads', () => others.includes(members.leader()) && others.every((id) => members.running.get(id)?.isServing), 20_000)
+  await until('one of the others leads', () => others.includes(members.leader()) && others.every((id) => members.running.get(id)?.isServing))
   const later = await members.client(...others)
   await later.create('/after', 'y')
   expect(String((await later.getData('/before')).data)).toBe('x')
@@ -183,7 +183,7 @@ test('the ports of a server change: clients stay connected, new ones find it at 
   const leader = members.leader()
   await members.stop(leader)
   const rest = [1, 2, 3].filter((each) => each !== leader)
-  await until('another leader', () => rest.includes(members.leader()), 20_000)
+  await until('another leader', () => rest.includes(members.leader()))
   await (await members.client(...rest)).create('/another', '')
 })
 
@@ -199,7 +199,7 @@ test('a single server grows to three', async () => {
     await (await members.client(1)).reconfig({ joining: members.line(id) })
   }
   await members.stop(1)
-  await until('the two others go on', () => [2, 3].includes(members.leader()), 20_000)
+  await until('the two others go on', () => [2, 3].includes(members.leader()))
   await (await members.client(2, 3)).create('/grown', '')
 })
 
@@ -245,7 +245,7 @@ test('groups and weights are given as a whole; after that, nothing less will do'
   expect((await readFile(dynamic, 'utf8')).split('\n').slice(0, 1)).toEqual(['group.1=1:2:3'])
   // Three of five weights: the third alone decides.
   await members.stop(1, 2)
-  await until('the third leads', () => members.leader() === 3 && members.running.get(3)?.isServing === true, 20_000)
+  await until('the third leads', () => members.leader() === 3 && members.running.get(3)?.isServing === true)
   await (await members.client(3)).create('/alone', '')
 })
 
@@ -257,7 +257,7 @@ test('what was proposed when all stopped is completed, also where the elected le
   const proposed = [members.line(1), members.line(2), 'version=1000000ff']
   for (const id of [1, 2, 3]) await writeFile(`${members.file(id)}.dynamic.next`, proposed.join('\n'))
   await Promise.all([1, 2, 3].map((id) => members.start(id)))
-  await until('one of the two leads', () => [1, 2].includes(members.leader()) && [1, 2, 3].every((id) => members.running.get(id)?.isServing), 20_000)
+  await until('one of the two leads', () => [1, 2].includes(members.leader()) && [1, 2, 3].every((id) => members.running.get(id)?.isServing))
   for (const id of [1, 2, 3]) expect(await members.text(id)).toBe(proposed.join('\n'))
   await until('it is in the files', async () => (await Promise.all([1, 2, 3].map(async (id) => !(await readdir(join(members.folder, String(id)))).includes('zoo.cfg.dynamic.next')))).every(Boolean))
   expect(await readFile(members.file(1), 'utf8')).toContain('zoo.cfg.dynamic.1000000ff')
