@@ -71,6 +71,7 @@ const programs = {
     install: (installer) => installer.python('python', ['kafka-python==3.0.12', 'confluent-kafka==2.16.1', 'kazoo==2.11.0']),
   },
   'go': { about: 'franz-go, sarama and go-zookeeper (Go modules); the folder of the programs in go/', install: (installer) => installer.go('go', 'go') },
+  'franz-tests': { about: "franz-go's own tests of its client (Go module), compiled; the program that runs them", install: (installer) => installer.goTests('franz-tests', 'go', 'github.com/twmb/franz-go/pkg/kgo') },
   'npm': {
     about: '@platformatic/kafka and node-zookeeper-client (npm); the folder that has them',
     install: (installer) => installer.npm('npm', { '@platformatic/kafka': '1.35.0', 'node-zookeeper-client': '1.1.3' }),
@@ -157,10 +158,22 @@ class Installer {
   async go(name: string, sources: string): Promise<string> {
     const files = [...sourcesIn(sources, '.go'), ...sourcesIn(sources, 'go.mod'), ...sourcesIn(sources, 'go.sum')]
     return this.#cached(name, contents(files), async (into) => {
-      const go = await this.tool('go', 'golang-go')
-      const env = { GOFLAGS: '-mod=mod -trimpath', GOMODCACHE: join(this.#cache, 'go-modules'), GOCACHE: join(this.#cache, 'go-build') }
-      await succeed(go, ['build', '-modfile', copyOfModule(sources, into), '-o', `${into}/`, './...'], { cwd: join(here, sources), env, timeoutMs: installTimeoutMs })
+      await this.#go(sources, ['build', '-modfile', copyOfModule(sources, into), '-o', `${into}/`, './...'])
     })
+  }
+
+  /** The tests of a package that the module in `sources` requires, at the version it requires, as one program. */
+  async goTests(name: string, sources: string, goPackage: string): Promise<string> {
+    const folder = await this.#cached(name, goPackage + contents([...sourcesIn(sources, 'go.mod'), ...sourcesIn(sources, 'go.sum')]), async (into) => {
+      await this.#go(sources, ['test', '-modfile', copyOfModule(sources, into), '-c', '-o', join(into, 'tests'), goPackage])
+    })
+    return join(folder, 'tests')
+  }
+
+  async #go(sources: string, args: readonly string[]): Promise<void> {
+    const go = await this.tool('go', 'golang-go')
+    const env = { GOFLAGS: '-mod=mod -trimpath', GOMODCACHE: join(this.#cache, 'go-modules'), GOCACHE: join(this.#cache, 'go-build') }
+    await succeed(go, args, { cwd: join(here, sources), env, timeoutMs: installTimeoutMs })
   }
 
   async npm(name: string, dependencies: Record<string, string>): Promise<string> {
