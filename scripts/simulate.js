@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Runs whole servers on virtual machines: one seed again (`npm run simulate -- [zookeeper|ensemble|kafka|cluster] --seed N [--trace]`), or as many seeds
-// as the minutes allow (`npm run soak -- --minutes N [--from SEED] [zookeeper|ensemble|kafka|cluster]`). Exit code 1: a law was broken.
+// Runs whole servers on virtual machines: one seed again (`npm run simulate -- [zookeeper|ensemble|kafka|cluster|compaction] --seed N [--trace]`), or as many seeds
+// as the minutes allow (`npm run soak -- --minutes N [--from SEED] [zookeeper|ensemble|kafka|cluster|compaction]`). Exit code 1: a law was broken.
 import { parseArgs } from 'node:util'
 
 const runs = {
@@ -8,6 +8,7 @@ const runs = {
   ensemble: async () => (await import('../dist/simulation/ensemble-run.js')).runEnsemble,
   kafka: async () => (await import('../dist/simulation/kafka-run.js')).runKafka,
   cluster: async () => (await import('../dist/simulation/kafka-run.js')).runCluster,
+  compaction: async () => (await import('../dist/simulation/compaction-run.js')).runCompaction,
 }
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -3,7 +3,7 @@ import type { Machine } from './machine.ts'
 import type { SimulatedNetwork } from './network.ts'
 import type { World } from './world.ts'
 
-export type FaultKind = 'stop' | 'kill' | 'powerCut' | 'killAndPowerCut' | 'blackout' | 'pause' | 'block' | 'partition' | 'slowLink' | 'reset' | 'slowDisk' | 'fullDisk' | 'brokenDisk' | 'clockStep' | 'clockSpeed' | 'lossyLink' | 'deposed' | 'stumble' | 'zombie'
+export type FaultKind = 'stop' | 'kill' | 'powerCut' | 'killAndPowerCut' | 'blackout' | 'pause' | 'block' | 'partition' | 'slowLink' | 'reset' | 'slowDisk' | 'fullDisk' | 'brokenDisk' | 'clockStep' | 'clockSpeed' | 'lossyLink' | 'deposed' | 'stumble' | 'zombie' | 'swap'
 export interface Process {
   readonly machine: Machine
   /** Called after the machine has lost its process: to start it again when it may. */
@@ -209,6 +209,29 @@ export class Faults {
         return network.heal()
       }
       case 'deposed': return this.#depose()
+      case 'swap': {
+        // It goes down while the files of a compacted segment take the place of those it was made of.
+        let left = 1 + world.random.below(16)
+        let isStruck = false
+        const { disk } = machine
+        const struck = new Promise<void>((resolve) => {
+          disk.failure = ({ path }) => {
+            if (left > 0 && /\.(?:cleaned|swap)$/.test(path) && --left === 0) {
+              isStruck = true
+              world.schedule(0, resolve)
+            }
+            return undefined
+          }
+        })
+        await Promise.race([struck, world.sleep(lastsMs)])
+        disk.failure = () => undefined
+        machine.disk.failure = () => undefined
+        if (!isStruck || this.#stopped) return
+        if (world.random.chance(0.7)) machine.cutPower()
+        else machine.kill()
+        await world.sleep(world.between(1, 500))
+        return restart()
+      }
       case 'stumble': {
         // One after the other falls and gets up again before anything is settled, and their disks are slow.
         for (const victim of this.#victims) victim.machine.speed.syncMsMax = world.between(3, 300)

@@ -18,30 +18,33 @@ import type { Host } from '../host/host.ts'
 import type { World } from './world.ts'
 
 export const topic = 'records'
-export interface KafkaClientFacts {
+export interface ActorFacts {
   readonly world: World
   readonly machine: Machine
   readonly bootstrapServers: string
-  readonly laws: LogLaws
   readonly partitionCount: number
+  readonly violated: (violation: unknown) => void
+}
+export interface KafkaClientFacts extends ActorFacts {
+  readonly laws: LogLaws
   /** Told of every append that was acknowledged, and its last offset. */
   readonly acknowledged?: (partition: string, offset: number) => void
-  readonly violated: (violation: unknown) => void
 }
 
 /** Nobody knows what became of the request, or asking again may help. */
 const passes = (error: unknown): boolean => error instanceof ConnectionError || (error instanceof RefusedError && error.error.retriable)
 
-export abstract class Actor {
+/** Does one step after the other until it is stopped; what passes is counted, anything else is told. */
+export abstract class Actor<Facts extends ActorFacts = KafkaClientFacts> {
   readonly client: KafkaClient
-  readonly facts: KafkaClientFacts
+  readonly facts: Facts
   readonly random: SeededRandom
   readonly host: Host
   operations = 0
   unknown = 0
   stopped = false
 
-  constructor(facts: KafkaClientFacts) {
+  constructor(facts: Facts) {
     this.facts = facts
     this.random = seededRandom(facts.world.random.below(0x7fff_ffff))
     this.host = facts.machine.boot()
@@ -67,6 +70,10 @@ export abstract class Actor {
     }
   }
   protected abstract step(): Promise<void>
+}
+
+/** Writes into the topic of `records`. */
+abstract class RecordProducer extends Actor {
   /** A connection to the leader; what was believed of it is forgotten when it cannot be reached. */
   protected async leader(partition: number): Promise<KafkaConnection> {
     const target = { kind: 'leader', topic, partition } as const
@@ -95,7 +102,7 @@ export abstract class Actor {
 }
 
 /** Repeats a batch until it knows that it is there; the broker must take it once. */
-export class IdempotentProducer extends Actor {
+export class IdempotentProducer extends RecordProducer {
   #identity: { producerId: number; producerEpoch: number } | undefined
   readonly #sequences = new Map<number, number>()
   #number = 0
@@ -125,7 +132,7 @@ export class IdempotentProducer extends Actor {
 }
 
 /** Sends several batches one behind the other, and repeats nothing. */
-export class PlainProducer extends Actor {
+export class PlainProducer extends RecordProducer {
   #number = 0
   protected async step(): Promise<void> {
     const partition = this.random.below(this.facts.partitionCount)

@@ -9,11 +9,10 @@ import { InitProducerId } from '../kafka/protocol/init-producer-id.ts'
 import { OffsetFetch } from '../kafka/protocol/offset-fetch.ts'
 import { Produce } from '../kafka/protocol/produce.ts'
 import { TxnOffsetCommit } from '../kafka/protocol/txn-offset-commit.ts'
-import { controlType, controlTypeOf } from '../kafka/records/control.ts'
-import { decodeBatches } from '../kafka/records/decode.ts'
 import { encodeBatch } from '../kafka/records/encode.ts'
 import type { TransactionLaws } from './checkers/transactions.ts'
 import { Violation } from './checkers/violation.ts'
+import { readableRecords } from './committed-records.ts'
 import { Actor, type KafkaClientFacts } from './kafka-clients.ts'
 
 export const ledger = 'ledger'
@@ -162,22 +161,11 @@ export class CommittedReader extends Actor {
     }, { versionMax: 12, errorsIn: ({ responses, errorCode }) => [{ errorCode }, ...responses.flatMap(({ partitions }) => partitions)], callTimeoutMs: 0 })
     const [part] = answer.responses[0]?.partitions ?? []
     if (!part) return { values: [], next: from, lastStableOffset: -1, highWatermark: -1 }
-    const coming = [...(part.abortedTransactions ?? [])].sort((one, other) => one.firstOffset - other.firstOffset)
-    const aborted = new Set<number>()
     const values: string[] = []
-    let next = from
-    for (const { batch, records } of decodeBatches(part.records ?? Buffer.alloc(0))) {
-      while (coming.length > 0 && coming[0].firstOffset <= batch.lastOffset) aborted.add(coming.shift()!.producerId)
-      if (batch.nextOffset > part.lastStableOffset) throw new Violation('nothing is read committed above the last stable offset', `partition ${partition} shows offset ${batch.lastOffset}; it is stable up to ${part.lastStableOffset}`)
-      next = Math.max(next, batch.nextOffset)
-      if (batch.isControl) {
-        if (controlTypeOf(records[0]?.key ?? null) === controlType.abort) aborted.delete(batch.producerId)
-      } else if (!aborted.has(batch.producerId))
-        for (const { offset, value } of records) {
-          if (offset < from) continue
-          this.#laws.readCommitted(partition, offset, String(value))
-          values.push(String(value))
-        }
+    const { next, records } = readableRecords(part, from, `partition ${partition}`)
+    for (const { offset, value } of records) {
+      this.#laws.readCommitted(partition, offset, String(value))
+      values.push(String(value))
     }
     return { values, next, lastStableOffset: part.lastStableOffset, highWatermark: part.highWatermark }
   }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { CompactionLaws } from '../../src/simulation/checkers/compaction.ts'
 import { EnsembleLaws } from '../../src/simulation/checkers/ensembles.ts'
 import { LogLaws } from '../../src/simulation/checkers/logs.ts'
 import { Registers } from '../../src/simulation/checkers/registers.ts'
@@ -76,6 +77,59 @@ describe('logs', () => {
     laws.committed('g', 1)
     laws.committedOffset('g', 2)
     expect(() => laws.committedOffset('g', 1)).toThrow('committed offsets never go back')
+  })
+})
+
+describe('compaction', () => {
+  const entry = (id: string, key: string, isTombstone = false) => ({ id, key, isTombstone })
+  /** Key a: written at 0 and 1, deleted at 3; key b: written at 2, and by an aborted transaction at 4. */
+  function written(): CompactionLaws {
+    const laws = new CompactionLaws()
+    laws.sends(0, [entry('a0', 'a'), entry('a1', 'a'), entry('b2', 'b'), entry('a3', 'a', true)])
+    laws.acknowledged([entry('a0', 'a'), entry('a1', 'a'), entry('b2', 'b'), entry('a3', 'a', true)], 0)
+    laws.begins('t')
+    laws.sends(0, [entry('b4', 'b')], 't')
+    laws.acknowledged([entry('b4', 'b')], 4)
+    laws.ends('t', 'aborted')
+    return laws
+  }
+  const at = (offset: number, id: string, key: string, isTombstone = false) => ({ ...entry(id, key, isTombstone), offset })
+  const view = (position: number, isPrompt: boolean, ...seen: ReturnType<typeof at>[]) => ({ partition: 0, position, isPrompt, who: 'a reader', seen: new Map(seen.map((each) => [each.id, each])) })
+  test('a view holds the newest value of each key below its end, and nothing that was aborted counts', () => {
+    const laws = written()
+    laws.views(view(5, true, at(1, 'a1', 'a'), at(2, 'b2', 'b'), at(3, 'a3', 'a', true), at(4, 'b4', 'b')))
+    laws.views(view(2, true, at(0, 'a0', 'a')))
+    expect(() => laws.views(view(5, true, at(4, 'b4', 'b'), at(3, 'a3', 'a', true)))).toThrow('the newest value is there')
+    laws.sends(0, [entry('b5', 'b')])
+    laws.views(view(5, true, at(4, 'b4', 'b'), at(3, 'a3', 'a', true)))
+  })
+  test('who has seen what a tombstone deletes is shown it, unless he was slow', () => {
+    const laws = written()
+    laws.views(view(5, true, at(2, 'b2', 'b')))
+    laws.views(view(5, false, at(1, 'a1', 'a'), at(2, 'b2', 'b')))
+    expect(() => laws.views(view(5, true, at(1, 'a1', 'a'), at(2, 'b2', 'b')))).toThrow('a tombstone stays')
+  })
+  test('offsets never change, and what is aborted never comes back', () => {
+    const laws = written()
+    expect(() => laws.reads(0, at(1, 'a0', 'a'), false)).toThrow('one record for ever')
+    expect(() => laws.reads(0, at(7, 'a0', 'a'), false)).toThrow('offsets never change')
+    laws.reads(0, at(4, 'b4', 'b'), false)
+    expect(() => laws.reads(0, at(4, 'b4', 'b'), true)).toThrow('never comes back')
+  })
+  test('what is clean has each key once, and nothing that was aborted', () => {
+    const laws = written()
+    laws.cleaned('a replica', 4, [at(2, 'b2', 'b'), at(3, 'a3', 'a', true), at(4, 'b4', 'b')])
+    expect(() => laws.cleaned('a replica', 2, [at(0, 'a0', 'a'), at(1, 'a1', 'a')])).toThrow('each key once')
+    expect(() => laws.cleaned('a replica', 5, [at(4, 'b4', 'b')])).toThrow('nothing aborted is left')
+  })
+  test('producers and markers are those that the batches tell of', () => {
+    const laws = written()
+    const producer = { producerId: 7, producerEpoch: 1, lastSequence: 4, currentTransactionStartOffset: -1 }
+    laws.producers('a replica', [producer], [producer, { ...producer, producerId: 8 }])
+    expect(() => laws.producers('a replica', [producer], [])).toThrow('no producer is forgotten')
+    expect(() => laws.producers('a replica', [producer], [{ ...producer, currentTransactionStartOffset: 3 }])).toThrow('a marker stays')
+    expect(() => laws.marked('a replica', ['b4'], true)).toThrow('a marker says')
+    expect(() => laws.marked('a replica', ['b2', 'b4'], false)).toThrow('a marker stays')
   })
 })
 

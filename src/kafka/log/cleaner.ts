@@ -33,7 +33,7 @@ export function cleanableOf(log: PartitionLog, cleanedTo: number | undefined, no
   // A checkpoint out of the log's range speaks of a log that was truncated or begun anew.
   const isUsable = cleanedTo !== undefined && cleanedTo >= log.logStartOffset && cleanedTo <= log.logEndOffset
   const firstDirtyOffset = isUsable ? cleanedTo : log.logStartOffset
-  let uncleanableOffset = Math.min(activeSegment.baseOffset, log.lastStableOffset, log.firstUndecidedOffset)
+  let uncleanableOffset = log.decidedOffset
   if (config.minCompactionLagMs > 0) {
     const recent = segments.find((segment, index) => segment !== activeSegment && boundOf(segments, index) > firstDirtyOffset && Number(segment.maxTimestamp) > now - config.minCompactionLagMs)
     if (recent) uncleanableOffset = Math.min(uncleanableOffset, recent.baseOffset)

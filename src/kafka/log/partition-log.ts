@@ -166,9 +166,9 @@ export class PartitionLog {
   get activeSegment(): Segment {
     return this.#segments[this.#segments.length - 1]
   }
-  /** First offset of the earliest open transaction; what compaction must not pass. */
-  get firstUndecidedOffset(): number {
-    return this.#producers.firstUnstableOffset ?? this.#highWatermark
+  /** What compaction must not pass: nothing of an open transaction, of what may still be cut off, or of what takes appends. */
+  get decidedOffset(): number {
+    return Math.min(this.activeSegment.baseOffset, this.lastStableOffset)
   }
   /** Whether the batch holds the last that is known of its producer: compaction keeps its head. */
   isLastOfProducer(batch: Batch): boolean {
