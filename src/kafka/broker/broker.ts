@@ -9,6 +9,7 @@ import { groupConfigOf } from '../groups/group-config.ts'
 import { LogManager } from '../log/log-manager.ts'
 import { BrokerRegistrar } from '../metadata/broker-registrar.ts'
 import { ConfigChanges } from '../metadata/config-changes.ts'
+import { ZnodeError } from '../metadata/znode-json.ts'
 import { KafkaZooKeeper } from '../metadata/kafka-zookeeper.ts'
 import { MetadataCache } from '../metadata/metadata-cache.ts'
 import { ReplicaManager } from '../replication/replica-manager.ts'
@@ -119,7 +120,7 @@ async function startRooms(
   const clusterId = await zookeeper.clusterId()
 
   let registrar: BrokerRegistrar | undefined
-  const overrides = new TopicOverrides(zookeeper, settings)
+  const overrides = new TopicOverrides(host, zookeeper, settings)
   await overrides.loadAll()
   const logs = await LogManager.open(host, {
     logDirs: logDirsOf(values),
@@ -134,7 +135,11 @@ async function startRooms(
   undo.push(() => logs.close({ brokerEpoch: registrar?.epoch ?? -1n }))
   const { brokerId } = logs
   for (const level of ['clusterDefault', 'broker'] as const) {
-    const stored = await zookeeper.entityConfig('brokers', level === 'broker' ? String(brokerId) : '<default>')
+    const stored = await zookeeper.readableConfig('brokers', level === 'broker' ? String(brokerId) : '<default>')
+    if (stored instanceof ZnodeError) {
+      log.error('a stored dynamic configuration cannot be read and is left out. Write it anew with kafka-configs.sh', { error: stored })
+      continue
+    }
     for (const { message } of settings.setDynamic(level, Object.entries(stored))) log.error('a stored dynamic configuration is left out', { because: message })
   }
   overrides.onChange((topic, config) => logs.updateConfig(topic, config))
@@ -220,6 +225,7 @@ async function startRooms(
     channels: new LocalChannel({ brokerId, requests: controllerRequests, others: otherBrokers }),
     settings,
     interBrokerListener: endpoints.interBroker,
+    epochObeyed: () => replicas.controllerEpoch,
   })
   const controllerLink = new ControllerLink(host, { ...amongBrokers, controller, metadata })
   undo.push(() => {

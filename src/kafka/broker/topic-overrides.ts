@@ -1,20 +1,27 @@
 /** The configuration of each topic as ZooKeeper has it, over the broker's defaults; logs hear of every change. */
+import type { Host, Logger } from '../../host/host.ts'
 import type { BrokerSettings } from '../config/broker-settings.ts'
 import type { TopicConfig } from '../config/topic-configs.ts'
 import type { LogConfig } from '../log/log-config.ts'
 import type { KafkaZooKeeper } from '../metadata/kafka-zookeeper.ts'
+import { ZnodeError } from '../metadata/znode-json.ts'
 import { logConfigOf } from './log-config-of.ts'
 
 type Overrides = Readonly<Record<string, string>>
 
+/** Nobody knows how long its records were meant to be kept. */
+const nothingGoes: Overrides = { 'cleanup.policy': 'delete', 'retention.ms': '-1', 'retention.bytes': '-1' }
+
 export class TopicOverrides {
+  readonly #log: Logger
   readonly #zookeeper: KafkaZooKeeper
   readonly #settings: BrokerSettings
   readonly #overrides = new Map<string, Overrides>()
   readonly #effective = new Map<string, TopicConfig>()
   #changed: (topic: string, config: LogConfig) => void = () => {}
 
-  constructor(zookeeper: KafkaZooKeeper, settings: BrokerSettings) {
+  constructor(host: Pick<Host, 'logger'>, zookeeper: KafkaZooKeeper, settings: BrokerSettings) {
+    this.#log = host.logger.named('kafka.broker')
     this.#zookeeper = zookeeper
     this.#settings = settings
     settings.watch(() => {
@@ -28,11 +35,17 @@ export class TopicOverrides {
   }
 
   async loadAll(): Promise<void> {
-    for (const [topic, overrides] of await this.#zookeeper.entityConfigs('topics')) this.set(topic, overrides)
+    for (const [topic, overrides] of await this.#zookeeper.entityConfigs('topics')) this.#found(topic, overrides)
   }
   /** Before a log of the topic is made: a topic's creation is not announced under `/config/changes`. */
   async load(topic: string): Promise<void> {
-    this.set(topic, await this.#zookeeper.entityConfig('topics', topic))
+    this.#found(topic, await this.#zookeeper.readableConfig('topics', topic))
+  }
+  #found(topic: string, overrides: Overrides | ZnodeError): void {
+    if (!(overrides instanceof ZnodeError)) return this.set(topic, overrides)
+    if (this.#overrides.has(topic)) return this.#log.error('the configuration of a topic cannot be read: what was known before stays in force', { topic, error: overrides })
+    this.#log.error('the configuration of a topic cannot be read: it has the defaults, but nothing of it is deleted or compacted until its configuration is written anew', { topic, error: overrides })
+    this.set(topic, nothingGoes)
   }
   set(topic: string, overrides: Overrides): void {
     this.#overrides.set(topic, overrides)

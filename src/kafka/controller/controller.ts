@@ -4,7 +4,7 @@ import type { BrokerSettings } from '../config/broker-settings.ts'
 import { interBrokerProtocol } from '../config/protocol-version.ts'
 import { ControllerMovedError, ControllerZooKeeper } from '../metadata/controller-zookeeper.ts'
 import { sameEndpoints } from '../metadata/broker-znode.ts'
-import { randomUuid, type KafkaZooKeeper, type LiveBroker } from '../metadata/kafka-zookeeper.ts'
+import { randomUuid, type KafkaZooKeeper, type LiveBroker, type Office } from '../metadata/kafka-zookeeper.ts'
 import { noLeader } from '../metadata/partition-state-znode.ts'
 import { isReassigning } from '../metadata/topic-znode.ts'
 import { ZnodeError } from '../metadata/znode-json.ts'
@@ -34,12 +34,16 @@ export interface ControllerOptions {
   readonly settings: Pick<BrokerSettings, 'values'>
   /** Name of the listener brokers reach each other on. */
   readonly interBrokerListener: string
+  /** The highest epoch of a controller that this broker has obeyed; 0 before the first. */
+  readonly epochObeyed: () => number
 }
 export interface ElectionResult {
   readonly topic: string
   readonly partition: number
   readonly errorCode: number
   readonly message: string | null
+  /** Who leads from now on; −1 where nobody was elected. */
+  readonly leader: number
 }
 
 const firstRebalanceMs = 5_000
@@ -231,21 +235,17 @@ export class Controller {
     const { zookeeper, brokerId } = this.#options
     // The watch first: a change after it makes this run again.
     await zookeeper.watchController(() => this.#lookAtOffice())
-    const holder = await zookeeper.controller()
-    if (holder) {
-      if (this.#term && holder.node.brokerId !== brokerId) this.#resign(`broker ${holder.node.brokerId} is controller`)
-      // One of this broker's id but of another session goes with that session; the watch tells.
-      if (!this.#term) this.#featureEpoch = await this.#writes.featureEpoch()
-      return
-    }
+    const office = await zookeeper.office()
+    if (office && (await this.#isHeld(office))) return
     if (this.#term) this.#resign('/controller is gone')
-    const election = await this.#writes.elect(brokerId, this.#host.clock.now())
+    const election = await this.#writes.elect(brokerId, { nowMs: this.#host.clock.now(), obeyed: this.#options.epochObeyed() })
     if ('controllerId' in election) {
       this.#featureEpoch = await this.#writes.featureEpoch()
       this.#log.info('another broker is controller', { controller: election.controllerId })
       return
     }
     if (this.#stopped) return
+    if (election.mended) this.#log.error('the epoch of the last controller could not be read and was concluded from the partitions: /controller_epoch is written anew', { error: election.mended, epoch: election.epoch })
     this.#log.info('elected controller', { epoch: election.epoch })
     try {
       await this.#begin(election.epoch)
@@ -255,6 +255,30 @@ export class Controller {
       this.#resign('the controllership could not begin')
       throw error
     }
+  }
+
+  /** Whether somebody governs by what stands in /controller. The session that holds it decides, not what somebody may have written into it. */
+  async #isHeld(office: Office): Promise<boolean> {
+    const { node, isOwn, isPersistent, version } = office
+    const { brokerId } = this.#options
+    const isDamaged = node instanceof ZnodeError
+    if (isOwn && this.#term) {
+      if (isDamaged || node.brokerId !== brokerId) {
+        this.#log.error('/controller was changed by somebody else than the controller: it is written anew', { found: isDamaged ? node.message : `broker ${node.brokerId}`, controller: brokerId })
+        await this.#writes.restoreOffice(brokerId, { nowMs: this.#host.clock.now(), version })
+      }
+      return true
+    }
+    // This broker's, who does not govern: its epoch was taken away. Nobody's: a session makes it, or a controller of KRaft, who says so.
+    const isVacant = isOwn || (isPersistent && (isDamaged || node.kraftControllerEpoch <= 0))
+    if (isVacant && (await this.#writes.clearOffice(office))) {
+      this.#log.error('/controller was held by nobody who governs: it is deleted, and the brokers elect', { found: isDamaged ? node.message : `broker ${node.brokerId}` })
+      return false
+    }
+    if (this.#term) this.#resign(isDamaged ? 'somebody else holds /controller' : `broker ${node.brokerId} is controller`)
+    if (isDamaged) this.#log.error('/controller cannot be read. Whoever holds it goes on; delete it, and the brokers elect a controller', { error: node })
+    this.#featureEpoch = await this.#writes.featureEpoch()
+    return true
   }
 
   #resign(reason: string): void {
@@ -460,6 +484,8 @@ export class Controller {
     this.#when(`broker ${id}`, async ({ work }) => {
       const broker = await this.#options.zookeeper.broker(id, () => this.#brokerChanged(id))
       const known = this.#context.brokers.get(id)
+      // One whose registration could not be read may have been repaired.
+      if (broker && !known) return this.#brokersChanged()
       if (!broker || !known) return
       // A new epoch is a restart: the list of brokers tells of it.
       if (broker.epoch !== known.epoch || sameEndpoints(broker.registration, known.registration)) return
@@ -624,18 +650,18 @@ export class Controller {
   async #electLeaders(work: ControllerWork, kind: 'preferred' | 'unclean', asked: readonly { topic: string; partition: number }[] | undefined): Promise<ElectionResult[]> {
     const context = this.#context
     const results: ElectionResult[] = []
-    const say = (topic: string, partition: number, error: { code: number }, message: string | null): void => void results.push({ topic, partition, errorCode: error.code, message })
+    const say = (topic: string, partition: number, error: { code: number }, message: string | null, leader = noLeader): void => void results.push({ topic, partition, errorCode: error.code, message, leader })
     const eligible: PartitionContext[] = []
     const wanted = asked ?? [...context.partitions()].map(({ topic, index }) => ({ topic, partition: index }))
     for (const { topic, partition: index } of wanted) {
       const partition = context.partition(topic, index)
-      if (!partition) say(topic, index, errors.unknownTopicOrPartition, `The partition ${topic}-${index} does not exist.`)
+      if (!partition) say(topic, index, errors.unknownTopicOrPartition, 'The partition does not exist.')
       else if (context.isDeleting(topic)) say(topic, index, errors.invalidTopicException, 'The topic is being deleted')
       else if (this.#needsElection(partition, kind)) eligible.push(partition)
       else if (asked) say(topic, index, errors.electionNotNeeded, 'Leader election not needed for topic partition.')
     }
     const { elected, failed } = await toOnline(work, eligible, kind === 'preferred' ? 'preferred' : 'offline', kind === 'unclean')
-    for (const { topic, index } of elected) say(topic, index, errors.none, null)
+    for (const { topic, index, state } of elected) say(topic, index, errors.none, null, state?.leader)
     const none = kind === 'preferred' ? errors.preferredLeaderNotAvailable : errors.eligibleLeadersNotAvailable
     for (const { topic, index, state, assignment } of failed)
       say(topic, index, none, `Failed to elect leader for partition ${topic}-${index}: replicas are ${assignment.replicas.join(',')}, in sync ${state?.isr.join(',') ?? 'none'}, live brokers ${context.liveBrokerIds().join(',')}`)
@@ -673,9 +699,9 @@ export class Controller {
       else byPreferred.set(preferred, [partition])
     }
     for (const [brokerId, partitions] of byPreferred) {
-      const away = partitions.filter(({ state }) => state?.leader !== brokerId)
+      const away = partitions.filter(({ state }) => state && state.leader !== brokerId)
       if ((away.length / partitions.length) * 100 <= this.#options.settings.values['leader.imbalance.per.broker.percentage']) continue
-      const movable = away.filter((partition) => !isReassigning(partition.assignment) && context.isReplicaOnline(brokerId, partition) && partition.state?.isr.includes(brokerId))
+      const movable = away.filter((partition) => context.isReplicaOnline(brokerId, partition) && partition.state?.isr.includes(brokerId))
       if (movable.length > 0) await toOnline(work, movable, 'preferred')
     }
   }

@@ -23,10 +23,10 @@ export function decodeController(data: Uint8Array | null): ControllerNode {
     kraftControllerEpoch: json.kraftControllerEpoch === undefined ? -1 : asInteger(paths.controller, 'kraftControllerEpoch', json.kraftControllerEpoch),
   }
 }
-/** Plain decimal text. */
+/** Plain decimal text; one more has to be a number of 32 bits, too. */
 export function decodeControllerEpoch(data: Uint8Array | null): number {
   const text = Buffer.from(data ?? []).toString('utf8').trim()
-  if (!/^\d+$/.test(text)) throw new ZnodeError(paths.controllerEpoch, `holds ${JSON.stringify(text)} in place of a number`)
+  if (!/^\d{1,10}$/.test(text) || Number(text) >= 0x7fff_ffff) throw new ZnodeError(paths.controllerEpoch, `holds ${JSON.stringify(text.slice(0, 80))} in place of a number of 32 bits`)
   return Number(text)
 }
 

@@ -6,6 +6,7 @@ import type { Host, Logger } from '../../host/host.ts'
 import { isZooKeeperError } from '../../zookeeper/client/errors.ts'
 import { decodeConfigChange, type ConfigChange } from './config-znodes.ts'
 import type { KafkaZooKeeper } from './kafka-zookeeper.ts'
+import { ZnodeError } from './znode-json.ts'
 import { paths, sequenceOf } from './znode-paths.ts'
 
 export type ConfigChangeHandler = (change: ConfigChange, overrides: Readonly<Record<string, string>>) => void | Promise<void>
@@ -72,16 +73,23 @@ export class ConfigChanges {
       if (this.#stopped) return
       if (sequenceOf(name) <= this.#last) continue
       const node = await this.#read(name)
-      if (node) {
-        const change = decodeConfigChange(name, node.data)
-        await this.#handler(change, await this.#zookeeper.entityConfig(change.type, change.entity))
-      }
+      if (node) await this.#apply(name, node.data)
       this.#last = sequenceOf(name)
     }
     const now = this.#host.clock.now()
     for (const name of names) {
       const node = await this.#read(name)
       if (node && now - node.stat.ctime > expiryMs) await this.#zookeeper.run((zk) => zk.delete(`${paths.configChanges}/${name}`)).catch(ignoreMissing)
+    }
+  }
+  /** What cannot be read must not hold back what comes after it. */
+  async #apply(name: string, data: Uint8Array | null): Promise<void> {
+    try {
+      const change = decodeConfigChange(name, data)
+      await this.#handler(change, await this.#zookeeper.entityConfig(change.type, change.entity))
+    } catch (error) {
+      if (!(error instanceof ZnodeError)) throw error
+      this.#log.error('a change of a configuration cannot be read: what was known before stays in force. Write the configuration anew with kafka-configs.sh or kafka-topics.sh', { error })
     }
   }
   #read(name: string) {

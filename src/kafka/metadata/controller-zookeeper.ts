@@ -2,7 +2,7 @@
 import type { MultiOp, MultiOutcome } from '../../zookeeper/client/client.ts'
 import { isZooKeeperError, MultiError, type ZooKeeperError } from '../../zookeeper/client/errors.ts'
 import { decodeControllerEpoch, decodeLogDirEvent, decodePartitions, encodeController, decodeReassignment, encodeFeature, encodeReassignment, type TopicPartition, type WantedReplicas } from './cluster-znodes.ts'
-import type { KafkaZooKeeper } from './kafka-zookeeper.ts'
+import type { KafkaZooKeeper, Office } from './kafka-zookeeper.ts'
 import { encodePartitionState, type PartitionState } from './partition-state-znode.ts'
 import { decodeTopic, encodeTopic, type TopicAssignment } from './topic-znode.ts'
 import { ZnodeError } from './znode-json.ts'
@@ -17,10 +17,15 @@ export class ControllerMovedError extends Error {
   }
 }
 
+/** Added to the highest epoch that has left a trace. */
+const traceless = 1_000
+
 export interface Election {
   readonly epoch: number
   /** Version of /controller_epoch: what every write of this controller is checked against. */
   readonly epochVersion: number
+  /** Why the last epoch had to be found elsewhere than in /controller_epoch. */
+  readonly mended: ZnodeError | undefined
 }
 export interface StateWrite extends TopicPartition {
   readonly state: PartitionState
@@ -37,21 +42,14 @@ export class ControllerZooKeeper {
     this.#zookeeper = zookeeper
   }
 
-  /** Makes this broker controller if there is none. Otherwise says who is. */
-  async elect(brokerId: number, nowMs: number): Promise<Election | { controllerId: number }> {
+  /** Makes this broker controller if there is none. Otherwise says who is, −1 where that cannot be read. `obeyed`: the highest controller epoch this broker has met. */
+  async elect(brokerId: number, { nowMs, obeyed }: { nowMs: number; obeyed: number }): Promise<Election | { controllerId: number }> {
     const run = this.#zookeeper.run.bind(this.#zookeeper)
     for (;;) {
-      const holder = await this.#zookeeper.controller()
-      if (holder) return { controllerId: holder.node.brokerId }
-      const current = await run((zk) => zk.getData(paths.controllerEpoch)).catch(async (error: unknown) => {
-        if (!isZooKeeperError(error, 'noNode')) throw error
-        await run((zk) => zk.create(paths.controllerEpoch, '0')).catch((other: unknown) => {
-          if (!isZooKeeperError(other, 'nodeExists')) throw other
-        })
-        return run((zk) => zk.getData(paths.controllerEpoch))
-      })
-      const epoch = decodeControllerEpoch(current.data) + 1
-      const version = current.stat.version
+      const office = await this.#zookeeper.office()
+      if (office) return { controllerId: office.node instanceof ZnodeError ? -1 : office.node.brokerId }
+      const { epoch: last, version, mended } = await this.#lastEpoch(obeyed)
+      const epoch = last + 1
       const data = encodeController({ brokerId, timestampMs: nowMs, kraftControllerEpoch: -1 })
       try {
         const outcome = await run((zk) =>
@@ -61,18 +59,67 @@ export class ControllerZooKeeper {
           ]),
         )
         const written = outcome[1] as Extract<MultiOutcome, { op: 'setData' }>
-        return this.#elected(epoch, written.stat.version)
+        return this.#elected(epoch, written.stat.version, mended)
       } catch (error) {
-        if (!isZooKeeperError(error, 'nodeExists', 'badVersion')) throw error
+        if (!isZooKeeperError(error, 'nodeExists', 'badVersion', 'noNode')) throw error
         // A lost connection may have hidden that this very election was won.
-        const [now, epochNow] = await Promise.all([this.#zookeeper.controller(), run((zk) => zk.getData(paths.controllerEpoch))])
-        if (now?.node.brokerId === brokerId && decodeControllerEpoch(epochNow.data) === epoch) return this.#elected(epoch, epochNow.stat.version)
+        const [now, epochNow] = await Promise.all([this.#zookeeper.office(), run((zk) => zk.getData(paths.controllerEpoch)).catch(ignore('noNode'))])
+        if (now?.isOwn && epochNow?.data?.toString() === String(epoch)) return this.#elected(epoch, epochNow.stat.version, mended)
       }
     }
   }
-  #elected(epoch: number, epochVersion: number): Election {
+  #elected(epoch: number, epochVersion: number, mended: ZnodeError | undefined): Election {
     this.#epochVersion = epochVersion
-    return { epoch, epochVersion }
+    return { epoch, epochVersion, mended }
+  }
+  /**
+   * Of the controllers before. Brokers refuse one whose epoch is below the last they have met: where somebody has damaged or deleted the
+   * znode or set it back, what partitions' states and this broker know counts, and some more, for controllers who have left no trace.
+   */
+  async #lastEpoch(obeyed: number): Promise<{ epoch: number; version: number; mended: ZnodeError | undefined }> {
+    const found = await this.#zookeeper.run((zk) => zk.getData(paths.controllerEpoch)).catch(ignore('noNode'))
+    let mended: ZnodeError | undefined
+    try {
+      const epoch = found && decodeControllerEpoch(found.data)
+      if (found && epoch !== undefined && epoch >= obeyed) return { epoch, version: found.stat.version, mended }
+      mended = new ZnodeError(paths.controllerEpoch, epoch === undefined ? 'is missing' : `holds ${epoch}, and this broker has met a controller of epoch ${obeyed}`)
+    } catch (error) {
+      if (!(error instanceof ZnodeError)) throw error
+      mended = error
+    }
+    const seen = Math.max(obeyed, await this.#highestEpochOfStates())
+    if (found) return { epoch: seen + traceless, version: found.stat.version, mended }
+    const epoch = seen === 0 ? 0 : seen + traceless
+    await this.#zookeeper.run((zk) => zk.create(paths.controllerEpoch, String(epoch))).catch(ignore('nodeExists'))
+    const made = await this.#zookeeper.run((zk) => zk.getData(paths.controllerEpoch))
+    return { epoch: decodeControllerEpoch(made.data), version: made.stat.version, mended: epoch === 0 ? undefined : mended }
+  }
+  async #highestEpochOfStates(): Promise<number> {
+    const zookeeper = this.#zookeeper
+    const epochs = await zookeeper.each(await zookeeper.topicNames(), async (topic) => {
+      const indexes = (await zookeeper.run((zk) => zk.listChildren(paths.partitions(topic))).catch(ignore('noNode'))) ?? []
+      return zookeeper.each(indexes.map(Number).filter(Number.isInteger), async (index) => {
+        try {
+          return (await zookeeper.partitionState(topic, index))?.controllerEpoch ?? 0
+        } catch (error) {
+          if (!(error instanceof ZnodeError)) throw error
+          return 0
+        }
+      })
+    })
+    // One that was written by hand must not use up the numbers there are.
+    return epochs.flat().reduce((highest, epoch) => (epoch > highest && epoch < 0x4000_0000 ? epoch : highest), 0)
+  }
+  /** What stands in /controller is not what its holder has written: it is written anew. */
+  async restoreOffice(brokerId: number, { nowMs, version }: { nowMs: number; version: number }): Promise<void> {
+    const data = encodeController({ brokerId, timestampMs: nowMs, kraftControllerEpoch: -1 })
+    await this.#checked([{ op: 'setData', path: paths.controller, data, version }]).catch(ignore('noNode', 'badVersion'))
+  }
+  /** Removes a /controller that nobody governs by, as it was seen. False while the cluster is being migrated to KRaft, whose controllers make lasting ones. */
+  async clearOffice({ version, isPersistent }: Office): Promise<boolean> {
+    if (isPersistent && (await this.#zookeeper.run((zk) => zk.exists(paths.migration)))) return false
+    await this.#zookeeper.run((zk) => zk.delete(paths.controller, version)).catch(ignore('noNode', 'badVersion'))
+    return true
   }
   /** No write of this controller is possible afterwards. */
   resign(): void {

@@ -26,6 +26,16 @@ export interface LiveBroker {
 export class NoControllerError extends Error {}
 export class MigrationError extends Error {}
 
+/** `/controller` as it stands, and whose it is. */
+export interface Office {
+  readonly node: ControllerNode | ZnodeError
+  readonly version: number
+  /** This process's session holds it. */
+  readonly isOwn: boolean
+  /** No session does: it was made by KRaft's controllers, or by hand. */
+  readonly isPersistent: boolean
+}
+
 export class KafkaZooKeeper {
   readonly sessions: ZooKeeperSessions
   readonly #host: Host
@@ -159,6 +169,13 @@ export class KafkaZooKeeper {
     const node = await this.#dataOf(paths.controller, watch)
     return node && { node: decodeController(node.data), version: node.stat.version }
   }
+  /** The same, whatever is in it. */
+  async office(): Promise<Office | undefined> {
+    const node = await this.#dataOf(paths.controller)
+    if (!node) return undefined
+    const { ephemeralOwner, version } = node.stat
+    return { node: readable(() => decodeController(node.data)), version, isOwn: ephemeralOwner === this.sessions.sessionId, isPersistent: ephemeralOwner === 0n }
+  }
   /** Tells once of the next creation, change or deletion, whether the node is there now or not. */
   async watchController(watch: Watcher): Promise<boolean> {
     return (await this.run((zk) => zk.exists(paths.controller, { watch }))) !== undefined
@@ -173,9 +190,16 @@ export class KafkaZooKeeper {
   async entityNames(type: ConfigType): Promise<string[]> {
     return this.run((zk) => zk.listChildren(paths.entityConfigs(type)))
   }
-  async entityConfigs(type: ConfigType): Promise<Map<string, Record<string, string>>> {
+  /** Those that cannot be read come as the error that says so. */
+  async entityConfigs(type: ConfigType): Promise<Map<string, Record<string, string> | ZnodeError>> {
     const names = await this.entityNames(type)
-    return new Map(await this.each(names, async (name) => [name, await this.entityConfig(type, name)] as const))
+    return new Map(await this.each(names, async (name) => [name, await this.readableConfig(type, name)] as const))
+  }
+  async readableConfig(type: ConfigType, entity: string): Promise<Record<string, string> | ZnodeError> {
+    return this.entityConfig(type, entity).catch((error: unknown) => {
+      if (!(error instanceof ZnodeError)) throw error
+      return error
+    })
   }
   /** Replaces all overrides of an entity. Refused while the cluster has no controller or a KRaft one is taking over. */
   async setEntityConfig(type: ConfigType, entity: string, overrides: ConfigOverrides): Promise<void> {
@@ -183,8 +207,9 @@ export class KafkaZooKeeper {
     const data = encodeEntityConfig(overrides)
     let exists: boolean | undefined
     for (let conflicts = 0; ; conflicts++) {
-      const controller = await this.controller()
-      if (!controller) throw new NoControllerError(`the configuration of ${type}/${entity} cannot be written: the cluster has no controller at the moment`)
+      const controller = await this.office()
+      // One that cannot be read is written anew by its holder, or somebody has to delete it.
+      if (!controller || controller.node instanceof ZnodeError) throw new NoControllerError(`the configuration of ${type}/${entity} cannot be written: the cluster has no controller at the moment`, { cause: controller?.node })
       if (controller.node.kraftControllerEpoch > 0) throw new MigrationError(`the configuration of ${type}/${entity} cannot be written: the cluster is being migrated to KRaft`)
       exists ??= (await this.run((zk) => zk.exists(path))) !== undefined
       const write = exists ? ({ op: 'setData', path, data } as const) : ({ op: 'create', path, data } as const)
@@ -253,6 +278,15 @@ export class KafkaZooKeeper {
       if (error instanceof ZooKeeperError && error.is('noNode')) return undefined
       throw error
     })
+  }
+}
+
+function readable<T>(read: () => T): T | ZnodeError {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof ZnodeError)) throw error
+    return error
   }
 }
 

@@ -12,6 +12,8 @@ export const paths = {
   partitionState: (topic: string, index: number) => `/brokers/topics/${topic}/partitions/${index}/state`,
   controller: '/controller',
   controllerEpoch: '/controller_epoch',
+  /** There while the cluster is being migrated to KRaft. */
+  migration: '/migration',
   configs: '/config',
   entityConfigs: (type: ConfigType) => `/config/${type}`,
   /** The entity's name as it stands in the path: topics, broker ids and `<default>` raw, the others sanitized. */

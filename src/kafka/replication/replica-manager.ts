@@ -120,6 +120,10 @@ export class ReplicaManager {
   #announce(change: LeadershipChange): void {
     for (const handler of this.#leadershipHandlers) handler(change)
   }
+  /** The highest epoch of a controller that was obeyed; 0 before the first. */
+  get controllerEpoch(): number {
+    return this.#controllerEpoch
+  }
   /** STALE_BROKER_EPOCH and STALE_CONTROLLER_EPOCH, or 0: then the controller's epoch is noted. Asked once for each of its requests. */
   refusalOf(request: { controllerEpoch: number; brokerEpoch?: bigint }): number {
     const brokerEpoch = request.brokerEpoch ?? -1n

@@ -2,6 +2,9 @@
 import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
+import { consoleLogger, silentLogger } from '../../../src/host/logger.ts'
+import { nodeHost } from '../../../src/host/node.ts'
+import { paths } from '../../../src/kafka/metadata/znode-paths.ts'
 import { Fetch } from '../../../src/kafka/protocol/fetch.ts'
 import { errors } from '../../../src/kafka/protocol/errors.ts'
 import { seededRandom } from '../../../src/simulation/random.ts'
@@ -96,4 +99,35 @@ test('a replica of three whose segment is damaged in a crash cuts it off and fet
   }
   const all = contents(1)
   expect(sent.filter((value) => !all.includes(value))).toEqual([])
+})
+
+test('damaged configurations and notifications are named; brokers start, keep everything of those topics, and go on with what comes afterwards', { timeout: 120_000 }, async () => {
+  const said: string[] = []
+  const logger = consoleLogger({ clock: nodeHost({ logger: silentLogger }).clock, sink: (line) => void said.push(line) })
+  brokers = await Brokers.start([1], { logger })
+  await brokers.createTopic('damaged', { replicas: [1], configs: { 'cleanup.policy': 'compact' } })
+  await brokers.createTopic('other', { replicas: [1] })
+  const { zookeeper } = brokers.broker(1).services
+  const spoil = (path: string) => zookeeper.run((zk) => zk.setData(path, '{"version":1,"config":'))
+  const configOf = (topic: string) => brokers.broker(1).services.logs.get(topic, 0)!.config
+  // While it runs, what was known stays; a notification that names it or nothing holds back none of the next.
+  await spoil(paths.entityConfig('topics', 'damaged'))
+  await zookeeper.notifyConfigChange({ type: 'topics', entity: 'damaged' })
+  await zookeeper.run((zk) => zk.create(paths.configChange, 'no json', { mode: 'persistentSequential' }))
+  await zookeeper.setEntityConfig('topics', 'other', { 'retention.ms': '12345' })
+  await zookeeper.notifyConfigChange({ type: 'topics', entity: 'other' })
+  await until(() => configOf('other').retentionMs === 12_345)
+  expect(configOf('damaged').cleanupPolicy).toEqual(['compact'])
+  await zookeeper.run((zk) => zk.create(`${paths.entityConfigs('brokers')}/1`, '[]'))
+  await brokers.stop(1)
+  await brokers.start(1)
+  await until(() => brokers.leaderOf('damaged') === 1 && brokers.leaderOf('other') === 1)
+  await brokers.produce('damaged', 'goes on')
+  expect(configOf('damaged')).toMatchObject({ cleanupPolicy: ['delete'], retentionMs: -1, retentionBytes: -1 })
+  expect(configOf('other').retentionMs).toBe(12_345)
+  for (const path of ['/config/topics/damaged', '/config/changes/', '/config/brokers/1']) expect(said.some((line) => line.includes(path))).toBe(true)
+  // Written anew it is as written.
+  await brokers.broker(1).services.zookeeper.setEntityConfig('topics', 'damaged', { 'cleanup.policy': 'compact' })
+  await brokers.broker(1).services.zookeeper.notifyConfigChange({ type: 'topics', entity: 'damaged' })
+  await until(() => configOf('damaged').cleanupPolicy.includes('compact'))
 })

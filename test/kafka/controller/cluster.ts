@@ -5,6 +5,7 @@ import { BrokerRegistrar } from '../../../src/kafka/metadata/broker-registrar.ts
 import { KafkaZooKeeper } from '../../../src/kafka/metadata/kafka-zookeeper.ts'
 import { MetadataCache } from '../../../src/kafka/metadata/metadata-cache.ts'
 import type { Api, RequestOf } from '../../../src/kafka/protocol/api.ts'
+import { errors } from '../../../src/kafka/protocol/errors.ts'
 import { LeaderAndIsr } from '../../../src/kafka/protocol/leader-and-isr.ts'
 import { StopReplica } from '../../../src/kafka/protocol/stop-replica.ts'
 import { UpdateMetadata } from '../../../src/kafka/protocol/update-metadata.ts'
@@ -17,10 +18,15 @@ export interface Told {
 export class TestBroker {
   readonly metadata = new MetadataCache()
   readonly told: Told[] = []
+  /** Of the controller obeyed last; an older one is refused, as a broker does. */
+  controllerEpoch = 0
   /** Error codes of partitions, by `topic-index`, for LeaderAndIsr and StopReplica. */
   readonly errors = new Map<string, number>()
 
   answer(api: Api, request: unknown): unknown {
+    const { controllerEpoch } = request as { controllerEpoch: number }
+    if (controllerEpoch < this.controllerEpoch) return { errorCode: errors.staleControllerEpoch.code, partitionErrors: [], topics: [] }
+    this.controllerEpoch = controllerEpoch
     this.told.push({ api: api.name, request })
     const errorOf = (topic: string, index: number): number => this.errors.get(`${topic}-${index}`) ?? 0
     if (api.key === UpdateMetadata.key) {
@@ -73,6 +79,7 @@ export class TestCluster {
       zookeeper,
       settings: new BrokerSettings(new Map(Object.entries(settings))),
       interBrokerListener: 'PLAINTEXT',
+      epochObeyed: () => this.broker(id).controllerEpoch,
       channels: { send: async (to, api, request) => this.broker(to).answer(api, request) },
     })
     await registrar.start()

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'vitest'
+import { NoControllerError } from '../../../src/kafka/metadata/kafka-zookeeper.ts'
 import { assigned } from '../../../src/kafka/metadata/topic-znode.ts'
 import { paths } from '../../../src/kafka/metadata/znode-paths.ts'
 import { eventually } from '../../zookeeper/client/service.ts'
@@ -46,7 +47,7 @@ test.each(seeds)('nodes damaged by hand are contained, seed %i', async (seed) =>
   }
   for (let step = 0; step < 20; step++) {
     const victim = victims[chance(victims.length)]
-    const places = [paths.topic(victim), paths.partitionState(victim, chance(2)), paths.reassignment, paths.preferredElection, `${paths.isrChanges}/isr_change_000000000${chance(10)}`, `${paths.logDirEvents}/log_dir_event_000000000${chance(10)}`, paths.deletedTopic(`nobody${chance(3)}`), '/brokers/ids/damaged', '/brokers/topics/made by hand']
+    const places = [paths.topic(victim), paths.partitionState(victim, chance(2)), paths.reassignment, paths.preferredElection, `${paths.isrChanges}/isr_change_000000000${chance(10)}`, `${paths.logDirEvents}/log_dir_event_000000000${chance(10)}`, paths.deletedTopic(`nobody${chance(3)}`), paths.controller, paths.controllerEpoch, '/brokers/ids/damaged', '/brokers/topics/made by hand']
     await spoil(places[chance(places.length)])
     if (chance(3) > 0) continue
     const gone = 1 + chance(3)
@@ -83,4 +84,80 @@ test('a topic that was damaged before the controller began is served when it is 
   expect(cluster.broker(1).metadata.topic('t')).toBeUndefined()
   await again.zookeeper.run((zk) => zk.setData(paths.topic('t'), good))
   await eventually('it is led again', () => cluster.broker(1).metadata.partition('t', 0)?.leader === 1)
+})
+
+const isLed = (topic: string) => (): boolean => [...cluster.brokers.values()].every(({ metadata }) => cluster.members.has(metadata.partition(topic, 0)?.leader ?? -1))
+const governors = (): number[] => [...cluster.members.values()].filter(({ controller }) => controller.isActive).map(({ id }) => id)
+/** As soon as there is a controller. */
+const create = (topic: string, replicas: number[]): Promise<void> =>
+  eventually(`${topic} is created`, async () => {
+    try {
+      await cluster.members.get(3)!.zookeeper.createTopic(topic, { topicId: topicIds(replicas[0] + topic.length), partitions: new Map([[0, assigned(replicas)]]) }, {})
+      return true
+    } catch (error) {
+      if (!(error instanceof NoControllerError)) throw error
+      return false
+    }
+  })
+const textOf = async (path: string): Promise<string> => String((await cluster.members.get(3)!.zookeeper.run((zk) => zk.getData(path))).data)
+
+/** What somebody does to the nodes of the controller's office, and whether it has to be given to somebody anew. */
+const misdeeds: Record<string, { path: string; text?: string; isLasting?: boolean }> = {
+  'the epoch is damaged': { path: paths.controllerEpoch, text: 'no number' },
+  'the epoch is beyond 32 bits': { path: paths.controllerEpoch, text: '2147483647' },
+  'the epoch is set back': { path: paths.controllerEpoch, text: '1' },
+  'the epoch is deleted': { path: paths.controllerEpoch },
+  'the office is damaged': { path: paths.controller, text: '{"broker' },
+  'the office is given to another by hand': { path: paths.controller, text: '{"version":2,"brokerid":3,"timestamp":"0","kraftControllerEpoch":-1}' },
+  'the office is deleted': { path: paths.controller },
+  'the office is made to last, of nobody': { path: paths.controller, text: 'damaged', isLasting: true },
+  'the office is made to last, of a broker': { path: paths.controller, text: '{"version":2,"brokerid":2,"timestamp":"0","kraftControllerEpoch":-1}', isLasting: true },
+}
+test.each(Object.entries(misdeeds))('when %s, there is one controller, all obey it, and who comes next has a higher epoch', { timeout: 60_000 }, async (_, { path, text, isLasting }) => {
+  cluster = await TestCluster.start()
+  for (const id of [1, 2, 3]) await cluster.add(id)
+  await create('before', [1, 2, 3])
+  await eventually('it is led', isLed('before'))
+  // The office has changed hands some times: what is set back is lower than what brokers have met.
+  await cluster.members.get(3)!.zookeeper.run((zk) => zk.delete(paths.controller))
+  await eventually('another epoch is obeyed', () => cluster.broker(3).controllerEpoch === 2)
+  const [old] = governors()
+  await cluster.members.get(3)!.zookeeper.run(async (zk) => {
+    if (isLasting || text === undefined) await zk.delete(path)
+    if (isLasting) await zk.create(path, text).catch(() => undefined)
+    else if (text !== undefined) await zk.setData(path, text)
+  })
+  await create('afterwards', [3, 2])
+  await eventually('a new topic is led', isLed('afterwards'))
+  await eventually('one governs', () => governors().length === 1)
+  // A controller whose epoch was taken away is not left with an office that it cannot use.
+  const [now] = governors()
+  await eventually('/controller names it', async () => (await textOf(paths.controller).catch(() => '')).includes(`"brokerid":${now}`))
+  const epochs = [...cluster.brokers.values()].map(({ controllerEpoch }) => controllerEpoch)
+  expect(Math.min(...epochs)).toBe(Math.max(...epochs))
+  if (path === paths.controllerEpoch) expect(epochs[0]).toBeGreaterThan(2)
+  const gone = old === 3 ? 2 : old
+  await cluster.remove(gone)
+  cluster.brokers.delete(gone)
+  await create('at last', [3, 1])
+  await eventually('the next governs and is obeyed', isLed('at last'))
+  expect(Number(await textOf(paths.controllerEpoch))).toBe(cluster.broker(3).controllerEpoch)
+})
+
+test('a broker whose registration is damaged counts as absent for the next controller, until it is repaired', { timeout: 60_000 }, async () => {
+  cluster = await TestCluster.start()
+  for (const id of [1, 2, 3]) await cluster.add(id)
+  await create('t', [2, 3])
+  const leaderIs = (id: number) => (): boolean => cluster.broker(3).metadata.partition('t', 0)?.leader === id
+  await eventually('it is led', leaderIs(2))
+  const { zookeeper } = cluster.members.get(3)!
+  const good = (await zookeeper.run((zk) => zk.getData(paths.broker(2)))).data!
+  await zookeeper.run((zk) => zk.setData(paths.broker(2), 'damaged'))
+  expect(cluster.broker(3).metadata.brokers.has(2)).toBe(true)
+  await cluster.remove(1)
+  cluster.brokers.delete(1)
+  await eventually('another leads', leaderIs(3))
+  expect(cluster.broker(3).metadata.brokers.has(2)).toBe(false)
+  await zookeeper.run((zk) => zk.setData(paths.broker(2), good))
+  await eventually('it is back', () => cluster.broker(3).metadata.brokers.has(2) && cluster.broker(2).metadata.brokers.size === 2)
 })

@@ -110,7 +110,7 @@ test('after its session has expired the broker registers with a new epoch', asyn
 test('configurations are written only while there is a controller; listeners hear of each change in order', async () => {
   const zookeeper = await connect()
   await expect(zookeeper.setEntityConfig('topics', 't', { 'retention.ms': '1' })).rejects.toBeInstanceOf(NoControllerError)
-  await new ControllerZooKeeper(zookeeper).elect(1, 0)
+  await new ControllerZooKeeper(zookeeper).elect(1, { nowMs: 0, obeyed: 0 })
   await zookeeper.setEntityConfig('topics', 't', { 'retention.ms': '1' })
   await zookeeper.notifyConfigChange({ type: 'topics', entity: 't' })
   const heard: string[] = []
@@ -129,18 +129,18 @@ test('configurations are written only while there is a controller; listeners hea
 test('a controller that was replaced can write nothing', async () => {
   const zookeeper = await connect()
   const first = new ControllerZooKeeper(zookeeper)
-  expect(await first.elect(1, 0)).toMatchObject({ epoch: 1 })
-  expect(await new ControllerZooKeeper(zookeeper).elect(2, 0)).toEqual({ controllerId: 1 })
+  expect(await first.elect(1, { nowMs: 0, obeyed: 0 })).toMatchObject({ epoch: 1 })
+  expect(await new ControllerZooKeeper(zookeeper).elect(2, { nowMs: 0, obeyed: 0 })).toEqual({ controllerId: 1 })
   await first.setTopic('t', { topicId: undefined, partitions: new Map() }).catch((error: unknown) => expect(error).not.toBeInstanceOf(ControllerMovedError))
   await zookeeper.run((zk) => zk.delete('/controller'))
-  expect(await new ControllerZooKeeper(zookeeper).elect(2, 0)).toMatchObject({ epoch: 2 })
+  expect(await new ControllerZooKeeper(zookeeper).elect(2, { nowMs: 0, obeyed: 0 })).toMatchObject({ epoch: 2 })
   await expect(first.deleteTopic('t')).rejects.toBeInstanceOf(ControllerMovedError)
 })
 
 test('states of partitions are written over the version they are based on', async () => {
   const zookeeper = await connect()
   const writes = new ControllerZooKeeper(zookeeper)
-  await writes.elect(1, 0)
+  await writes.elect(1, { nowMs: 0, obeyed: 0 })
   await zookeeper.createTopic('t', { topicId: undefined, partitions: new Map([[0, assigned([1])]]) }, {})
   const state = { leader: 1, leaderEpoch: 0, isr: [1], leaderRecoveryState: 0, controllerEpoch: 1, partitionEpoch: 0 }
   expect(await writes.createStates([{ topic: 't', partition: 0, state }])).toEqual([{ kind: 'written', state }])

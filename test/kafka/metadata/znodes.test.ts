@@ -92,7 +92,7 @@ test('notifications: both versions of configuration changes, partitions, log dir
 test('what is no znode of its kind is named with its path', () => {
   expect(() => decodeTopic('t', Buffer.from('{"partitions":[1]}'))).toThrow("znode /brokers/topics/t has [1] where 'partitions' should be an object")
   expect(() => decodePartitionState('t', 0, null, 0)).toThrow('znode /brokers/topics/t/partitions/0/state holds no JSON: ""')
-  expect(() => decodeControllerEpoch(Buffer.from('x'))).toThrow('znode /controller_epoch holds "x" in place of a number')
+  expect(() => decodeControllerEpoch(Buffer.from('x'))).toThrow('znode /controller_epoch holds "x" in place of a number of 32 bits')
   expect(decodeProducerIds(null)).toBeUndefined()
 })
 

@@ -14,9 +14,6 @@ import { internalTopics } from '../internal-topics.ts'
 
 type TopicAnswer = ResponseTo<typeof Metadata>['topics'][number]
 
-/** How long a topic that was made for this request may take to get its leaders, before the client is told to ask again. */
-const creationWaitMs = 1_000
-
 export const metadata = handler({
   api: Metadata,
   inPlace: true,
@@ -53,28 +50,17 @@ export const metadata = handler({
     const names = [...new Set(topics.map(({ name }) => name ?? ''))]
     const unknown = names.filter((name) => !broker.metadata.topic(name))
     if (unknown.length === 0) return whole(names.map((name) => answerOf(broker.metadata.topic(name)!)))
-    return create(unknown, request.allowAutoTopicCreation, context).then((errorCodes) =>
+    // As Apache's: whoever mentions a topic that is made for that is told to ask again, at once; its leaders are on the way.
+    return broker.topics.autoCreate(unknown, { allowed: request.allowAutoTopicCreation }).then((errorCodes) =>
       whole(
         names.map((name) => {
-          const known = broker.metadata.topic(name)
-          return known ? answerOf(known) : { errorCode: errorCodes.get(name) ?? errors.unknownTopicOrPartition.code, name, isInternal: internalTopics.has(name), partitions: [] }
+          const errorCode = errorCodes.get(name)
+          return errorCode === undefined ? answerOf(broker.metadata.topic(name)!) : { errorCode, name, isInternal: internalTopics.has(name), partitions: [] }
         }),
       ),
     )
   },
 })
-
-/** Makes the topics if that is allowed and waits a little for their leaders; the error codes of those that are not there afterwards. */
-async function create(names: readonly string[], allowed: boolean, { broker }: RequestContext): Promise<Map<string, number>> {
-  const codes = await broker.topics.autoCreate(names, { allowed })
-  const made = names.filter((name) => codes.get(name) === errors.leaderNotAvailable.code)
-  const usable = (name: string): boolean => {
-    const topic = broker.metadata.topic(name)
-    return topic !== undefined && topic.partitions.every((partition) => partition !== undefined && partition.leader >= 0)
-  }
-  if (made.length > 0) await broker.metadata.until(() => made.every(usable), creationWaitMs, broker.host.timers)
-  return codes
-}
 
 function describe(topic: TopicView, context: RequestContext, withOperations: boolean): TopicAnswer {
   return {
