@@ -4,6 +4,8 @@
 const spliceMin = 2048
 /** Up to so many characters are written one by one: calling out of JavaScript costs more. */
 const asciiMax = 48
+/** The same for bytes. */
+const copyMax = 256
 /** A new buffer is larger than this only when one piece needs it. */
 const chunkMax = 16_384
 
@@ -153,6 +155,17 @@ export class Writer {
   latin1(value: string): void {
     const at = this.#room(value.length)
     this.#buffer.latin1Write(value, at)
+  }
+  /** `count` words of four bytes from `at` on, as they stand there. */
+  words(from: DataView, at: number, count: number): void {
+    for (let index = 0; index < count; index++) this.int32(from.getInt32(at + index * 4))
+  }
+  /** `size` bytes from `at` on, copied whatever their size: for memory that changes. */
+  copy(from: Uint8Array, at: number, size: number): void {
+    let to = this.#room(size)
+    const b = this.#buffer
+    if (size > copyMax) b.set(from.subarray(at, at + size), to)
+    else for (const end = at + size; at < end; at++) b[to++] = from[at]
   }
   /** Bytes without a length. Large ones are kept as they are: they must not change until the message is sent. */
   raw(value: Uint8Array): void {

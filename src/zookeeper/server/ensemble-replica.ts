@@ -1,7 +1,7 @@
 /** This server's history, tree and clients, as ZAB sees them: what is logged and not applied, what was committed last, and the epoch files. */
 import type { Host } from '../../host/host.ts'
 import { Writer } from '../../wire/writer.ts'
-import { Acl, StatPersisted } from '../protocol/records.ts'
+import { Acl } from '../protocol/records.ts'
 import { decodeTransaction, type Transaction } from '../protocol/transactions.ts'
 import { readEpoch, writeEpoch } from '../storage/epoch-files.ts'
 import { StorageError } from '../storage/storage-error.ts'
@@ -220,24 +220,29 @@ export class EnsembleReplica implements Replica {
 /** Sessions, lists and znodes as they stand in a snapshot file, without header and seals. */
 function* snapshotPieces(view: ReturnType<ZnodeTree['beginSnapshot']>): Generator<Uint8Array> {
   const writer = new Writer(pieceSize)
-  writer.int32(view.sessions.length)
-  for (const { id, timeoutMs } of view.sessions) {
-    writer.bigint64(id)
-    writer.int32(timeoutMs)
+  writer.int32(view.sessionCount)
+  for (let index = 0; index < view.sessionCount; index++) {
+    writer.bigint64(view.sessionIds[index])
+    writer.int32(view.sessionTimeouts[index])
+    if (writer.size >= pieceSize) yield writer.toBuffer()
   }
   writer.int32(view.acls.length)
   for (const { id, acl } of view.acls) {
     writer.bigint64(BigInt(id))
     writer.int32(acl.length)
     for (const entry of acl) Acl.write(writer, entry)
-  }
-  for (const { path, node, aclId } of view.nodes()) {
-    writer.int32(Buffer.byteLength(path))
-    writer.utf8(path)
-    node.writeData(writer)
-    writer.bigint64(BigInt(aclId))
-    StatPersisted.write(writer, node)
     if (writer.size >= pieceSize) yield writer.toBuffer()
+  }
+  const walk = view.walk()
+  for (let step = walk.next(); step !== 'end'; step = walk.next()) {
+    if (step === 'znode') {
+      writer.int32(Buffer.byteLength(walk.path))
+      writer.utf8(walk.path)
+      walk.node.writeData(writer)
+      writer.bigint64(BigInt(walk.aclId))
+      walk.node.writePersisted(writer)
+    }
+    if (writer.size >= pieceSize || step === 'passed') yield writer.toBuffer()
   }
   writer.int32(1)
   writer.utf8('/')

@@ -8,7 +8,7 @@ import * as records from '../protocol/records.ts'
 import { isAllowed, maskedAcl, type Schemes } from '../znodes/acl.ts'
 import type { ZnodeTree } from '../znodes/tree.ts'
 import { watchMode, type Watcher } from '../znodes/watches.ts'
-import { writeStat, type Znode } from '../znodes/znode.ts'
+import type { Znode } from '../znodes/znode.ts'
 
 /** What a read needs to know of its connection. */
 export interface Asker extends Watcher {
@@ -41,7 +41,7 @@ const exists: Read = (context, asker, reader, writer) => {
   // Also where there is none: then it waits for the znode to come.
   if (watch && asker.isOpen) context.tree.watches.data.add(path, asker, watchMode.oneShot)
   if (!node) return errorCode.noNode
-  writeStat(writer, node, context.tree.shownOwner(node))
+  node.writeStat(writer, context.tree.showsOwner(node))
   return 0
 }
 const getData: Read = (context, asker, reader, writer) => {
@@ -51,7 +51,7 @@ const getData: Read = (context, asker, reader, writer) => {
   if (mayNot(context, node, permission.read, asker)) return errorCode.noAuth
   if (watch && asker.isOpen) context.tree.watches.data.add(path, asker, watchMode.oneShot)
   node.writeData(writer)
-  writeStat(writer, node, context.tree.shownOwner(node))
+  node.writeStat(writer, context.tree.showsOwner(node))
   return 0
 }
 const children = (withStat: boolean): Read => (context, asker, reader, writer) => {
@@ -61,7 +61,7 @@ const children = (withStat: boolean): Read => (context, asker, reader, writer) =
   if (mayNot(context, node, permission.read, asker)) return errorCode.noAuth
   if (watch && asker.isOpen) context.tree.watches.children.add(path, asker, watchMode.oneShot)
   records.GetChildrenResponse.write(writer, { children: context.tree.childrenOf(node, path) })
-  if (withStat) writeStat(writer, node, context.tree.shownOwner(node))
+  if (withStat) node.writeStat(writer, context.tree.showsOwner(node))
   return 0
 }
 const getACL: Read = (context, asker, reader, writer) => {

@@ -2,16 +2,22 @@
 import type { DiskFile } from '../../host/host.ts'
 import { adler32 } from '../../wire/adler32.ts'
 import { Writer } from '../../wire/writer.ts'
-import { Acl, type StatPersisted } from '../protocol/records.ts'
+import { Acl } from '../protocol/records.ts'
+import type { Znode } from '../znodes/znode.ts'
 import { snapshotHeaderSize, snapshotMagic, snapshotVersion, statSize, type SnapshotDigest } from './snapshot-format.ts'
 
-/** Encoding, checksum and hand-over of one piece take about a millisecond. */
+/** How much is gathered before it is written. */
 const pieceSize = 128 * 1024
+/** Room is left for the znode that comes last, so that it seldom needs a piece of its own. */
+const fullSize = pieceSize - 16 * 1024
 
 export class SnapshotWriter {
   readonly #file: DiskFile
-  /** The piece being filled; data larger than it goes into the file without being copied. */
-  #piece = Buffer.allocUnsafe(pieceSize)
+  /** The piece being filled, used again once it is written: a new one each time would be a reason for V8 to mark the whole heap. */
+  #piece = Buffer.allocUnsafeSlow(pieceSize)
+  #view = viewOf(this.#piece)
+  /** What of the piece is not in `#ready` yet: from `#start` to `#filled`. Data larger than the piece goes into the file without being copied. */
+  #start = 0
   #filled = 0
   #ready: Uint8Array[] = []
   #readySize = 0
@@ -24,67 +30,75 @@ export class SnapshotWriter {
 
   /** Enough has been gathered that it should be written with `flush`, before more is added. */
   get full(): boolean {
-    return this.#readySize + this.#filled >= pieceSize
+    return this.#readySize + this.#filled - this.#start >= fullSize
   }
   /** Size of the file so far. */
   get size(): number {
-    return this.#position + this.#readySize + this.#filled
+    return this.#position + this.#readySize + this.#filled - this.#start
   }
 
-  /** Header, sessions and the table of access control lists. */
-  begin(sessions: readonly { id: bigint; timeoutMs: number }[], acls: readonly { id: number | bigint; acl: readonly Acl[] }[]): void {
-    const writer = new Writer(1024 + sessions.length * 12)
-    writer.uint32(snapshotMagic)
-    writer.int32(snapshotVersion)
-    writer.bigint64(-1n)
-    if (writer.size !== snapshotHeaderSize) throw new Error('the header of a snapshot has changed its size')
-    writer.int32(sessions.length)
-    for (const { id, timeoutMs } of sessions) {
-      writer.bigint64(id)
-      writer.int32(timeoutMs)
-    }
-    writer.int32(acls.length)
-    for (const { id, acl } of acls) {
-      writer.bigint64(BigInt(id))
-      writer.int32(acl.length)
-      for (const entry of acl) Acl.write(writer, entry)
-    }
+  /** The header. Then come `sessions`, each `session`, `acls`, each `acl`, each `node`, and `end`. */
+  begin(): void {
+    const at = this.#room(snapshotHeaderSize)
+    this.#view.setUint32(at, snapshotMagic)
+    this.#view.setInt32(at + 4, snapshotVersion)
+    this.#view.setBigInt64(at + 8, -1n)
+  }
+  sessions(count: number): void {
+    const at = this.#room(4)
+    this.#view.setInt32(at, count)
+  }
+  session(id: bigint, timeoutMs: number): void {
+    const at = this.#room(12)
+    this.#view.setBigInt64(at, id)
+    this.#view.setInt32(at + 8, timeoutMs)
+  }
+  acls(count: number): void {
+    const at = this.#room(4)
+    this.#view.setInt32(at, count)
+  }
+  acl(id: number | bigint, acl: readonly Acl[]): void {
+    const writer = new Writer()
+    writer.bigint64(BigInt(id))
+    writer.int32(acl.length)
+    for (const entry of acl) Acl.write(writer, entry)
     this.#add(writer.toBuffer())
   }
 
   /** One znode; the root's path is ''. Parents go before their children. */
-  node(path: string, data: Uint8Array | null, aclId: number | bigint, stat: StatPersisted): void {
-    const pathSize = Buffer.byteLength(path)
-    const dataSize = data?.length ?? 0
+  node(path: string, aclId: number, node: Znode): void {
+    const { length } = path
+    const dataSize = node.dataLength
     const apart = dataSize > pieceSize / 4
-    const at = this.#room(16 + pathSize + statSize + (apart ? 0 : dataSize))
+    // A character is three bytes at most.
+    const at = this.#room(16 + length * 3 + statSize + (apart ? 0 : dataSize))
+    let next = at + 4
     const piece = this.#piece
-    piece.writeInt32BE(pathSize, at)
-    piece.write(path, at + 4, 'utf8')
-    let next = at + 4 + pathSize
-    piece.writeInt32BE(data ? dataSize : -1, next)
-    next += 4
-    if (apart) {
-      this.#filled = next
-      this.#cut()
-      this.#ready.push(data!)
-      this.#readySize += dataSize
-      this.#adler = adler32(data!, this.#adler)
-      next = this.#room(8 + statSize)
-    } else if (data) {
-      piece.set(data, next)
-      next += dataSize
+    for (let index = 0; index < length; index++) {
+      const unit = path.charCodeAt(index)
+      if (unit > 0x7f) {
+        next = at + 4 + piece.utf8Write(path, at + 4)
+        break
+      }
+      piece[next++] = unit
     }
-    next = this.#piece.writeBigInt64BE(BigInt(aclId), next)
-    next = this.#piece.writeBigInt64BE(stat.czxid, next)
-    next = this.#piece.writeBigInt64BE(stat.mzxid, next)
-    next = writeInt64(this.#piece, stat.ctime, next)
-    next = writeInt64(this.#piece, stat.mtime, next)
-    next = this.#piece.writeInt32BE(stat.version, next)
-    next = this.#piece.writeInt32BE(stat.cversion, next)
-    next = this.#piece.writeInt32BE(stat.aversion, next)
-    next = this.#piece.writeBigInt64BE(stat.ephemeralOwner, next)
-    this.#filled = this.#piece.writeBigInt64BE(stat.pzxid, next)
+    this.#view.setInt32(at, next - at - 4)
+    if (apart) {
+      // Large data is never changed in place, and waits for being written as it is.
+      const data = node.data!
+      this.#view.setInt32(next, dataSize)
+      this.#filled = next + 4
+      this.#cut()
+      this.#adler = adler32(data, this.#adler)
+      this.#ready.push(data)
+      this.#readySize += dataSize
+      next = this.#room(8 + statSize)
+    } else next = node.copyData(piece, next)
+    const view = this.#view
+    view.setInt32(next, Math.floor(aclId / 0x1_0000_0000))
+    view.setInt32(next + 4, aclId | 0)
+    node.copyPersisted(view, next + 8)
+    this.#filled = next + 8 + statSize
   }
 
   /** Ends the znodes and seals the file. */
@@ -108,7 +122,7 @@ export class SnapshotWriter {
     }
   }
 
-  /** Writes what has been gathered. */
+  /** Writes what has been gathered; nothing may be added meanwhile. */
   async flush(): Promise<void> {
     this.#cut()
     const ready = this.#ready
@@ -117,6 +131,7 @@ export class SnapshotWriter {
     this.#position += this.#readySize
     this.#readySize = 0
     if (ready.length > 0) await this.#file.write(ready, position)
+    this.#start = this.#filled = 0
   }
 
   #seal(): void {
@@ -128,29 +143,31 @@ export class SnapshotWriter {
   #add(bytes: Buffer): void {
     const at = this.#room(bytes.length)
     this.#piece.set(bytes, at)
-    this.#filled = at + bytes.length
   }
-  /** Where `size` bytes can be put; the caller moves `#filled`. */
+  /** Takes `size` bytes; who needs fewer sets `#filled` back. */
   #room(size: number): number {
     if (this.#filled + size > this.#piece.length) {
       this.#cut()
-      if (size > this.#piece.length) this.#piece = Buffer.allocUnsafe(size)
+      // What is ready still lies in the old one.
+      this.#piece = Buffer.allocUnsafeSlow(Math.max(pieceSize, size))
+      this.#view = viewOf(this.#piece)
+      this.#start = this.#filled = 0
     }
-    return this.#filled
+    const at = this.#filled
+    this.#filled = at + size
+    return at
   }
-  /** Closes the piece being filled. */
+  /** Closes what has been filled. */
   #cut(): void {
-    if (this.#filled === 0) return
-    const piece = this.#piece.subarray(0, this.#filled)
+    if (this.#filled === this.#start) return
+    const piece = this.#piece.subarray(this.#start, this.#filled)
     this.#adler = adler32(piece, this.#adler)
     this.#ready.push(piece)
-    this.#readySize += this.#filled
-    this.#piece = Buffer.allocUnsafe(pieceSize)
-    this.#filled = 0
+    this.#readySize += piece.length
+    this.#start = this.#filled
   }
 }
 
-function writeInt64(into: Buffer, value: number, at: number): number {
-  into.writeInt32BE(Math.floor(value / 0x1_0000_0000), at)
-  return into.writeInt32BE(value | 0, at + 4)
+function viewOf(piece: Buffer): DataView {
+  return new DataView(piece.buffer, piece.byteOffset, piece.length)
 }

@@ -11,6 +11,7 @@ import { forgetInstalled, readInstalled, writeInstalled } from './installed.ts'
 import { LogWriter } from './log-write.ts'
 import { purge } from './purge.ts'
 import { recover, type Restored } from './recovery.ts'
+import { snapshotSlices } from './snapshot-slices.ts'
 import { SnapshotWriter } from './snapshot-write.ts'
 import { StorageError } from './storage-error.ts'
 import { truncateHistory } from './truncate.ts'
@@ -209,18 +210,16 @@ export class DiskStore implements ReplicaStore {
     const view = this.#tree.beginSnapshot()
     const path = join(this.#folders.snapshots, `snapshot.${hexZxid(view.zxid)}`)
     const temporary = `${path}.tmp`
-    const { disk, clock } = this.#host
+    const { disk, clock, timers } = this.#host
     const began = clock.monotonic()
     try {
       if (view.zxid === this.#snapshotZxid && (await disk.facts(path))) return view.zxid
       const file = await disk.open(temporary, 'create')
       try {
         const writer = new SnapshotWriter(file)
-        writer.begin(view.sessions, view.acls)
-        for (const { path: znode, node, aclId } of view.nodes()) {
-          writer.node(znode, node.data, aclId, node)
-          if (!writer.full) continue
-          await writer.flush()
+        for (const slice of snapshotSlices(view, writer, clock)) {
+          if (slice === 'full') await writer.flush()
+          else await new Promise<void>((done) => timers.endOfTurn(done))
           if (this.#closing) throw new Error('the store was closed while it took a snapshot')
         }
         const zxid = this.#tree.lastProcessedZxid

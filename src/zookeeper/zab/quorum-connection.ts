@@ -68,7 +68,8 @@ export class QuorumConnection {
     this.#isSendingSnapshot = true
     for (const piece of pieces) {
       if (this.#isClosed) return
-      if (!this.#socket.write([piece])) await new Promise<void>((done) => (this.#drained = done))
+      // An empty one only gives others their turn.
+      if (piece.length > 0 && !this.#socket.write([piece])) await new Promise<void>((done) => (this.#drained = done))
       else await new Promise<void>((done) => this.#timers.endOfTurn(done))
     }
     this.#isSendingSnapshot = false

@@ -42,8 +42,9 @@ export class AclCache {
   get size(): number {
     return this.#byId.size
   }
-  entries(): { id: number; acl: readonly Acl[] }[] {
-    return [...this.#byId.values()].map(({ id, acl }) => ({ id, acl }))
+  /** All lists of this moment. */
+  entries(): readonly { readonly id: number; readonly acl: readonly Acl[] }[] {
+    return [...this.#byId.values()]
   }
 
   /** From a snapshot's table: not used by anybody yet. */

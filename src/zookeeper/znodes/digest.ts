@@ -3,6 +3,7 @@
  * data and sixty bytes of its stat. Znodes below /zookeeper/ do not count; the root's path is ''.
  */
 import { crc32 } from 'node:zlib'
+import type { Znode } from './znode.ts'
 
 export const digestVersion = 2
 
@@ -46,6 +47,11 @@ export class Digester {
     view.setInt32(48, node.aversion)
     view.setBigInt64(52, node.ephemeralOwner)
     return crc32(this.#stat, content >>> 0)
+  }
+  /** The same of a znode of the tree. */
+  ofZnode(node: Znode): number {
+    node.copyDigested(this.#view)
+    return crc32(this.#stat, node.content >>> 0)
   }
 }
 function setInt64(view: DataView, at: number, value: number): void {

@@ -14,6 +14,7 @@ import { Digester, DigestSum, isDigested } from './digest.ts'
 import { containerOwner, lifetimeOf, ownerOfTTL, type ExtendedTypes, type Lifetime } from './owner.ts'
 import { parentOf, reserved } from './paths.ts'
 import { formatStats, limitsName, parseQuota, QuotaPaths, quotaPathOf, statsName, statsPath } from './quota.ts'
+import { SlabMemory } from './slabs.ts'
 import { Watches } from './watches.ts'
 import { statOf, Znode } from './znode.ts'
 
@@ -34,13 +35,28 @@ export interface Applied {
 export interface TreeSnapshot {
   /** The snapshot holds everything up to here; replay begins after it. */
   readonly zxid: bigint
-  readonly sessions: readonly { id: bigint; timeoutMs: number }[]
-  readonly acls: readonly { id: number; acl: readonly Acl[] }[]
-  /** Parents before children, the root ('') first. May be walked in slices: transactions applied in between are tolerated. */
-  nodes(): Generator<{ path: string; node: Znode; aclId: number }>
+  readonly sessionCount: number
+  /** Numbers, not objects: there may be a hundred thousand. */
+  readonly sessionIds: BigInt64Array
+  readonly sessionTimeouts: Int32Array
+  readonly acls: readonly { readonly id: number; readonly acl: readonly Acl[] }[]
+  walk(): TreeWalk
   /** Must be called, whatever happened. */
   close(): void
 }
+/** Over all znodes, parents before children, the root ('') first, in as many slices as wanted: transactions applied in between are tolerated. */
+export interface TreeWalk {
+  /**
+   * To the next znode. `passed`: only such that the snapshot must not see, `passedMax` of them, and there may be more. After `end` comes `end`.
+   */
+  next(): 'znode' | 'passed' | 'end'
+  /** Of the last `znode`; before the next transaction is applied. */
+  readonly path: string
+  readonly node: Znode
+  readonly aclId: number
+}
+/** A walk tells after so many znodes in a row that are too young, so that it can be interrupted there too. */
+export const passedMax = 256
 
 const noStat: StatPersisted = { czxid: 0n, mzxid: 0n, ctime: 0, mtime: 0, version: 0, cversion: 0, aversion: 0, ephemeralOwner: 0n, pzxid: 0n }
 const configAcl: readonly Acl[] = [{ perms: 1, id: { scheme: 'world', id: 'anyone' } }]
@@ -62,6 +78,7 @@ export class ZnodeTree {
   readonly #ephemerals = new Map<bigint, Set<string>>()
   readonly #containers = new Set<string>()
   readonly #ttls = new Set<string>()
+  #memory = new SlabMemory()
   #snapshots = 0
   /** For open snapshots: the ACL that a znode had before it was changed. */
   readonly #aclBefore = new Map<string, number>()
@@ -97,14 +114,14 @@ export class ZnodeTree {
     return this.acls.get(node.aclId) ?? openAcl
   }
   lifetimeOf(node: Znode): Lifetime {
-    return lifetimeOf(node.ephemeralOwner, this.types)
+    return node.isPersistent ? 'persistent' : lifetimeOf(node.ephemeralOwner, this.types)
   }
-  /** The owner that clients may see: containers and TTL znodes have none. */
-  shownOwner(node: Znode): bigint {
-    return node.ephemeralOwner === 0n || this.lifetimeOf(node) === 'ephemeral' ? node.ephemeralOwner : 0n
+  /** Whether clients may see the owner: containers and TTL znodes have none. */
+  showsOwner(node: Znode): boolean {
+    return node.isPersistent || this.lifetimeOf(node) === 'ephemeral'
   }
   statOf(node: Znode): Stat {
-    return statOf(node, this.shownOwner(node))
+    return statOf(node, this.showsOwner(node) ? node.ephemeralOwner : 0n)
   }
   /** Names, without their parent. */
   childrenOf(node: Znode, path: string): string[] {
@@ -215,7 +232,7 @@ export class ZnodeTree {
       if (body.type === op.create && body.parentCVersion > parent.cversion) this.#countCreation(parent, parentPath, body.parentCVersion, zxid)
       return failed(body.type, errorCode.nodeExists, path)
     }
-    const node = new Znode(body.data, this.acls.use(body.acl ?? openAcl), {
+    const node = new Znode(this.#memory, body.data, this.acls.use(body.acl ?? openAcl), {
       czxid: zxid, mzxid: zxid, pzxid: zxid, ctime: time, mtime: time, version: 0, cversion: 0, aversion: 0, ephemeralOwner: owner,
     })
     const cversion = body.parentCVersion === -1 ? (parent.cversion + 1) | 0 : body.parentCVersion
@@ -244,9 +261,10 @@ export class ZnodeTree {
     const node = this.#nodes.get(path)
     if (!node) return failed(type, errorCode.noNode, path)
     const acl = this.aclOf(node)
+    const { dataLength } = node
     this.#unlink(path, node, parent)
     if (path.startsWith(reserved.quota) && path.endsWith(`/${limitsName}`)) this.quotas.delete(quotaPathOf(parentPath))
-    this.#count(path, -1, -node.dataLength)
+    this.#count(path, -1, -dataLength)
     this.watches.deleted(path, zxid, acl, this.aclOf(parent))
     return { type, err: 0, path, stat: undefined, operations: undefined }
   }
@@ -332,10 +350,11 @@ export class ZnodeTree {
       case 'ttl': this.#ttls.delete(path); break
       case 'persistent':
     }
+    node.release()
   }
   #replaceData(node: Znode, path: string, data: Buffer | null): void {
     this.#dataSize -= node.dataLength
-    node.data = data
+    node.setData(data)
     this.#dataSize += node.dataLength
     node.content = this.digester.content(path === '/' ? '' : path, data)
   }
@@ -343,7 +362,7 @@ export class ZnodeTree {
   #digestStat(node: Znode, path: string): void {
     if (!isDigested(path)) return
     this.digestSum.subtract(node.digest >>> 0)
-    node.digest = this.digester.of(node.content, node) | 0
+    node.digest = this.digester.ofZnode(node) | 0
     this.digestSum.add(node.digest >>> 0)
   }
 
@@ -383,6 +402,7 @@ export class ZnodeTree {
 
   clear(): void {
     this.#nodes.clear()
+    this.#memory = new SlabMemory()
     this.#ephemerals.clear()
     this.#containers.clear()
     this.#ttls.clear()
@@ -407,7 +427,7 @@ export class ZnodeTree {
     const parent = path === '' ? undefined : this.#nodes.get(parentOf(path))
     if (path !== '' && !parent) throw new Error(`znode ${path} appears before its parent`)
     if (!this.acls.restoreUse(aclId)) throw new Error(`znode ${path || '/'} has the ACL number ${aclId}, which the snapshot's table does not have`)
-    this.#link(path, new Znode(data, aclId, stat), data, parent)
+    this.#link(path, new Znode(this.#memory, data, aclId, stat), data, parent)
   }
   /** After the last znode: `zxid` is that of the snapshot's name. */
   finishRestore(zxid: bigint): void {
@@ -426,7 +446,7 @@ export class ZnodeTree {
   }
   #addReserved(): void {
     const add = (path: string, data: Buffer | null, aclId: number, stat = noStat): void => {
-      if (!this.#nodes.has(path)) this.#link(path, new Znode(data, aclId, stat), data, path === '' ? undefined : this.#nodes.get(parentOf(path)))
+      if (!this.#nodes.has(path)) this.#link(path, new Znode(this.#memory, data, aclId, stat), data, path === '' ? undefined : this.#nodes.get(parentOf(path)))
     }
     const empty = Buffer.alloc(0)
     add('', empty, openAclId)
@@ -440,12 +460,19 @@ export class ZnodeTree {
   beginSnapshot(): TreeSnapshot {
     this.#snapshots++
     const zxid = this.lastProcessedZxid
+    const sessionCount = this.sessions.size
+    const sessionIds = new BigInt64Array(sessionCount)
+    const sessionTimeouts = new Int32Array(sessionCount)
+    let index = 0
+    for (const [id, timeoutMs] of this.sessions) {
+      sessionIds[index] = id
+      sessionTimeouts[index++] = timeoutMs
+    }
     let open = true
     return {
-      zxid,
-      sessions: [...this.sessions].map(([id, timeoutMs]) => ({ id, timeoutMs })),
+      zxid, sessionCount, sessionIds, sessionTimeouts,
       acls: this.acls.entries(),
-      nodes: () => this.#walk(zxid),
+      walk: () => new Walk(this.#nodes, this.#aclBefore, zxid),
       close: () => {
         if (!open) return
         open = false
@@ -456,21 +483,55 @@ export class ZnodeTree {
       },
     }
   }
-  *#walk(zxid: bigint): Generator<{ path: string; node: Znode; aclId: number }> {
-    // Walked over as they are, not copied: a znode may have a million children, and whatever comes or goes meanwhile is passed over below.
-    const stack: Iterator<string>[] = [[''].values()]
-    while (stack.length > 0) {
-      const { value: path, done } = stack[stack.length - 1].next()
+}
+
+class Walk implements TreeWalk {
+  readonly #nodes: ReadonlyMap<string, Znode>
+  readonly #aclBefore: ReadonlyMap<string, number>
+  readonly #high: number
+  readonly #low: number
+  /** Walked over as they are, not copied: a znode may have a million children, and whatever comes or goes meanwhile is passed over. */
+  readonly #stack: Iterator<string>[] = [[''].values()]
+  path = ''
+  #node: Znode | undefined
+
+  constructor(nodes: ReadonlyMap<string, Znode>, aclBefore: ReadonlyMap<string, number>, zxid: bigint) {
+    this.#nodes = nodes
+    this.#aclBefore = aclBefore
+    this.#high = Number(BigInt.asIntN(32, zxid >> 32n))
+    this.#low = Number(BigInt.asUintN(32, zxid))
+  }
+  get node(): Znode {
+    if (!this.#node) throw new Error('the walk stands on no znode')
+    return this.#node
+  }
+  get aclId(): number {
+    return (this.#aclBefore.size > 0 ? this.#aclBefore.get(this.path) : undefined) ?? this.node.aclId
+  }
+  next(): 'znode' | 'passed' | 'end' {
+    // Below the znode of the last step, as it is now: what it has got since is too young, what it has lost is gone.
+    const { children } = (this.#node && this.#nodes.get(this.path)) ?? {}
+    if (children) this.#stack.push(children.values())
+    this.#node = undefined
+    for (let passed = 0; passed < passedMax; ) {
+      const { length } = this.#stack
+      if (length === 0) return 'end'
+      const { value: path, done } = this.#stack[length - 1].next()
       if (done) {
-        stack.pop()
+        this.#stack.pop()
         continue
       }
       const node = this.#nodes.get(path)
       // Made since, or gone since: replay makes it again, or finds it gone.
-      if (!node || node.czxid > zxid) continue
-      yield { path, node, aclId: this.#aclBefore.get(path) ?? node.aclId }
-      if (node.children) stack.push(node.children.values())
+      if (!node || node.isYoungerThan(this.#high, this.#low)) {
+        passed++
+        continue
+      }
+      this.path = path
+      this.#node = node
+      return 'znode'
     }
+    return 'passed'
   }
 }
 

@@ -10,6 +10,8 @@ import type { Acl, StatPersisted } from '../../../src/zookeeper/protocol/records
 import { readSnapshot, snapshotRefusal, type SnapshotFacts } from '../../../src/zookeeper/storage/snapshot-read.ts'
 import { SnapshotWriter } from '../../../src/zookeeper/storage/snapshot-write.ts'
 import { StorageError } from '../../../src/zookeeper/storage/storage-error.ts'
+import { SlabMemory } from '../../../src/zookeeper/znodes/slabs.ts'
+import { Znode } from '../../../src/zookeeper/znodes/znode.ts'
 import { golden } from './golden.ts'
 
 const { disk } = nodeHost({ logger: silentLogger })
@@ -40,9 +42,14 @@ async function write({ sessions, acls, nodes, facts }: Content & { facts: Snapsh
   rmSync(path, { force: true })
   const file = await disk.open(path, 'create')
   const writer = new SnapshotWriter(file)
-  writer.begin(sessions, acls)
+  writer.begin()
+  writer.sessions(sessions.length)
+  for (const { id, timeoutMs } of sessions) writer.session(id, timeoutMs)
+  writer.acls(acls.length)
+  for (const { id, acl } of acls) writer.acl(id, acl)
+  const memory = new SlabMemory()
   for (const { path, data, aclId, stat } of nodes) {
-    writer.node(path, data, aclId, stat)
+    writer.node(path, Number(aclId), new Znode(memory, data, Number(aclId), stat))
     if (writer.full) await writer.flush()
   }
   writer.end(facts.digest, facts.lastZxid)

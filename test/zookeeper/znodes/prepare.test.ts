@@ -8,7 +8,7 @@ import { CheckVersionRequest, CreateRequest, CreateTTLRequest, DeleteRequest, Se
 import { decodeTransaction, encodeTransaction, type Transaction } from '../../../src/zookeeper/protocol/transactions.ts'
 import { digestOf } from '../../../src/zookeeper/znodes/acl.ts'
 import { Preparation, type PreparationOptions } from '../../../src/zookeeper/znodes/prepare.ts'
-import { ZnodeTree, type Applied } from '../../../src/zookeeper/znodes/tree.ts'
+import { ZnodeTree, type Applied, type TreeWalk } from '../../../src/zookeeper/znodes/tree.ts'
 
 const open: Acl[] = [{ perms: 31, id: { scheme: 'world', id: 'anyone' } }]
 const local = [{ scheme: 'ip', id: '127.0.0.1' }]
@@ -233,13 +233,14 @@ test('a snapshot walked while transactions apply, then replayed, is the tree', (
     fc.property(fc.array(fc.tuple(request, fc.boolean()), { maxLength: 60 }), fc.nat(30), (steps, begin) => {
       const bench = new Bench()
       const log: Transaction[] = []
-      let walk: Generator<{ path: string; node: import('../../../src/zookeeper/znodes/znode.ts').Znode; aclId: number }> | undefined
+      let walk: TreeWalk | undefined
       let snapshot: ReturnType<ZnodeTree['beginSnapshot']> | undefined
       const written: { path: string; data: Buffer | null; aclId: number; stat: import('../../../src/zookeeper/protocol/records.ts').StatPersisted }[] = []
       const step = (): boolean => {
-        const next = walk?.next()
-        if (!next || next.done) return false
-        const { path: at, node, aclId } = next.value
+        let next = walk?.next()
+        while (next === 'passed') next = walk?.next()
+        if (!walk || next !== 'znode') return false
+        const { path: at, node, aclId } = walk
         const { czxid, mzxid, pzxid, ctime, mtime, version, cversion, aversion, ephemeralOwner } = node
         written.push({ path: at, data: node.data, aclId, stat: { czxid, mzxid, pzxid, ctime, mtime, version, cversion, aversion, ephemeralOwner } })
         return true
@@ -247,7 +248,7 @@ test('a snapshot walked while transactions apply, then replayed, is the tree', (
       steps.forEach(([{ type, body }, walkOne], at) => {
         if (at === begin) {
           snapshot = bench.tree.beginSnapshot()
-          walk = snapshot.nodes()
+          walk = snapshot.walk()
         }
         const transaction = bench.prepare(type, body)
         bench.apply()
@@ -259,7 +260,7 @@ test('a snapshot walked while transactions apply, then replayed, is the tree', (
       snapshot.close()
       const copy = new ZnodeTree(bench.tree.types)
       copy.clear()
-      for (const { id, timeoutMs } of snapshot.sessions) copy.restoreSession(id, timeoutMs)
+      for (let index = 0; index < snapshot.sessionCount; index++) copy.restoreSession(snapshot.sessionIds[index], snapshot.sessionTimeouts[index])
       for (const { id, acl } of snapshot.acls) copy.restoreAcl(id, acl)
       for (const node of written) copy.restoreNode(node.path, node.data, node.aclId, node.stat)
       copy.finishRestore(snapshot.zxid)
