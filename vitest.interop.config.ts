@@ -5,8 +5,9 @@ export default defineConfig({
   test: {
     include: ['test/interop/**/*.test.ts'],
     globalSetup: ['test/interop/programs.setup.ts'],
-    testTimeout: 120_000,
-    hookTimeout: 180_000,
+    // Tests wait for conditions: a limit says only that something stands still, on the slowest machine.
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     pool: 'forks',
     maxWorkers: 1,
     fileParallelism: false,

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Kafka, logLevel, type Admin } from 'kafkajs'
+import { Kafka, logLevel, type Admin, type ITopicConfig } from 'kafkajs'
 import { afterAll, beforeAll } from 'vitest'
 import type { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
 import { isZooKeeperError } from '../../src/zookeeper/client/errors.ts'
@@ -92,31 +92,45 @@ export class Brokers {
     return data ? (JSON.parse(String(data)) as { brokerid: number }).brokerid : undefined
   }
   async controller(): Promise<Server> {
-    return this.server(await until('a controller', () => this.controllerId(), 60_000))
+    return this.server(await until('a controller', () => this.controllerId()))
   }
   /** Empties the office until one of `maker` holds it, and until the others know it. */
   async ruledBy(maker: Maker): Promise<void> {
     await until(`a controller of ${maker}`, async () => {
       const id = await this.controllerId()
-      if (id !== undefined && this.server(id).maker === maker) return (await this.admin.describeCluster()).controller === id
+      if (id !== undefined && this.server(id).maker === maker) return (await this.asking('a broker tells who rules', (admin) => admin.describeCluster())).controller === id
       if (id !== undefined) await this.session.delete('/controller').catch((error: unknown) => { if (!isZooKeeperError(error)) throw error })
       return false
-    }, 60_000)
+    })
+  }
+  /**
+   * Asks until it is answered: kafkajs turns to the broker that it asked last or takes for the controller, also when that one has just stopped, has just begun, or
+   * has not heard of something yet, and does not try another one by itself. Not for what must not be done twice.
+   */
+  async asking<T extends object | void>(what: string, ask: (admin: Admin) => Promise<T>): Promise<T> {
+    let last: unknown
+    const { answer } = await until(what, () => ask(this.admin).then((answer) => ({ answer }), (error: unknown) => void (last = error))).catch((cause: Error) => {
+      throw new Error(`${cause.message}; last ${String(last)}`, { cause: last })
+    })
+    return answer
+  }
+  /** Makes a topic, also where the one who is asked dies after it has made it. */
+  async create(topic: ITopicConfig): Promise<void> {
+    await this.asking(`${topic.topic} is made`, async (admin) => {
+      await admin.createTopics({ waitForLeaders: true, topics: [topic] }).catch(async (error: unknown) => {
+        if (!(await admin.listTopics()).includes(topic.topic)) throw error
+      })
+    })
   }
   async partitions(topic: string): Promise<{ id: number; leader: number; isr: number[]; replicas: number[] }[]> {
-    // kafkajs asks the broker it asked last, also when that one has just stopped, and does not try another one by itself.
-    const { topics: [{ partitions }] } = await until('a broker tells of its topics', () =>
-      this.admin.fetchTopicMetadata({ topics: [topic] }).catch((error: Error) => {
-        if (!error.name.startsWith('KafkaJSConnection')) throw error
-        return undefined
-      }))
+    const { topics: [{ partitions }] } = await this.asking(`a broker tells of ${topic}`, (admin) => admin.fetchTopicMetadata({ topics: [topic] }))
     return partitions.map(({ partitionId, leader, isr, replicas }) => ({ id: partitionId, leader, isr: isr.toSorted(), replicas })).sort((one, other) => one.id - other.id)
   }
   async leader(topic: string, partition = 0): Promise<Server> {
     return this.server(await until(`a leader of ${topic}-${partition}`, async () => {
       const found = (await this.partitions(topic))[partition]
       return found && found.leader > 0 && found.leader
-    }, 60_000))
+    }))
   }
   /** The partition of `__consumer_offsets` that keeps a group. */
   partitionOf(groupId: string): number {
@@ -133,7 +147,7 @@ export class Brokers {
     await until(`all replicas of ${topics.join(', ')} in sync`, async () => {
       const found = await Promise.all(topics.map((topic) => this.partitions(topic)))
       return found.flat().every(({ isr, replicas, leader }) => isr.length === replicas.length && leader > 0)
-    }, 120_000)
+    })
   }
   /** The first segment of a partition, as it lies on a broker's disk; undefined where there is none (now). */
   segment(id: number, topic: string, partition = 0): Buffer | undefined {
@@ -154,7 +168,7 @@ export class Brokers {
   /** Starts a broker that was killed. Apache's refuses while the session of its former life lasts. */
   async revive(server: Server): Promise<void> {
     const path = `/brokers/ids/${this.id(server)}`
-    if (server.maker === 'apache') await until(`the old session of ${path} is over`, async () => !(await this.session.exists(path)), 60_000)
+    if (server.maker === 'apache') await until(`the old session of ${path} is over`, async () => !(await this.session.exists(path)))
     await server.start()
   }
   /** The stopped broker at this place is from now on another's, on the same folder and port. It is not started. */
@@ -166,7 +180,7 @@ export class Brokers {
   async frozen(server: Server, meanwhile: () => Promise<void>): Promise<void> {
     try {
       await freeze(server)
-      await until('its session is over', async () => !(await this.session.exists(`/brokers/ids/${this.id(server)}`)), 60_000)
+      await until('its session is over', async () => !(await this.session.exists(`/brokers/ids/${this.id(server)}`)))
       await meanwhile()
     } finally {
       thaw(server)
@@ -191,6 +205,6 @@ export function useBrokers(makers: readonly Maker[], options: BrokersOptions = {
   beforeAll(async () => {
     holder.brokers = await Brokers.start([zookeeperMaker], makers, options)
   }, 300_000)
-  afterAll(() => holder.brokers?.dispose(), 60_000)
+  afterAll(() => holder.brokers?.dispose())
   return holder
 }

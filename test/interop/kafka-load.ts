@@ -7,9 +7,11 @@ import { createInterface } from 'node:readline'
 import { Kafka, logLevel, type Consumer, type Producer } from 'kafkajs'
 import type { Entry, Ledger } from './ledger.ts'
 import { killGroup, until } from './process.ts'
+import { Reader } from './reader.ts'
 import { unique, where } from './programs.ts'
 
 const jsName = 'idempotent kafkajs'
+const perSecondByDefault = 300
 
 /** What `python/ledger_client.py` prints at its end. */
 interface Report {
@@ -26,7 +28,7 @@ interface Report {
 export interface LoadOptions {
   readonly addresses: readonly string[]
   readonly partitions?: number
-  /** Records per second of librdkafka's producer; kafkajs sends one batch of ten after the other. */
+  /** Records per second of each producer, at most; default 300. */
   readonly perSecond?: number
 }
 
@@ -42,15 +44,16 @@ export class KafkaLoad {
   readonly #sent: Entry[] = []
   readonly #acknowledged: Entry[] = []
   readonly #delivered: Entry[] = []
+  /** `partition/offset` of what was delivered. */
+  readonly #seen = new Set<string>()
   /** Why its consumer ended or began again. */
   readonly #crashes: string[] = []
-  /** How often kafkajs's consumer stood still and was replaced. */
-  replaced = 0
-  #progress = { count: 0, at: performance.now() }
-  #watchdog: NodeJS.Timeout | undefined
+  /** How often kafkajs's consumer gave up its place in the group and began again. */
+  restarts = 0
   #librdkafka = 0
   #librdkafkaDelivered = 0
   #isOver = false
+  #isDisposed = false
   #pid: number | undefined
   #producer: Producer | undefined
   #consumer: Consumer | undefined
@@ -76,40 +79,39 @@ export class KafkaLoad {
     await load.#consume()
     load.#work = Promise.all([load.#produce(), load.#python()])
     load.#work.catch((error: Error) => (load.#failure = error))
-    load.#watchdog = setInterval(() => load.#wake(), 1_000)
     await load.progress(100)
-    await until('members of both groups are given records', () => load.#delivered.length > 0, 60_000)
+    await until('members of both groups are given records', () => load.#delivered.length > 0 && load.#librdkafkaDelivered > 0)
     return load
   }
 
+  /**
+   * A consumer of kafkajs goes on asking a coordinator that is gone (each heartbeat fails, and it fetches anew) until its retries are used up; only then does it
+   * look for another one. With few retries that is a matter of seconds.
+   */
   async #consume(): Promise<void> {
-    const consumer = (this.#consumer = this.#kafka.consumer({ groupId: this.groups[0], sessionTimeout: 10_000, heartbeatInterval: 1_000, maxWaitTimeInMs: 200, retry: { retries: 1_000, initialRetryTime: 50, maxRetryTime: 300 } }))
-    consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => this.#crashes.push(`${error.name}: ${error.message}${restart ? '' : ' (it does not start again)'}`))
+    const consumer = (this.#consumer = this.#kafka.consumer({ groupId: this.groups[0], sessionTimeout: 10_000, heartbeatInterval: 1_000, maxWaitTimeInMs: 200, retry: { retries: 4, initialRetryTime: 50, maxRetryTime: 300 } }))
+    consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => {
+      this.restarts++
+      this.#crashes.push(`${error.name}: ${error.message}${restart ? '' : ' (it does not begin again by itself)'}`)
+      if (!restart && !this.#isDisposed) this.#consume().catch((failure: Error) => this.#crashes.push(`the new one: ${failure.message}`))
+    })
     await consumer.connect()
     // A broker hears of a new topic when its controller tells it: kafkajs, which may ask another one, does not try again by itself.
     await until('every broker knows the topic', () => consumer.subscribe({ topic: this.topic, fromBeginning: true }).then(() => true, () => false))
-    await consumer.run({ autoCommitInterval: 500, eachMessage: async ({ partition, message }) => void this.#delivered.push([partition, Number(message.offset), String(message.value)]) })
-  }
-  /**
-   * After the death of its coordinator kafkajs's consumer was seen to ask nobody for anything any more (its last broker then took it out of the group). As a
-   * person would, the load takes a new one after a while; how often is in `replaced`.
-   */
-  #wake(): void {
-    const now = performance.now()
-    if (this.#delivered.length > this.#progress.count) this.#progress = { count: this.#delivered.length, at: now }
-    if (now - this.#progress.at < 20_000) return
-    this.#progress = { count: this.#delivered.length, at: now }
-    this.replaced++
-    this.#crashes.push('nothing for 20 s: replaced')
-    this.#consumer?.disconnect().catch(() => {})
-    this.#consume().catch((error: Error) => this.#crashes.push(`the new one: ${error.message}`))
+    await consumer.run({
+      autoCommitInterval: 500,
+      eachMessage: async ({ partition, message }) => {
+        this.#delivered.push([partition, Number(message.offset), String(message.value)])
+        this.#seen.add(`${partition}/${message.offset}`)
+      },
+    })
   }
 
   /**
    * Waits until each producer was acknowledged this many records more. kafkajs may stay with a broker that takes requests and answers none:
    * while one is frozen or cut off only librdkafka is waited for.
    */
-  async progress(count: number, who: 'both' | 'librdkafka' = 'both', timeoutMs = 90_000): Promise<void> {
+  async progress(count: number, who: 'both' | 'librdkafka' = 'both', timeoutMs = 180_000): Promise<void> {
     const [js, librdkafka] = [this.#acknowledged.length, this.#librdkafka]
     await until(`${count} records more of each producer (kafkajs: ${js}, librdkafka: ${librdkafka})`, () => {
       if (this.#failure) throw this.#failure
@@ -123,7 +125,7 @@ export class KafkaLoad {
   async consumed(group: number, count: number): Promise<void> {
     const given = (): number => (group === 0 ? this.#delivered.length : this.#librdkafkaDelivered)
     const before = given()
-    await until(`${count} records more for ${this.groups[group]}`, () => given() >= before + count, 90_000)
+    await until(`${count} records more for ${this.groups[group]}`, () => given() >= before + count, 180_000)
   }
 
   /** Lets producers end and groups read on to the end; then both libraries read all there is. */
@@ -138,15 +140,11 @@ export class KafkaLoad {
     const placed = new Map(report.whole.map(([partition, offset, value]) => [`${partition}/${value}`, offset]))
     const placeOf = (partition: number, offset: number | null, value: string): number => (offset !== null && offset >= 0 ? offset : (placed.get(`${partition}/${value}`) ?? -1))
     const acknowledged = [...this.#acknowledged, ...report.acknowledged.map(([partition, offset, number]): Entry => [partition, placeOf(partition, offset, name(number)), name(number)])]
-    const unread = (): Entry[] => {
-      const seen = new Set(this.#delivered.map(([partition, offset]) => `${partition}/${offset}`))
-      return acknowledged.filter(([partition, offset]) => !seen.has(`${partition}/${offset}`))
-    }
-    await until('the group of kafkajs has read all', () => unread().length === 0, 60_000).catch((cause: Error) => {
-      const [first] = unread()
-      throw new Error(`${cause.message}: ${unread().length} of ${acknowledged.length} are missing, the first is ${first?.join(' ')}; its consumer said ${this.#crashes.slice(-5).join('; ') || 'nothing'}`, { cause })
+    let missing: readonly Entry[] = acknowledged
+    await until('the group of kafkajs has read all', () => (missing = missing.filter(([partition, offset]) => !this.#seen.has(`${partition}/${offset}`))).length === 0, 180_000).catch((cause: Error) => {
+      throw new Error(`${cause.message}: ${missing.length} of ${acknowledged.length} are missing, the first is ${missing[0]?.join(' ')}; its consumer said ${this.#crashes.slice(-5).join('; ') || 'nothing'}`, { cause })
     })
-    clearInterval(this.#watchdog)
+    this.#isDisposed = true
     await this.#consumer!.disconnect()
     return {
       partitions: this.partitions,
@@ -157,8 +155,7 @@ export class KafkaLoad {
     }
   }
   async dispose(): Promise<void> {
-    this.#isOver = true
-    clearInterval(this.#watchdog)
+    this.#isOver = this.#isDisposed = true
     killGroup(this.#pid)
     await Promise.all([this.#producer?.disconnect().catch(() => {}), this.#consumer?.disconnect().catch(() => {})])
     rmSync(this.#folder, { recursive: true, force: true })
@@ -175,12 +172,12 @@ export class KafkaLoad {
       const now = performance.now()
       if (last !== undefined) this.pausesMs.kafkajs = Math.max(this.pausesMs.kafkajs, Math.round(now - last))
       last = now
-      await new Promise((resolve) => setTimeout(resolve, 10))
+      await new Promise((resolve) => setTimeout(resolve, 10_000 / (this.#options.perSecond ?? perSecondByDefault)))
     }
   }
   async #python(): Promise<Report> {
     const program = new URL('python/ledger_client.py', import.meta.url).pathname
-    const { addresses, perSecond = 500 } = this.#options
+    const { addresses, perSecond = perSecondByDefault } = this.#options
     const child = spawn(where('python'), [program, addresses.join(), this.topic, String(this.partitions), join(this.#folder, 'stop'), String(perSecond)], { stdio: ['ignore', 'pipe', 'pipe'], detached: true })
     this.#pid = child.pid
     let said = ''
@@ -196,16 +193,12 @@ export class KafkaLoad {
   }
   /** A partition's last offsets may be shown late by a new leader: as many as librdkafka found are waited for. */
   async #whole(count: number): Promise<Entry[]> {
-    const consumer = this.#kafka.consumer({ groupId: unique('whole'), maxWaitTimeInMs: 100 })
-    const found: Entry[] = []
-    await consumer.connect()
+    const reader = await Reader.open(this.#kafka, this.topic)
     try {
-      await consumer.subscribe({ topic: this.topic, fromBeginning: true })
-      await consumer.run({ eachMessage: async ({ partition, message }) => void found.push([partition, Number(message.offset), String(message.value)]) })
-      await until(`${count} records of ${this.topic} read by kafkajs`, () => found.length >= count, 90_000)
+      await until(`${count} records of ${this.topic} read by kafkajs`, () => reader.records.length >= count, 180_000)
     } finally {
-      await consumer.disconnect()
+      await reader.close()
     }
-    return found
+    return reader.records.map(({ partition, offset, value }) => [partition, offset, value])
   }
 }

@@ -15,7 +15,7 @@ describeWith(['apache'], 'a cluster of one Ottla broker and two of Apache', () =
     await cluster.brokers.ruledBy('ottla')
     producer = cluster.brokers.kafka.producer({ allowAutoTopicCreation: false, idempotent: true, maxInFlightRequests: 1 })
     await producer.connect()
-  }, 90_000)
+  })
   afterAll(() => producer?.disconnect())
 
   const states = () => Promise.all(topics.map(async (topic) => (await cluster.brokers.partitions(topic))[0]))
@@ -32,7 +32,7 @@ describeWith(['apache'], 'a cluster of one Ottla broker and two of Apache', () =
     for (const { high } of (await Promise.all(topics.map((topic) => brokers.admin.fetchTopicOffsets(topic)))).flat()) expect(Number(high)).toBeGreaterThanOrEqual(sent.length * 10)
   }
 
-  test('replicas of either maker hold the same bytes', { timeout: 120_000 }, async () => {
+  test('replicas of either maker hold the same bytes', async () => {
     await cluster.brokers.admin.createTopics({
       waitForLeaders: true,
       topics: [[1, 2, 3], [2, 1, 3]].map((replicas, index) => ({ topic: topics[index], replicaAssignment: [{ partition: 0, replicas }], configEntries: [{ name: 'min.insync.replicas', value: '2' }] })),
@@ -42,12 +42,12 @@ describeWith(['apache'], 'a cluster of one Ottla broker and two of Apache', () =
     await agree()
   })
   for (const [id, ending] of [[1, 'stop'], [2, 'stop'], [1, 'kill'], [2, 'kill']] as const)
-    test(`broker ${id} goes by ${ending} and returns`, { timeout: 240_000 }, async () => {
+    test(`broker ${id} goes by ${ending} and returns`, async () => {
       const { brokers } = cluster
       const server = brokers.server(id)
       await server[ending]()
       await produce(`without ${id} after ${ending}`)
-      await until(`nobody counts on broker ${id}`, async () => (await states()).every(({ leader, isr }) => leader > 0 && leader !== id && !isr.includes(id)), 60_000)
+      await until(`nobody counts on broker ${id}`, async () => (await states()).every(({ leader, isr }) => leader > 0 && leader !== id && !isr.includes(id)))
       await brokers.revive(server)
       await produce(`with ${id} after ${ending}`)
       await agree()

@@ -12,7 +12,7 @@ describeWith(['apache'], 'older protocols among brokers', () => {
     const cluster = useBrokers(makers, { config: { 'inter.broker.protocol.version': version, 'transaction.state.log.replication.factor': 3 } })
 
     for (const controller of ['ottla', 'apache'] as const)
-      test(`with ${controller}'s controller records are replicated both ways, in transactions too, and leaders move`, { timeout: 180_000 }, async () => {
+      test(`with ${controller}'s controller records are replicated both ways, in transactions too, and leaders move`, async () => {
         const { brokers } = cluster
         const { admin, kafka } = brokers
         await brokers.ruledBy(controller)
@@ -29,7 +29,7 @@ describeWith(['apache'], 'older protocols among brokers', () => {
         // To who is next in line, and back by an election.
         const away = makers.indexOf(controller === 'ottla' ? 'apache' : 'ottla') + 1
         await brokers.server(away).stop()
-        await until('others lead', async () => (await brokers.partitions(topic)).every(({ leader }) => leader !== away && leader > 0), 60_000)
+        await until('others lead', async () => (await brokers.partitions(topic)).every(({ leader }) => leader !== away && leader > 0))
         await brokers.server(away).start()
         await brokers.inSync(topic)
         const elected = await run('java', [...smallJava, '-cp', where('apache'), 'org.apache.kafka.tools.LeaderElectionCommand', '--bootstrap-server', brokers.addresses.join(), '--election-type', 'preferred', '--all-topic-partitions'])

@@ -48,7 +48,7 @@ describeWith(['apache'], 'partitions are moved', () => {
     }
 
     for (const controller of new Set(makers)) {
-      test(`with ${controller}'s controller they move while records come, by either tool, and nothing is lost`, { timeout: 240_000 }, async () => {
+      test(`with ${controller}'s controller they move while records come, by either tool, and nothing is lost`, async () => {
         const { brokers } = cluster
         await brokers.ruledBy(controller)
         const topic = unique('moved')
@@ -61,13 +61,13 @@ describeWith(['apache'], 'partitions are moved', () => {
           expect(started, started.stdout + started.stderr).toMatchObject({ code: 0, stdout: expect.stringContaining(`Successfully started partition reassignments for ${topic}-0,${topic}-1`) })
           await produce(topic, `during ${tool}`)
           total += 10
-          await until('the move is complete', async () => (await replicas(topic)) === `${first.join()} ${second.join()}`, 60_000)
+          await until('the move is complete', async () => (await replicas(topic)) === `${first.join()} ${second.join()}`)
           const verified = await tools[tool]('--verify', '--reassignment-json-file', file)
           expect(verified.stdout).toContain(`Reassignment of partition ${topic}-0 is completed.\nReassignment of partition ${topic}-1 is completed.`)
           for (const [index, list] of [first, second].entries())
             for (const id of [1, 2, 3])
               if ((list as readonly number[]).includes(id)) await until(`${id} holds ${index}`, () => existsSync(dataOf(id, topic, index)))
-              else await until(`${id} has deleted ${index}`, () => !existsSync(dataOf(id, topic, index)), 60_000)
+              else await until(`${id} has deleted ${index}`, () => !existsSync(dataOf(id, topic, index)))
         }
         await until('all are in sync and led by who is in the assignment', async () => (await brokers.partitions(topic)).every(({ isr, leader, replicas: assigned }) => isr.length === 2 && assigned.includes(leader)))
         for (const { high } of await brokers.admin.fetchTopicOffsets(topic)) expect(Number(high)).toBe(total)
@@ -75,7 +75,7 @@ describeWith(['apache'], 'partitions are moved', () => {
         await brokers.sameBytes(topic, 1, [1, 2])
       })
 
-      test(`with ${controller}'s controller both tools tell the same of a throttled move, and take it back`, { timeout: 240_000 }, async () => {
+      test(`with ${controller}'s controller both tools tell the same of a throttled move, and take it back`, async () => {
         const { brokers } = cluster
         await brokers.ruledBy(controller)
         const topic = unique('slow')
@@ -93,7 +93,7 @@ describeWith(['apache'], 'partitions are moved', () => {
         expect([again[0].code, again[0].stderr]).toEqual([again[1].code, again[1].stdout])
         const cancelled = await tools.ottla('--cancel', '--reassignment-json-file', file)
         expect(cancelled.stdout).toBe(`Successfully cancelled partition reassignments for: ${topic}-0,${topic}-1\nNone of the specified partition moves are active.\nClearing broker-level throttles on brokers 1,2,3\nClearing topic-level throttles on topic ${topic}\n`)
-        await until('everything is as before', async () => (await replicas(topic)) === '1 2' && !existsSync(dataOf(3, topic, 0)) && !existsSync(dataOf(1, topic, 1)), 60_000)
+        await until('everything is as before', async () => (await replicas(topic)) === '1 2' && !existsSync(dataOf(3, topic, 0)) && !existsSync(dataOf(1, topic, 1)))
         for (const args of [['--list'], ['--verify', '--reassignment-json-file', file], ['--cancel', '--reassignment-json-file', file]]) {
           const [ours, apache] = [await tools.ottla(...args), await tools.apache(...args)]
           // Apache's tool forgets a line's end there.
@@ -101,14 +101,14 @@ describeWith(['apache'], 'partitions are moved', () => {
         }
       })
 
-      test(`with ${controller}'s controller an old tool's wish in ZooKeeper is fulfilled, and preferred leaders are elected by Apache's tool`, { timeout: 120_000 }, async () => {
+      test(`with ${controller}'s controller an old tool's wish in ZooKeeper is fulfilled, and preferred leaders are elected by Apache's tool`, async () => {
         const { brokers } = cluster
         await brokers.ruledBy(controller)
         const topic = unique('old')
         await create(topic, [1, 2], [2, 1])
         await produce(topic, 'before')
         await brokers.session.create('/admin/reassign_partitions', JSON.stringify({ version: 1, partitions: [{ topic, partition: 0, replicas: [2, 3] }, { topic, partition: 1, replicas: [1, 2] }] }))
-        await until('the wish is fulfilled', async () => (await brokers.session.exists('/admin/reassign_partitions')) === undefined && (await replicas(topic)) === '2,3 1,2', 60_000)
+        await until('the wish is fulfilled', async () => (await brokers.session.exists('/admin/reassign_partitions')) === undefined && (await replicas(topic)) === '2,3 1,2')
         expect((await brokers.partitions(topic))[1].leader).toBe(2)
         const elected = await theirs('org.apache.kafka.tools.LeaderElectionCommand', '--election-type', 'preferred', '--topic', topic, '--partition', '1')
         expect(elected, elected.stdout + elected.stderr).toMatchObject({ code: 0, stdout: expect.stringContaining(`Successfully completed leader election (PREFERRED) for partitions ${topic}-1`) })

@@ -28,17 +28,17 @@ describeWith(['apache'], 'replicas of one Ottla broker and one of Apache', () =>
     await producer.connect()
     await brokers.admin.createTopics({ waitForLeaders: true, topics: topics.map((topic, index) => ({ topic, replicaAssignment: [{ partition: 0, replicas: index === 0 ? [1, 2] : [2, 1] }] })) })
     for (const topic of topics) for (let index = 0; index < 30; index++) await producer.send({ topic, acks: -1, messages: [{ value: `${index}` }] })
-  }, 90_000)
+  })
   afterAll(async () => {
     await producer?.disconnect()
     for (const server of cluster.brokers?.servers ?? []) await server.kill()
     rmSync(folder, { recursive: true, force: true })
-  }, 60_000)
+  })
 
-  const tool = (name: string, ...args: string[]) => succeed('java', [...smallJava, `-Dlog4j.configuration=file:${log4j}`, '-cp', where('apache'), name, ...args], { timeoutMs: 90_000 })
+  const tool = (name: string, ...args: string[]) => succeed('java', [...smallJava, `-Dlog4j.configuration=file:${log4j}`, '-cp', where('apache'), name, ...args])
 
   for (const [topic, leader, follower] of [[topics[0], 1, 2], [topics[1], 2, 1]] as const)
-    test(`${topic}: the Java consumer reads from broker ${follower}, which is in its rack`, { timeout: 120_000 }, async () => {
+    test(`${topic}: the Java consumer reads from broker ${follower}, which is in its rack`, async () => {
       const consume = async (rack: string) => {
         const { stdout, stderr } = await tool('org.apache.kafka.tools.consumer.ConsoleConsumer', '--bootstrap-server', cluster.brokers.addresses.join(), '--topic', topic, '--partition', '0', '--offset', 'earliest', '--max-messages', '30', '--timeout-ms', '30000', '--consumer-property', `client.rack=${rack}`, '--consumer-property', 'max.poll.records=5', '--consumer-property', 'fetch.max.bytes=200')
         expect(stdout.trim().split('\n')).toEqual(Array.from({ length: 30 }, (_, index) => `${index}`))
@@ -49,14 +49,14 @@ describeWith(['apache'], 'replicas of one Ottla broker and one of Apache', () =>
       expect(await consume('rack-elsewhere')).toEqual([leader])
     })
 
-  test('records are deleted on both, whoever leads', { timeout: 120_000 }, async () => {
+  test('records are deleted on both, whoever leads', async () => {
     const file = join(folder, 'offsets.json')
     writeFileSync(file, JSON.stringify({ version: 1, partitions: topics.map((topic) => ({ topic, partition: 0, offset: 10 })) }))
     const { stdout } = await tool('org.apache.kafka.tools.DeleteRecordsCommand', '--bootstrap-server', cluster.brokers.addresses.join(), '--offset-json-file', file)
     for (const topic of topics) expect(stdout).toMatch(new RegExp(`partition: ${topic}-0\\s+low_watermark: 10`))
   })
 
-  test('replicas move between the log directories of either broker', { timeout: 120_000 }, async () => {
+  test('replicas move between the log directories of either broker', async () => {
     const placeOf = (id: number, topic: string): string => logDirs(id).find((directory) => existsSync(join(directory, `${topic}-0`)))!
     const wishes = [[topics[0], [1, 2]], [topics[1], [2, 1]]] as const
     const targets = wishes.map(([topic, ids]) => ids.map((id) => logDirs(id).find((directory) => directory !== placeOf(id, topic))!))
@@ -67,7 +67,7 @@ describeWith(['apache'], 'replicas of one Ottla broker and one of Apache', () =>
     await until('all replicas have moved', async () => {
       const { stdout } = await command('--verify')
       return [...stdout.matchAll(/currently on the correct log|completed successfully|is already/g)].length >= 4 || targets.flat().every((target, index) => existsSync(join(target, `${wishes[index >> 1][0]}-0`)))
-    }, 90_000)
+    })
     for (const [index, [topic, ids]] of wishes.entries()) for (const [at, id] of ids.entries()) await until(`${topic} of ${id} is where it was wished`, () => placeOf(id, topic) === targets[index][at])
     for (const topic of topics) await producer.send({ topic, acks: -1, messages: [{ value: 'after the move' }] })
     // What was deleted before was not copied.

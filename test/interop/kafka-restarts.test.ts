@@ -1,12 +1,15 @@
 /** A broker that stops, is killed, loses its session or its ZooKeeper, seen by a client that goes on working. */
+import { appendFileSync } from 'node:fs'
 import { Kafka, logLevel } from 'kafkajs'
 import { afterEach, expect, test } from 'vitest'
 import { until } from './process.ts'
 import { describeWith, unique } from './programs.ts'
+import { Reader } from './reader.ts'
 import { fourLetterWord, kafkaMaker, useCluster } from './target.ts'
 
 describeWith([], 'a broker that goes and comes back', () => {
-  const cluster = useCluster()
+  // Ottla's broker does not wait for the end of its old session: were it to, it would not be there in time.
+  const cluster = useCluster(kafkaMaker === 'ottla' ? { kafka: { config: { 'zookeeper.session.timeout.ms': 300_000 } }, zookeeper: { config: { maxSessionTimeout: 300_000 } } } : {})
   const open: { disconnect(): Promise<void> }[] = []
   const kafka = () => new Kafka({ brokers: [cluster.kafka.address], logLevel: logLevel.NOTHING, requestTimeout: 5_000, retry: { retries: 60, initialRetryTime: 100, maxRetryTime: 500 } })
   const opened = async <T extends { connect(): Promise<void>; disconnect(): Promise<void> }>(client: T): Promise<T> => {
@@ -36,15 +39,14 @@ describeWith([], 'a broker that goes and comes back', () => {
     })()
     return { acknowledged: () => acknowledged, stop: () => ((going = false), done) }
   }
-  const readAll = async (topic: string, count: number, groupId = unique('group')): Promise<number[]> => {
-    const consumer = kafka().consumer({ groupId, maxWaitTimeInMs: 200 })
-    await consumer.connect()
-    const values: number[] = []
-    await consumer.subscribe({ topic, fromBeginning: true })
-    await consumer.run({ eachMessage: async ({ message }) => void values.push(Number(message.value)) })
-    await until(`${count} records of ${topic}`, () => values.length >= count)
-    await consumer.disconnect()
-    return values
+  const readAll = async (topic: string, count: number): Promise<number[]> => {
+    const reader = await Reader.open(kafka(), topic)
+    try {
+      await until(`${count} records of ${topic}`, () => reader.records.length >= count)
+    } finally {
+      await reader.close()
+    }
+    return reader.values().map(Number)
   }
   const upTo = (count: number) => Array.from({ length: count }, (_, i) => i)
   /** The session that holds the broker's registration, or undefined. */
@@ -64,12 +66,9 @@ describeWith([], 'a broker that goes and comes back', () => {
     else await cluster.kafka.kill()
     // Apache's broker refuses to start while its old session lives; Ottla's proves that the session was its own.
     if (kafkaMaker === 'apache' && how === 'killed') await until('the old session to expire', async () => (await registration()) !== session)
-    const began = performance.now()
     await cluster.kafka.start()
-    const tookMs = performance.now() - began
-    if (kafkaMaker === 'ottla') expect(tookMs).toBeLessThan(4_000)
     const before = load.acknowledged()
-    await until('100 more', () => load.acknowledged() >= before + 100, 60_000)
+    await until('100 more', () => load.acknowledged() >= before + 100)
     await load.stop()
     expect(await registration()).not.toBe(session)
     expect(await readAll(topic, load.acknowledged())).toEqual(upTo(load.acknowledged()))
@@ -94,6 +93,9 @@ describeWith([], 'a broker that goes and comes back', () => {
   })
 
   test('a broker that was frozen until its session expired registers anew and goes on', async () => {
+    await cluster.kafka.stop()
+    appendFileSync(cluster.kafka.configFile, 'zookeeper.session.timeout.ms=6000\n')
+    await cluster.kafka.start()
     const { topic } = await created()
     const load = await sending(topic)
     await until('50 records', () => load.acknowledged() >= 50)

@@ -8,7 +8,7 @@ import type { Make } from './ensemble.ts'
 import { KafkaLoad } from './kafka-load.ts'
 import { judgeLedger } from './ledger.ts'
 import { describeWith } from './programs.ts'
-import type { Maker } from './target.ts'
+import { kafkaMaker, type Maker } from './target.ts'
 
 let brokers: Brokers | undefined
 let load: KafkaLoad | undefined
@@ -19,19 +19,23 @@ afterEach(async ({ task }) => {
   load = brokers = undefined
 })
 
+/** Who takes over, and then again; with `TARGET=apache` Apache's from Apache's, a rolling restart. */
+const makers: readonly Maker[] = kafkaMaker === 'apache' ? ['apache'] : ['ottla', 'apache']
 /** `SOAK=1`: the controller first and on an ensemble of Ottla's too. */
-const ways: readonly [Make, 'first' | 'last'][] = [['apache', 'last'], ['ottla', 'first']]
+const ways: readonly [Make, 'first' | 'last'][] = [['apache', 'last'], [kafkaMaker, 'first']]
 describeWith(['apache', 'python'], "three of Apache's brokers", () => {
   for (const [coordinator, controllerIs] of process.env.SOAK ? ways : ways.slice(0, 1))
-    test(`on ${coordinator}'s ensemble are replaced and come back, the controller ${controllerIs}`, { timeout: 600_000 }, async () => {
+    test(`on ${coordinator}'s ensemble are replaced and come back, the controller ${controllerIs}`, async () => {
       brokers = await Brokers.start([coordinator, coordinator, coordinator], ['apache', 'apache', 'apache'])
       load = await KafkaLoad.start({ addresses: brokers.addresses, perSecond: 300 })
-      for (const maker of ['ottla', 'apache'] satisfies Maker[]) {
+      for (const maker of makers) {
         const began = performance.now()
-        for (let replaced = 0; replaced < 3; replaced++) {
-          const left = brokers.servers.filter((server) => server.maker !== maker)
-          const controller = await brokers.controller()
-          const next = left.find((server) => (server === controller) === (controllerIs === 'first')) ?? left[0]
+        const left = new Set(brokers.servers.map((server) => brokers!.id(server)))
+        while (left.size > 0) {
+          const controller = brokers.id(await brokers.controller())
+          const id = [...left].find((each) => (each === controller) === (controllerIs === 'first')) ?? [...left][0]
+          left.delete(id)
+          const next = brokers.server(id)
           await next.stop()
           await load.progress(50)
           await (await brokers.replace(next, maker)).start()
@@ -42,7 +46,7 @@ describeWith(['apache', 'python'], "three of Apache's brokers", () => {
         console.log(`all are ${maker}'s after ${((performance.now() - began) / 1000).toFixed(1)} s`)
       }
       const tally = judgeLedger(await load.finish())
-      console.log(JSON.stringify({ ...tally, pausesMs: load.pausesMs, replaced: load.replaced }))
+      console.log(JSON.stringify({ ...tally, pausesMs: load.pausesMs, restarts: load.restarts }))
       expect(tally.acknowledged).toBeGreaterThan(2_000)
     })
 })

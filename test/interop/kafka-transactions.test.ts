@@ -7,6 +7,7 @@ import { nodeHost } from '../../src/host/node.ts'
 import { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
 import { run, succeed, until } from './process.ts'
 import { describeWith, python, smallJava, unique, where } from './programs.ts'
+import { Reader } from './reader.ts'
 import { useCluster } from './target.ts'
 
 const copier = 'org.apache.kafka.tools.TransactionalMessageCopier'
@@ -35,14 +36,12 @@ describeWith(['apache', 'python'], 'transactions', () => {
     opened(kafka().producer({ transactionalId, idempotent: true, maxInFlightRequests: 1, transactionTimeout }))
   /** What a new group sees from the beginning, once it has seen the end of each partition. */
   const readToEnd = async (topic: string, { partitions = 1, readUncommitted = false } = {}): Promise<string[]> => {
-    const plain = await opened(kafka().producer())
+    const plain = await opened(kafka().producer({ idempotent: true, maxInFlightRequests: 1 }))
     await plain.send({ topic, messages: Array.from({ length: partitions }, (_, partition) => ({ partition, value: 'end' })) })
-    const consumer = await opened(kafka().consumer({ groupId: unique('group'), readUncommitted, maxWaitTimeInMs: 200 }))
-    const values: string[] = []
-    await consumer.subscribe({ topic, fromBeginning: true })
-    await consumer.run({ eachMessage: async ({ message }) => void values.push(String(message.value)) })
-    await until('the ends', () => values.filter((value) => value === 'end').length >= partitions)
-    return values.filter((value) => value !== 'end')
+    const reader = await Reader.open(kafka(), topic, { readUncommitted })
+    open.push({ disconnect: () => reader.close() })
+    await until('the end of each partition', () => new Set(reader.records.flatMap(({ partition, value }) => (value === 'end' ? [partition] : []))).size === partitions)
+    return reader.values().filter((value) => value !== 'end')
   }
   /** Apache's broker does not start while its last life is still registered. */
   const unregistered = async () => {
@@ -80,7 +79,7 @@ describeWith(['apache', 'python'], 'transactions', () => {
 
   test("Kafka's TransactionalMessageCopier copies each record once, though it aborts at random", async () => {
     const [input, output] = await created(1, 1)
-    const producer = await opened(kafka().producer())
+    const producer = await opened(kafka().producer({ idempotent: true, maxInFlightRequests: 1 }))
     await producer.send({ topic: input, messages: Array.from({ length: 2_000 }, (_, index) => ({ partition: 0, value: `m${index}` })) })
     const { stdout } = await tool(copier, '--broker-list', cluster.kafka.address, '--transactional-id', unique('copier'), '--input-topic', input, '--input-partition', '0',
       '--output-topic', output, '--max-messages', '2000', '--consumer-group', unique('copier-group'), '--transaction-size', '150', '--enable-random-aborts', '--group-mode')

@@ -17,7 +17,7 @@ export interface RunOptions {
 
 /** Runs a program to its end. Rejects only when it cannot be started or takes too long. */
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
-  const timeoutMs = options.timeoutMs ?? 90_000
+  const timeoutMs = options.timeoutMs ?? 180_000
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd: options.cwd,
@@ -67,8 +67,8 @@ export function killGroup(pid: number | undefined): void {
   }
 }
 
-/** Looks again and again until `look` answers something other than undefined or false, and returns that. */
-export async function until<T>(what: string, look: () => Promise<T | undefined | false> | T | undefined | false, timeoutMs = 30_000): Promise<T> {
+/** Looks again and again (the limit says only that nothing moves, on the slowest machine) until `look` answers something other than undefined or false, and returns that. */
+export async function until<T>(what: string, look: () => Promise<T | undefined | false> | T | undefined | false, timeoutMs = 120_000): Promise<T> {
   const deadline = Date.now() + timeoutMs
   for (;;) {
     const found = await look()

@@ -267,7 +267,7 @@ async function prepared(kind: 'zookeeper' | 'kafka', options: ServerOptions): Pr
     port: options.port ?? (await freePort()),
     configFile: join(directory, kind === 'kafka' ? 'server.properties' : 'zoo.cfg'),
     env: { ...options.env },
-    readyMs: options.readyMs ?? 60_000,
+    readyMs: options.readyMs ?? 120_000,
     temporary: options.directory === undefined,
   }
 }

@@ -65,7 +65,7 @@ def read_all():
     consumer = Consumer({**QUIET, "group.id": "unused", "enable.auto.commit": False, "enable.partition.eof": True, "fetch.wait.max.ms": 100})
     consumer.assign([TopicPartition(TOPIC, p, OFFSET_BEGINNING) for p in range(PARTITIONS)])
     found, ended = [], set()
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 180
     while len(ended) < PARTITIONS and time.monotonic() < deadline:
         for m in consumer.consume(1000, 0.2):
             if m.error():
@@ -75,7 +75,7 @@ def read_all():
                 found.append([m.partition(), m.offset(), m.value().decode()])
     consumer.close()
     if len(ended) < PARTITIONS:
-        errors.append("the whole topic was not read within 120 s")
+        errors.append("the whole topic was not read within 180 s")
     return found
 
 
@@ -97,8 +97,8 @@ while not os.path.exists(STOP):
     if time.monotonic() - told > 0.2:
         told = time.monotonic()
         print("acknowledged %d delivered %d" % (len(acknowledged), len(delivered)), flush=True)
-producer.flush(120)
-deadline = time.monotonic() + 60
+producer.flush(180)
+deadline = time.monotonic() + 180
 while any((p, o) not in seen for p, o, _ in acknowledged) and reader.is_alive() and time.monotonic() < deadline:
     time.sleep(0.1)
 reading_ends.set()
