@@ -86,7 +86,7 @@ begun = told = time.monotonic()
 while not os.path.exists(STOP):
     # What cannot be written now is not written faster later: the queue holds a few seconds.
     due = time.monotonic()
-    if due < begun or due - begun > 0.1:
+    if due - begun > 0.1:
         begun = due - 0.1
     if len(producer) < PER_SECOND * 3:
         while begun < due:
