@@ -7,6 +7,7 @@ import { timeEntrySize } from '../kafka/log/time-index.ts'
 import { Batch, batchHeadSize, headProblem, int32At, int64At, messageSizeMin } from '../kafka/records/batch.ts'
 import { controlType, controlTypeOf, coordinatorEpochOf } from '../kafka/records/control.ts'
 import { recordsOf } from '../kafka/records/decode.ts'
+import { offsetsDecoder, transactionLogDecoder, type RecordDecoder } from './coordinator-records.ts'
 import { OptionError, Options, type OptionSpec } from './options.ts'
 import { helpOrVersion, refuseCommandLine, runAsProgram, type Tool, type ToolIo } from './tool.ts'
 
@@ -17,12 +18,14 @@ export const dumpLogOptions: readonly OptionSpec[] = [
   { name: 'help', help: 'Print usage information.' },
   { name: 'index-sanity-check', help: 'Only check that an index is made of whole entries, and does not end before its segment begins.' },
   { name: 'max-bytes', takes: 'Integer', value: 'size', byDefault: '2147483647', help: 'Read so many bytes of a segment at most.' },
-  { name: 'print-data-log', help: 'Show keys and values too.' },
+  { name: 'offsets-decoder', help: 'Show keys and values as records of __consumer_offsets.' },
+  { name: 'print-data-log', help: 'Show keys and values too. The decoders do too.' },
   { name: 'skip-record-metadata', help: 'Show nothing of a record but key and value.' },
+  { name: 'transaction-log-decoder', help: 'Show keys and values as records of __transaction_state.' },
   { name: 'verify-index-only', help: 'Only compare an index with its segment, without showing its entries.' },
   { name: 'version', help: 'Display the version.' },
 ]
-const notYet = ['cluster-metadata-decoder', 'key-decoder-class', 'max-message-size', 'offsets-decoder', 'remote-log-metadata-decoder', 'transaction-log-decoder', 'value-decoder-class']
+const notYet = ['cluster-metadata-decoder', 'key-decoder-class', 'max-message-size', 'remote-log-metadata-decoder', 'value-decoder-class']
 
 const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 const timestampTypeOf = (batch: Batch): string => (batch.isLogAppendTime ? 'LogAppendTime' : batch.magic === 0 ? 'NoTimestampType' : 'CreateTime')
@@ -95,7 +98,8 @@ function* batchesOf(file: string, sizeMax: number, from = 0): Generator<{ batch:
 
 function dumpSegment(file: string, options: Options, io: ToolIo): void {
   io.out(`Log starting offset: ${baseOffsetOf(file)}\n`)
-  const data = options.has('print-data-log')
+  const decode = decoderOf(options)
+  const data = options.has('print-data-log') || options.has('offsets-decoder') || options.has('transaction-log-decoder')
   const bare = options.has('skip-record-metadata')
   const batches = batchesOf(file, options.number('max-bytes')!)
   let next = batches.next()
@@ -104,13 +108,25 @@ function dumpSegment(file: string, options: Options, io: ToolIo): void {
     io.out(`${batchText(batch)} position: ${position} ${timestampTypeOf(batch)}: ${batch.maxTimestamp} size: ${batch.size} magic: ${batch.magic} compresscodec: ${codecs[batch.codec] ?? batch.codec} crc: ${batch.crc >>> 0} isvalid: ${batch.isLegacy || batch.computeCrc() === batch.crc}\n`)
     if (!data && !options.has('deep-iteration')) continue
     for (const { offset, timestamp, key, value, headers, sequence } of recordsOf(batch)) {
-      const facts = bare ? '' : `| offset: ${offset} ${timestampTypeOf(batch)}: ${timestamp} keySize: ${key?.length ?? -1} valueSize: ${value?.length ?? -1}${batch.isLegacy ? '' : ` sequence: ${sequence} headerKeys: [${headers.map((header) => header.key).join(',')}]`}`
-      const texts = batch.isControl ? controlText(key, value) : data && value !== null ? `${key === null ? '' : ` key: ${key}`} payload: ${value}` : ''
-      io.out(`${facts}${texts}\n`)
+      if (!bare) io.out(`| offset: ${offset} ${timestampTypeOf(batch)}: ${timestamp} keySize: ${key?.length ?? -1} valueSize: ${value?.length ?? -1}${batch.isLegacy ? '' : ` sequence: ${sequence} headerKeys: [${headers.map((header) => header.key).join(',')}]`}`)
+      if (batch.isControl) io.out(bare ? '' : controlText(key, value))
+      else if (data) {
+        const shown = decode({ offset, key, value })
+        if (shown.key !== undefined) io.out(`${bare ? '|' : ''} key: ${shown.key}`)
+        if (shown.payload !== undefined) io.out(` payload: ${shown.payload}`)
+      }
+      io.out('\n')
     }
   }
   const size = readSize(file)
-  if (next.value < Math.min(size, options.number('max-bytes')!)) io.out(`Found ${size - next.value} invalid bytes at the end of ${basename(file)}\n`)
+  const { byDefault } = dumpLogOptions.find(({ name }) => name === 'max-bytes')!
+  // Who looks at a part knows that more follows.
+  if (next.value < size && options.number('max-bytes') === Number(byDefault)) io.out(`Found ${size - next.value} invalid bytes at the end of ${basename(file)}\n`)
+}
+function decoderOf(options: Options): RecordDecoder {
+  if (options.has('offsets-decoder')) return offsetsDecoder()
+  if (options.has('transaction-log-decoder')) return transactionLogDecoder()
+  return ({ key, value }) => (value === null ? {} : { key: key === null ? undefined : String(key), payload: String(value) })
 }
 function batchText(batch: Batch): string {
   if (batch.isLegacy) return `offset: ${batch.lastOffset}`
@@ -139,9 +155,16 @@ function* entriesOf(file: string, size: number, offsetAt: number): Generator<{ b
     yield { bytes, at }
   }
 }
-function isSane(file: string, entrySize: number, io: ToolIo): void {
-  const size = readSize(file)
-  if (size % entrySize !== 0) throw new Error(`Index file ${file} is corrupt: its ${size} bytes are not made of entries of ${entrySize}`)
+/** What a broker looks at before it believes an index (AbstractIndex.sanityCheck): whole entries, and the last not below the first. */
+function checkSanity(file: string, entrySize: number, io: ToolIo): void {
+  const bytes = readFileSync(file)
+  if (bytes.length % entrySize !== 0) throw new Error(`Index file ${file} is corrupt: its ${bytes.length} bytes are not made of entries of ${entrySize}`)
+  const last = bytes.length - entrySize
+  if (last >= 0) {
+    const offset = int32At(bytes, entrySize === timeEntrySize ? last + 8 : last)
+    if (offset < 0) throw new Error(`Index file ${file} is corrupt: its last offset is ${baseOffsetOf(file) + offset}, and its segment begins at ${baseOffsetOf(file)}`)
+    if (entrySize === timeEntrySize && bytes.readBigInt64BE(last) < bytes.readBigInt64BE(0)) throw new Error(`Time index file ${file} is corrupt: its last timestamp is ${bytes.readBigInt64BE(last)}, its first ${bytes.readBigInt64BE(0)}`)
+  }
   io.out(`${file} passed sanity check.\n`)
 }
 const segmentOf = (file: string): string => join(dirname(file), basename(file).replace(/\.[^.]*$/, '.log'))
@@ -149,7 +172,8 @@ const segmentOf = (file: string): string => join(dirname(file), basename(file).r
 /** `relativeOffset:int32 position:int32`: the last offset of the batch at that position. */
 function dumpOffsetIndex(file: string, options: Options, io: ToolIo): void {
   const base = baseOffsetOf(file)
-  if (options.has('index-sanity-check')) return isSane(file, offsetEntrySize, io)
+  if (readSize(file) === 0) return void io.out(`${file} is empty.\n`)
+  if (options.has('index-sanity-check')) return checkSanity(file, offsetEntrySize, io)
   const wrong: string[] = []
   for (const { bytes, at } of entriesOf(file, offsetEntrySize, 0)) {
     const offset = base + int32At(bytes, at)
@@ -163,7 +187,7 @@ function dumpOffsetIndex(file: string, options: Options, io: ToolIo): void {
 /** `timestamp:int64 relativeOffset:int32`: the greatest timestamp so far, and the last offset of the batch that has it. */
 function dumpTimeIndex(file: string, options: Options, io: ToolIo): void {
   const base = baseOffsetOf(file)
-  if (options.has('index-sanity-check')) return isSane(file, timeEntrySize, io)
+  if (options.has('index-sanity-check')) return checkSanity(file, timeEntrySize, io)
   const missing: string[] = []
   const wrong: string[] = []
   const batches = batchesOf(segmentOf(file), 0x7fff_ffff)

@@ -5,7 +5,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { kafkaDumpLog } from '../../src/cli/kafka-dump-log.ts'
 import { encodeSnapshot } from '../../src/kafka/log/producer-snapshot.ts'
 import { encodeTransactionMarker } from '../../src/kafka/records/control.ts'
+import { OffsetsRecords } from '../../src/kafka/groups/offsets-records.ts'
 import { encodeBatch } from '../../src/kafka/records/encode.ts'
+import { TransactionRecords } from '../../src/kafka/transactions/transaction-records.ts'
+import type { TransactionValue } from '../../src/kafka/transactions/transaction-state.ts'
 import { runTool, type ToolRan } from './tool-run.ts'
 
 let folder: string
@@ -45,7 +48,7 @@ test('batches, records, control records, and what is no batch at the end', async
   expect(lines[6]).toMatch(new RegExp(`^baseOffset: 103 lastOffset: 103 count: 1 .* producerId: 7 producerEpoch: 1 .* isTransactional: true isControl: true .* position: ${first.length} `))
   expect(lines[7]).toMatch(/^\| offset: 103 CreateTime: 2000 keySize: 4 valueSize: 6 sequence: -1 headerKeys: \[\] endTxnMarker: COMMIT coordinatorEpoch: 3$/)
   expect(lines[8]).toMatch(/^Found 7\d invalid bytes at the end of 00000000000000000100\.log$/)
-  expect((await dump('--print-data-log', '--skip-record-metadata', '--files', log)).out.split('\n').slice(3, 6)).toEqual([' key: k payload: v', '', ' payload: ü'])
+  expect((await dump('--print-data-log', '--skip-record-metadata', '--files', log)).out.split('\n').slice(3, 6)).toEqual(['| key: k payload: v', '', ' payload: ü'])
   expect((await dump('--files', log)).out.split('\n')).toHaveLength(6)
   expect((await dump('--files', log, '--max-bytes', String(first.length))).out.split('\n')).toHaveLength(4)
 })
@@ -87,12 +90,42 @@ test('transaction indexes and snapshots', async () => {
     '',
   ])
 })
+
+test("what Apache's tool says of Apache's files, ours says too", async () => {
+  const cases = readFileSync(new URL('./golden/dump-log.txt', import.meta.url), 'utf8').split(/^== /m).slice(1)
+  expect(cases).toHaveLength(6)
+  for (const each of cases) {
+    const [head, ...lines] = each.split('\n')
+    const argv = head.trim().split(' ')
+    const middle = lines.indexOf('--')
+    const path = file(argv.pop()!, Buffer.from(lines.slice(0, middle).join(''), 'hex'))
+    expect(await dump(...argv, '--files', path), head).toEqual({ code: 0, out: [`Dumping ${path}`, ...lines.slice(middle + 1)].join('\n'), err: '' })
+  }
+})
+test('records of coordinators: many partitions, in the order of a hash set; a tombstone, a record of another kind, and one that cannot be read', async () => {
+  const transactions = new TransactionRecords()
+  const partitions = new Map([['t', new Set(Array.from({ length: 13 }, (_, index) => index))], ['out', new Set([3])]])
+  const value: TransactionValue = { producerId: 7, producerEpoch: 2, timeoutMs: 9, state: 'Ongoing', partitions, lastUpdateMs: 5, startMs: 4 }
+  const log = file(`${base}.log`, at(100, transactions.encode('x', value, 1)), at(101, transactions.encode('x', null, 2)))
+  const { out } = await dump('--transaction-log-decoder', '--skip-record-metadata', '--files', log)
+  const shown = out.split('\n').filter((line) => line.startsWith('|'))
+  expect(shown).toEqual([`| key: transaction_metadata::transactionalId=x payload: producerId:7,producerEpoch:2,state=Ongoing,partitions=[t-12,t-11,t-10,t-9,t-8,out-3,t-7,t-6,t-5,t-4,t-3,t-2,t-1,t-0],txnLastUpdateTimestamp=5,txnTimeoutMs=9`, '| key: transaction_metadata::transactionalId=x payload: <DELETE>'])
+  const offsets = new OffsetsRecords()
+  const records = [{ key: offsets.groupKey('g\u001f"ü'), value: null }, { key: Buffer.of(0, 9), value: 'x' }, { key: offsets.offsetKey('g', 't', 1), value: Buffer.of(0, 99) }, { key: offsets.offsetKey('g', 't', 1), value: offsets.offsetValue({ offset: 5, leaderEpoch: -1, metadata: 'm', commitTimestamp: 1n, expireTimestamp: 2n }) }]
+  const second = file(`${base}.log`, at(100, encodeBatch(records)))
+  expect((await dump('--offsets-decoder', '--skip-record-metadata', '--files', second)).out.split('\n').filter((line) => line.startsWith('|'))).toEqual([
+    '| key: {"type":"2","data":{"group":"g\\u001F\\"ü"}} payload: <DELETE>',
+    '| key: Unknown record type 9 at offset 101, skipping.',
+    expect.stringMatching(/^\| key: Error at offset 102, skipping\. OffsetCommitValue of version 99/),
+    '| key: {"type":"1","data":{"group":"g","topic":"t","partition":1}} payload: {"version":"1","data":{"offset":5,"metadata":"m","commitTimestamp":1,"expireTimestamp":2}}',
+  ])
+})
 test.each([
   [['--files', '/no/such/00000000000000000000.log'], /ENOENT/],
   [['--files', '/no/such/name.log'], /For input string: "name"/],
   [[], /--files/],
   [['--print-data-log'], /Missing required argument "\[files\]"/],
-  [['--files', 'x.log', '--offsets-decoder'], /--offsets-decoder is not supported by this tool yet/],
+  [['--files', 'x.log', '--cluster-metadata-decoder'], /--cluster-metadata-decoder is not supported by this tool yet/],
 ])('%j is refused', async (argv, words) => {
   expect(await dump(...argv)).toMatchObject({ code: 1, err: expect.stringMatching(words) })
 })

@@ -42,8 +42,8 @@ export const doors: readonly Door[] = [
   { room: 'console', may: ['kafka/client', 'kafka/protocol', 'zookeeper/client'] },
   {
     room: 'cli',
-    may: ['ottla.ts', 'kafka/client', 'kafka/protocol', 'kafka/records', 'kafka/config', 'kafka/log', 'kafka/broker', 'kafka/metadata', 'zookeeper/client', 'zookeeper/protocol', 'zookeeper/storage', 'zookeeper/server'],
-    because: 'a tool that starts one server loads that server alone, and reads its configuration file; tools of consumers decode records; tools on ZooKeeper know the znodes',
+    may: ['ottla.ts', 'kafka/client', 'kafka/protocol', 'kafka/records', 'kafka/config', 'kafka/log', 'kafka/groups', 'kafka/transactions', 'kafka/broker', 'kafka/metadata', 'zookeeper/client', 'zookeeper/protocol', 'zookeeper/storage', 'zookeeper/server'],
+    because: 'a tool that starts one server loads that server alone, and reads its configuration file; tools of consumers decode records, kafka-dump-log.sh those of the coordinators; tools on ZooKeeper know the znodes',
   },
   { room: 'simulation', may: ['*'] },
   { room: 'ottla.ts', may: ['*'] },
