@@ -12,6 +12,8 @@ export interface PartitionContext {
   assignment: Assignment
   /** Undefined until the partition has had its first leader. */
   state: PartitionState | undefined
+  /** When the state was written that this controller found as it began. */
+  foundZxid: bigint | undefined
   phase: PartitionPhase
   /** By broker; a replica that is missing does not exist. */
   readonly replicas: Map<number, ReplicaPhase>
@@ -71,6 +73,19 @@ export class ControllerContext {
     else set.delete(partition)
     return true
   }
+  /**
+   * Replicas in an ISR that was written before their brokers registered: those have been restarted, and no controller has seen it. A power
+   * cut may have taken what they had not synced, so others in sync, who have stayed, go before them; without such others they stay.
+   */
+  restartedUnseen(): { brokerId: number; partition: PartitionContext }[] {
+    return [...this.partitions()].flatMap((partition) => {
+      const { state, foundZxid, topic } = partition
+      if (!state || foundZxid === undefined || this.isDeleting(topic)) return []
+      const inSync = state.isr.filter((id) => this.isLive(id))
+      const restarted = inSync.filter((id) => this.brokers.get(id)!.epoch > foundZxid)
+      return restarted.length < inSync.length ? restarted.map((brokerId) => ({ brokerId, partition })) : []
+    })
+  }
   forgetFailedReplicas(brokerId: number): void {
     this.#offlineReplicas.delete(brokerId)
   }
@@ -83,7 +98,7 @@ export class ControllerContext {
     return topic
   }
   addPartition(topic: TopicContext, index: number, assignment: Assignment): PartitionContext {
-    const partition: PartitionContext = { topic: topic.name, index, assignment, state: undefined, phase: 'nonExistent', replicas: new Map() }
+    const partition: PartitionContext = { topic: topic.name, index, assignment, state: undefined, foundZxid: undefined, phase: 'nonExistent', replicas: new Map() }
     topic.partitions.set(index, partition)
     return partition
   }

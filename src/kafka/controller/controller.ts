@@ -338,11 +338,16 @@ export class Controller {
     for (const topic of doomed) if (context.topics.has(topic) && settings.values['delete.topic.enable']) context.topicsToDelete.add(topic)
     batch.updateMetadata(context.liveOrShuttingDownIds(), [])
     work.flush()
+    const restarted = context.restartedUnseen()
+    for (const { brokerId, partition } of restarted) context.setReplicaFailed(brokerId, partition, true)
+    if (restarted.length > 0) this.#log.info('brokers have been restarted while nobody governed: their replicas leave the ISRs until they have caught up', { brokers: [...new Set(restarted.map(({ brokerId }) => brokerId))], replicas: restarted.length })
     const { online, offline } = initialReplicaPhases(context)
     await toReplicaPhase(work, online, 'online')
     await toReplicaPhase(work, offline, 'offline')
     initialPhases(context)
     await bringOnline(work)
+    for (const { brokerId, partition } of restarted) context.setReplicaFailed(brokerId, partition, false)
+    await toReplicaPhase(work, restarted, 'online')
     await term.reassignments.resume()
     await term.reassignments.readZnode()
     for (const topic of doomed) if (context.isDeleting(topic) && offline.some(({ partition }) => partition.topic === topic)) context.deletionIneligible.add(topic)
@@ -376,12 +381,12 @@ export class Controller {
       if (withId !== assignment) await this.#writes.setTopic(name, withId)
       added.push(...this.#context.addTopic(name, withId).partitions.values())
     }
-    const states = await zookeeper.each(added, ({ topic, index }) => this.#readable(topic, () => zookeeper.partitionState(topic, index), 'unreadable' as const))
+    const states = await zookeeper.each(added, ({ topic, index }) => this.#readable(topic, () => zookeeper.writtenState(topic, index), 'unreadable' as const))
     const unreadable = new Set<string>()
     for (const [index, partition] of added.entries()) {
-      const state = states[index]
-      if (state === 'unreadable') unreadable.add(partition.topic)
-      else partition.state = state
+      const found = states[index]
+      if (found === 'unreadable') unreadable.add(partition.topic)
+      else [partition.state, partition.foundZxid] = [found?.state, found?.zxid]
     }
     for (const topic of unreadable) this.#context.removeTopic(topic)
     return added.filter(({ topic }) => !unreadable.has(topic))

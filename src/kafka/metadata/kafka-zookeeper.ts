@@ -111,8 +111,12 @@ export class KafkaZooKeeper {
     return new Map(found.filter((entry): entry is [string, TopicAssignment] => entry[1] !== undefined))
   }
   async partitionState(topic: string, index: number): Promise<PartitionState | undefined> {
+    return (await this.writtenState(topic, index))?.state
+  }
+  /** The same, and the zxid of the write that made it so. */
+  async writtenState(topic: string, index: number): Promise<{ state: PartitionState; zxid: bigint } | undefined> {
     const node = await this.#dataOf(paths.partitionState(topic, index))
-    return node && decodePartitionState(topic, index, node.data, node.stat.version)
+    return node && { state: decodePartitionState(topic, index, node.data, node.stat.version), zxid: node.stat.mzxid }
   }
   /** Where a topic is created: its configuration first, then the node that the controller watches. False when it exists. */
   async createTopic(topic: string, assignment: TopicAssignment, overrides: ConfigOverrides): Promise<boolean> {

@@ -292,3 +292,21 @@ test('without ZooKeeper a stop does not hang', async () => {
   expect(await waiting).toBeInstanceOf(Error)
   await question
 })
+
+test('a broker that was restarted while nobody governed leads nothing that others in sync have, and joins the ISR again', async () => {
+  cluster = await TestCluster.start()
+  const { zookeeper } = await cluster.add(3)
+  await cluster.add(2)
+  await eventually('both are known', () => cluster.broker(3).metadata.brokers.size === 2)
+  await createTopic(zookeeper, 't', [[2, 3], [3, 2], [2]])
+  await eventually('leaders', () => leaders(3, 't').join() === '2,3,2')
+  // Registration and office in one transaction: whoever governs next finds the broker living.
+  const second = cluster.members.get(2)!.zookeeper
+  const { data } = await second.run((zk) => zk.getData(paths.broker(2)))
+  await second.run((zk) => zk.multi([{ op: 'delete', path: paths.controller }, { op: 'delete', path: paths.broker(2) }, { op: 'create', path: paths.broker(2), data: data!, mode: 'ephemeral' }]))
+  await eventually('the next controller has elected', () => leaders(3, 't').join() === '3,3,2')
+  expect((await zookeeper.partitionState('t', 0))?.isr).toEqual([3])
+  expect((await zookeeper.partitionState('t', 1))?.isr).toEqual([3])
+  expect((await zookeeper.partitionState('t', 2))?.isr).toEqual([2])
+  await eventually('the replica that was restarted follows', () => cluster.broker(3).metadata.partition('t', 0)?.offlineReplicas.length === 0)
+})
