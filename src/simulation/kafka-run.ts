@@ -1,5 +1,8 @@
 /** One run of one or three brokers and the ZooKeeper server they hang on, all as shipped, under load and faults, and what must hold at its end. */
 import { CreateTopics } from '../kafka/protocol/create-topics.ts'
+import { RefusedError } from '../kafka/protocol/errors.ts'
+import { GroupLaws } from './checkers/groups.ts'
+import { PowerCuts, type InSync } from './checkers/power-cuts.ts'
 import { LogLaws } from './checkers/logs.ts'
 import { ReplicaLaws } from './checkers/replicas.ts'
 import { TransactionLaws } from './checkers/transactions.ts'
@@ -7,6 +10,7 @@ import { Violation } from './checkers/violation.ts'
 import { Faults, type FaultKind } from './faults.ts'
 import { type Actor, Committer, Consumer, IdempotentProducer, PlainProducer, topic, type KafkaClientFacts } from './kafka-clients.ts'
 import { kafkaPort, SimulatedBroker } from './kafka-broker.ts'
+import { GroupMember } from './kafka-groups.ts'
 import { CommittedReader, ledger, ledgerPartitions, TransactionalProducer } from './kafka-transactions.ts'
 import { Machine, type LogLine } from './machine.ts'
 import { SimulatedNetwork } from './network.ts'
@@ -37,6 +41,8 @@ async function run({ seed, onTrace, faultyMs = 30_000, ...options }: RunOptions,
   const machineOf = (name: string, address: string): Machine => new Machine(world, network, { name, address, onLog: heard })
 
   const zookeeper = new SimulatedZooKeeper(world, machineOf('zookeeper', '10.0.0.1'), { settings: { tickTime: 500, snapCount: 200, maxClientCnxns: 0 }, violated: fail })
+  // Every third seed of a cluster leaves it to the replicas that records outlive a power cut, as brokers do by default.
+  const isUnsynced = options.scenario === undefined ? brokerCount > 1 && seed % 3 === 0 : options.scenario === 'unsynced'
   const replicas = String(brokerCount)
   const brokers = Array.from({ length: brokerCount }, (_, id) => new SimulatedBroker(world, machineOf(brokerCount === 1 ? 'broker' : `broker-${id}`, `10.0.0.${id + 2}`), {
     id,
@@ -44,13 +50,33 @@ async function run({ seed, onTrace, faultyMs = 30_000, ...options }: RunOptions,
       'zookeeper.connect': `zookeeper:${zooKeeperPort}/kafka`, 'zookeeper.session.timeout.ms': String(2_000 + world.random.below(4_000)), 'zookeeper.connection.timeout.ms': '4000',
       'offsets.topic.num.partitions': '2', 'offsets.topic.replication.factor': replicas, 'transaction.state.log.num.partitions': '2', 'transaction.state.log.replication.factor': replicas, 'transaction.state.log.min.isr': String(Math.min(2, brokerCount)),
       'transaction.abort.timed.out.transaction.cleanup.interval.ms': '1000', 'min.insync.replicas': String(Math.min(2, brokerCount)), 'replica.lag.time.max.ms': '3000',
-      'log.flush.interval.messages': '1', 'log.segment.bytes': String(2_000 + world.random.below(20_000)), 'log.index.size.max.bytes': '400',
-      'log.index.interval.bytes': '200', 'offsets.topic.segment.bytes': '4000', 'log.flush.offset.checkpoint.interval.ms': '3000', 'group.initial.rebalance.delay.ms': '0', 'log.cleaner.dedupe.buffer.size': '2000000',
+      ...(isUnsynced ? {} : { 'log.flush.interval.messages': '1' }), 'log.segment.bytes': String(2_000 + world.random.below(20_000)), 'log.index.size.max.bytes': '400',
+      'log.index.interval.bytes': '200', 'offsets.topic.segment.bytes': '4000', 'log.flush.offset.checkpoint.interval.ms': '3000', 'group.initial.rebalance.delay.ms': '0', 'group.min.session.timeout.ms': '1000', 'log.cleaner.dedupe.buffer.size': '2000000',
     },
     violated: fail,
   }))
   const replicaLaws = new ReplicaLaws()
-  const watch = new ClusterWatch(world, { brokers, laws: replicaLaws, violated: fail })
+  const cuts = new PowerCuts()
+  const watch = new ClusterWatch(world, { brokers, laws: replicaLaws, cuts, violated: fail })
+  let states: readonly InSync[] = []
+  for (const { id, machine } of isUnsynced ? brokers : []) {
+    const goesDown = (how: 'killed' | 'powerCut'): void => {
+      states = inSyncIn(zookeeper) ?? states
+      const wideBefore = cuts.wide
+      cuts.goesDown(id, how, { states, others: brokers.filter((other) => other.id !== id && other.machine.isRunning).map((other) => other.id) })
+      if (cuts.wide > wideBefore) world.trace(`${machine.name} goes down as the last that has everything`)
+    }
+    const kill = machine.kill.bind(machine)
+    const cutPower = machine.cutPower.bind(machine)
+    machine.kill = () => {
+      if (machine.isRunning) goesDown('killed')
+      kill()
+    }
+    machine.cutPower = () => {
+      goesDown('powerCut')
+      cutPower()
+    }
+  }
   const acknowledged = brokerCount === 1 ? undefined : (partition: string, offset: number): void => watch.acknowledged(partition, offset, 2)
   const factsOf = (index: number, name: string): KafkaClientFacts => ({ world, laws, partitionCount, acknowledged, bootstrapServers: brokers.map(({ machine }) => `${machine.name}:${kafkaPort}`).join(','), violated: fail, machine: machineOf(`${name}-${index}`, `10.0.1.${index}`) })
   const consumer = new Consumer(factsOf(1, 'consumer'))
@@ -61,6 +87,8 @@ async function run({ seed, onTrace, faultyMs = 30_000, ...options }: RunOptions,
   // Transactions come with every other seed of a cluster.
   const isTransactional = options.scenario === undefined ? brokerCount > 1 && seed % 2 === 0 : options.scenario === 'transactions'
   const transactionLaws = new TransactionLaws()
+  const groupLaws = new GroupLaws()
+  actors.push(...[11, 12, 13].slice(0, brokerCount === 1 ? 0 : 2 + (seed % 2)).map((index) => new GroupMember(factsOf(index, 'member'), groupLaws)))
   const writers = isTransactional ? [7, 8].map((index) => new TransactionalProducer(factsOf(index, 'transactional'), transactionLaws)) : []
   const committedReader = isTransactional ? new CommittedReader(factsOf(10, 'committed'), transactionLaws) : undefined
   actors.push(...writers, ...(committedReader ? [committedReader] : []))
@@ -114,11 +142,33 @@ async function run({ seed, onTrace, faultyMs = 30_000, ...options }: RunOptions,
       if (!zookeeper.server?.tree.get(path)) throw new Violation('a broker is registered as long as it lives', `${path} is missing, 25 s after the last fault`)
     if (laws.records === before) throw new Violation('a broker serves again when nothing fails any more', 'a new producer got nothing acknowledged within 5 s')
   }
-  await world.runUntil(Promise.race([story(), failed]), faultyMs + 600_000)
-  return {
-    seed, virtualMs: world.now, events: world.events, traceSum: world.traceSum, faults: faults.counts,
-    laws: new Map([...replicaLaws.counts, ...transactionLaws.counts]),
-    operations: actors.reduce((sum, { operations }) => sum + operations, 0),
-    facts: { unknown: actors.reduce((sum, { unknown }) => sum + unknown, 0), starts: brokers.reduce((sum, { starts }) => sum + starts, 0), refusedStarts: brokers.reduce((sum, { refused }) => sum + refused, 0), zookeeperStarts: zookeeper.starts, records: laws.records, transactions: transactionLaws.committed },
+  let lost: string | undefined
+  try {
+    await world.runUntil(Promise.race([story(), failed]), faultyMs + 600_000)
+  } catch (error) {
+    // Reported, not hidden: what such a cut has taken is the end of the run.
+    if (!(error instanceof Violation ? cuts.explains(error.law) : error instanceof RefusedError && cuts.wide > 0)) throw error
+    lost = (error as Error).message
+    world.trace(`lost: ${lost}`)
   }
+  return {
+    lost,
+    seed, virtualMs: world.now, events: world.events, traceSum: world.traceSum, faults: faults.counts,
+    laws: new Map([...replicaLaws.counts, ...transactionLaws.counts, ...groupLaws.counts]),
+    operations: actors.reduce((sum, { operations }) => sum + operations, 0),
+    facts: { unknown: actors.reduce((sum, { unknown }) => sum + unknown, 0), starts: brokers.reduce((sum, { starts }) => sum + starts, 0), refusedStarts: brokers.reduce((sum, { refused }) => sum + refused, 0), zookeeperStarts: zookeeper.starts, records: laws.records, transactions: transactionLaws.committed, shares: groupLaws.shares, narrowPowerCuts: cuts.narrow, widePowerCuts: cuts.wide, losses: lost === undefined ? 0 : 1 },
+  }
+}
+
+/** What the states of all partitions say; undefined while there is no ZooKeeper to say it. */
+function inSyncIn({ server }: SimulatedZooKeeper): InSync[] | undefined {
+  const topics = '/kafka/brokers/topics'
+  if (!server?.tree.get(topics)) return undefined
+  const childrenOf = (path: string): string[] => [...(server.tree.get(path)?.children ?? [])]
+  return childrenOf(topics).flatMap((name) =>
+    childrenOf(`${topics}/${name}/partitions`).flatMap((index) => {
+      const data = server.tree.get(`${topics}/${name}/partitions/${index}/state`)?.data
+      return data ? [{ partition: `${name}-${index}`, isr: (JSON.parse(Buffer.from(data).toString()) as { isr: number[] }).isr }] : []
+    }),
+  )
 }

@@ -20,6 +20,8 @@ export interface RunReport {
   readonly operations: number
   readonly faults: ReadonlyMap<FaultKind, number>
   readonly facts: Readonly<Record<string, number>>
+  /** What a power cut has taken that may take it: the run ended there. */
+  readonly lost?: string | undefined
   /** How often each law was looked at, where that is counted. */
   readonly laws?: ReadonlyMap<string, number>
 }

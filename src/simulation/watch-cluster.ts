@@ -1,5 +1,6 @@
 /** Looks at all brokers of a cluster at once, again and again, and tells the laws of replicas what is there; changes nothing. */
 import type { SimulatedBroker } from './kafka-broker.ts'
+import { PowerCuts } from './checkers/power-cuts.ts'
 import type { ReplicaLaws, SeenReplica } from './checkers/replicas.ts'
 import { Violation } from './checkers/violation.ts'
 import type { PartitionLog } from '../kafka/log/partition-log.ts'
@@ -13,13 +14,15 @@ export class ClusterWatch {
   readonly #world: World
   readonly #brokers: readonly SimulatedBroker[]
   readonly #laws: ReplicaLaws
+  readonly #cuts: PowerCuts
   readonly #violated: (violation: unknown) => void
   readonly #overheard = new WeakSet<object>()
 
-  constructor(world: World, facts: { brokers: readonly SimulatedBroker[]; laws: ReplicaLaws; violated: (violation: unknown) => void }) {
+  constructor(world: World, facts: { brokers: readonly SimulatedBroker[]; laws: ReplicaLaws; cuts?: PowerCuts; violated: (violation: unknown) => void }) {
     this.#world = world
     this.#brokers = facts.brokers
     this.#laws = facts.laws
+    this.#cuts = facts.cuts ?? new PowerCuts()
     this.#violated = facts.violated
   }
   start(): void {
@@ -48,7 +51,11 @@ export class ClusterWatch {
         seen.push({ partition: `${partition.topic}-${partition.index}`, broker: each.id, life: each.starts, logEndOffset: log.logEndOffset, highWatermark, leadership: leader && { epoch: leader.leaderEpoch, isr: leader.isr } })
       }
     }
-    this.#laws.seen(seen)
+    for (const { partition, broker, leadership, highWatermark } of seen) {
+      if (!leadership || this.#cuts.isTorn(partition, broker)) continue
+      for (const other of seen) if (other.partition === partition && other.logEndOffset >= highWatermark) this.#cuts.isWhole(partition, other.broker)
+    }
+    this.#laws.seen(seen, (partition, broker) => this.#cuts.isTorn(partition, broker))
   }
   /** An append was answered: its records are there now, if they are anywhere. */
   acknowledged(partition: string, offset: number, minInsyncReplicas: number): void {

@@ -30,8 +30,8 @@ export class ReplicaLaws {
     this.counts.set(law, (this.counts.get(law) ?? 0) + 1)
     if (!isKept) throw new Violation(law, broken())
   }
-  /** Everything that can be seen at one moment. */
-  seen(replicas: readonly SeenReplica[]): void {
+  /** Everything that can be seen at one moment. `isTorn`: a power cut has taken what a replica had not synced, and it does not have it again yet. */
+  seen(replicas: readonly SeenReplica[], isTorn: (partition: string, broker: number) => boolean = () => false): void {
     const at = new Map(replicas.map((replica) => [`${replica.partition}@${replica.broker}`, replica]))
     for (const { partition, broker, life, logEndOffset, highWatermark, leadership } of replicas) {
       const ends = this.#ends.get(partition) ?? new Map<number, number>()
@@ -48,7 +48,7 @@ export class ReplicaLaws {
       this.#leaders.set(term, broker)
       for (const id of isr) {
         const member = at.get(`${partition}@${id}`)
-        if (member)
+        if (member && !isTorn(partition, id))
           this.#look('what is committed is on every in-sync replica', member.logEndOffset >= highWatermark, () => `broker ${broker} leads ${term} with in-sync replicas ${isr.join(', ')} and high watermark ${highWatermark}; the log of ${id} ends at ${member.logEndOffset}`)
       }
     }
