@@ -5,10 +5,11 @@
  *   --quick   fewer and shorter runs     --json FILE   the figures for machines     --profile FOLDER   CPU profiles of Ottla's brokers
  *   --only WORD   the figures of one kind: throughput, latency, small, failure
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { cpuSeconds, freePort, here, javaOptions, load, log4jText, machine, median, MiB, Processes, residentMiB, sleep, stop, touchPages } from './bench-processes.js'
+import { cpuOf, kafkaServers } from './bench-kafka-servers.js'
+import { load, machine, median, MiB, Processes, residentMiB, sleep, stop, touchPages } from './bench-processes.js'
 
 const argument = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined)
 const quick = process.argv.includes('--quick')
@@ -22,51 +23,10 @@ const replicas = 3
 const folder = mkdtempSync(join(tmpdir(), 'ottla-bench-'))
 const processes = new Processes(folder)
 
-const makers = {
-  ottla: {
-    zookeeper: (config) => processes.start(process.execPath, [join(here, '../dist/cli/zookeeper-server-start.js'), config]),
-    broker: (config) => processes.start(process.execPath, [...(profiles ? ['--cpu-prof', `--cpu-prof-dir=${profiles}`] : []), join(here, '../dist/cli/kafka-server-start.js'), config], { env: { ...process.env, ...mallocSettings } }),
-  },
-  apache: {
-    zookeeper: (config, log4j) => processes.start('java', ['-Xmx512M', '-Xms512M', ...javaOptions(libs, log4j), 'org.apache.zookeeper.server.quorum.QuorumPeerMain', config]),
-    broker: (config, log4j) => processes.start('java', ['-Xmx1G', '-Xms1G', ...javaOptions(libs, log4j), 'kafka.Kafka', config]),
-  },
-}
-/** As bin/kafka-server-start.sh sets them. */
-const mallocSettings = { MALLOC_MMAP_THRESHOLD_: '268435456', MALLOC_TRIM_THRESHOLD_: '268435456' }
-
-async function startCluster(maker) {
-  const data = join(folder, maker)
-  mkdirSync(data)
-  const log4j = join(data, 'log4j.properties')
-  writeFileSync(log4j, log4jText)
-  const zookeeperPort = await freePort()
-  const zookeeperConfig = join(data, 'zoo.cfg')
-  writeFileSync(zookeeperConfig, `dataDir=${join(data, 'zookeeper')}\ntickTime=2000\nclientPort=${zookeeperPort}\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\nmaxClientCnxns=0\n`)
-  const zookeeper = makers[maker].zookeeper(zookeeperConfig, log4j)
-  await load({ kind: 'open', port: zookeeperPort })
-  const brokers = []
-  for (let id = 1; id <= replicas; id++) {
-    const port = await freePort()
-    const config = join(data, `server-${id}.properties`)
-    writeFileSync(
-      config,
-      `broker.id=${id}\nlisteners=PLAINTEXT://127.0.0.1:${port}\nlog.dirs=${join(data, `kafka-${id}`)}\nzookeeper.connect=127.0.0.1:${zookeeperPort}\nzookeeper.session.timeout.ms=6000\n` +
-        `default.replication.factor=${replicas}\noffsets.topic.replication.factor=${replicas}\ntransaction.state.log.replication.factor=${replicas}\nmin.insync.replicas=2\nnum.partitions=1\n`,
-    )
-    brokers.push({ id, port, child: undefined, start: () => makers[maker].broker(config, log4j) })
-  }
-  for (const broker of brokers) broker.child = broker.start()
-  const cluster = { maker, zookeeper, brokers, ports: brokers.map(({ port }) => port) }
-  await load({ kind: 'placed', ports: cluster.ports, topic: 'first', isrSize: replicas, patienceMs: 90_000 })
-  return cluster
-}
-async function stopCluster({ brokers, zookeeper }) {
-  for (const { child } of brokers) await stop(child)
-  await stop(zookeeper)
-}
+const servers = kafkaServers(processes, { libs, profiles })
+const startCluster = (maker) => servers.start(maker, { brokers: replicas, properties: `default.replication.factor=${replicas}\noffsets.topic.replication.factor=${replicas}\ntransaction.state.log.replication.factor=${replicas}\nmin.insync.replicas=2\n` })
+const stopCluster = (cluster) => servers.stop(cluster)
 const place = ({ ports }, topic) => load({ kind: 'placed', ports, topic, isrSize: replicas })
-const cpuOf = ({ brokers }) => brokers.reduce((sum, { child }) => sum + cpuSeconds(child), 0)
 
 const results = {}
 /** One more run of a figure. */

@@ -4,26 +4,10 @@
  */
 import { connect } from 'node:net'
 import { encodeBatch } from '../dist/kafka/records/encode.js'
+import { askOnce, described, end, eventually, fail, frame, int16, int32, int64, metadataFrame, open, quantiles, string } from './bench-wire.js'
 
 const job = JSON.parse(process.argv[2])
 const jobs = { produce, fetch, requests, ready, placed, committed, ledger, open: opened }
-
-/** int32 size, then the request header v1 and the body. */
-function frame(apiKey, version, body) {
-  const client = Buffer.from('bench')
-  const head = Buffer.alloc(4 + 2 + 2 + 4 + 2 + client.length)
-  head.writeInt32BE(head.length - 4 + body.length, 0)
-  head.writeInt16BE(apiKey, 4)
-  head.writeInt16BE(version, 6)
-  head.writeInt32BE(7, 8)
-  head.writeInt16BE(client.length, 12)
-  client.copy(head, 14)
-  return Buffer.concat([head, body])
-}
-const int16 = (value) => Buffer.from([(value >> 8) & 255, value & 255])
-const int32 = (value) => { const bytes = Buffer.alloc(4); bytes.writeInt32BE(value); return bytes }
-const int64 = (value) => { const bytes = Buffer.alloc(8); bytes.writeBigInt64BE(BigInt(value)); return bytes }
-const string = (text) => Buffer.concat([int16(Buffer.byteLength(text)), Buffer.from(text)])
 
 /** Produce v7: transactional id, acks, timeout, [topic [partition records]]. */
 const produceFrame = (topic, partition, records, acks) =>
@@ -35,51 +19,11 @@ function fetchFrame(topic, partition, bytesMax) {
   const bytes = frame(1, 11, Buffer.concat([...before, int64(0), int64(-1), int32(bytesMax), int32(0), string('')]))
   return { bytes, offsetAt: 4 + 2 + 2 + 4 + 2 + 5 + before.reduce((size, part) => size + part.length, 0) }
 }
-const metadataFrame = (topic) => frame(3, 5, Buffer.concat([int32(1), string(topic), Buffer.from([1])]))
-
 function batchOf({ records, size }) {
   // Neither zeros nor noise: values look a little like log lines.
   const value = Buffer.alloc(size)
   for (let index = 0; index < size; index++) value[index] = 32 + ((index * 7919) % 90)
   return encodeBatch(Array.from({ length: records }, () => ({ key: null, value, timestamp: Date.now() })))
-}
-
-/** A connection that hands over whole answers; each is valid only during the call. */
-async function open(port, onAnswer) {
-  const socket = connect({ port, host: '127.0.0.1', noDelay: true })
-  await new Promise((done, failed) => socket.once('connect', done).once('error', failed))
-  let buffer = Buffer.allocUnsafe(job.bufferSize ?? 1 << 20)
-  let filled = 0
-  socket.on('data', (chunk) => {
-    if (filled + chunk.length > buffer.length) {
-      const larger = Buffer.allocUnsafe(Math.max(buffer.length * 2, filled + chunk.length))
-      buffer.copy(larger, 0, 0, filled)
-      buffer = larger
-    }
-    chunk.copy(buffer, filled)
-    filled += chunk.length
-    let at = 0
-    while (filled - at >= 4) {
-      const size = buffer.readInt32BE(at) + 4
-      if (filled - at < size) break
-      onAnswer(buffer.subarray(at, at + size))
-      at += size
-    }
-    if (at > 0) buffer.copyWithin(0, at, filled)
-    filled -= at
-  })
-  socket.on('error', (error) => fail(`the connection broke: ${error.message}`))
-  socket.on('close', () => fail('the broker closed the connection'))
-  return socket
-}
-function fail(reason) {
-  console.error(reason)
-  process.exit(1)
-}
-function end(result) {
-  const { user, system } = process.cpuUsage()
-  console.log(JSON.stringify({ ...result, loadCpuSeconds: (user + system) / 1e6 }))
-  process.exit(0)
 }
 
 /**
@@ -125,14 +69,8 @@ async function produce({ port, topic, partition = 0, records, size, bytes, inFli
   }
   pace()
 }
-function quantiles(latencies) {
-  const sorted = latencies.toSorted((a, b) => a - b)
-  const at = (part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]
-  return { p50: at(0.5), p99: at(0.99) }
-}
-
 /** Reads from offset 0 until `bytes` of batches have come, one fetch of up to `bytesMax` at a time. */
-async function fetch({ port, topic, partition = 0, bytes, bytesMax }) {
+async function fetch({ port, topic, partition = 0, bytes, bytesMax, bufferSize }) {
   const { bytes: request, offsetAt } = fetchFrame(topic, partition, bytesMax)
   const errorAt = 4 + 4 + 4 + 2 + 4 + 4 + 2 + Buffer.byteLength(topic) + 4 + 4
   let received = 0
@@ -157,7 +95,7 @@ async function fetch({ port, topic, partition = 0, bytes, bytesMax }) {
     if (received >= bytes) return end({ seconds: (performance.now() - began) / 1000, bytes: received })
     if (next >= 0n) request.writeBigInt64BE(next, offsetAt)
     socket.write(request)
-  })
+  }, { bufferSize })
   socket.write(request)
 }
 
@@ -192,69 +130,6 @@ async function requests({ port, topic, partitions = 1, size, connections, inFlig
   const result = { seconds: (performance.now() - began) / 1000, requests: answered - from, ...quantiles(latencies.slice(from)) }
   stopped = true
   end(result)
-}
-
-/** Where a topic's first partition is, as a broker of the cluster says. Undefined while nobody can be asked. */
-async function described(ports, topic) {
-  for (const port of ports) {
-    const answer = await askOnce(port, metadataFrame(topic), 1_000)
-    if (!answer) continue
-    let at = 4 + 4 + 4 // size, correlation id, throttle time
-    const int = () => answer.readInt32BE((at += 4) - 4)
-    const text = () => {
-      const size = answer.readInt16BE((at += 2) - 2)
-      return answer.toString('utf8', at, (at += Math.max(0, size)))
-    }
-    const list = (item) => Array.from({ length: Math.max(0, int()) }, item)
-    const portOf = new Map(list(() => {
-      const id = int()
-      text() // host
-      const port = int()
-      text() // rack
-      return [id, port]
-    }))
-    text() // cluster id
-    int() // controller
-    if (int() < 1) continue
-    at += 2
-    text()
-    at += 1
-    if (int() < 1) continue
-    at += 2
-    const [, leader] = [int(), int()]
-    const [, isr] = [list(int), list(int)]
-    if (leader >= 0 && portOf.has(leader)) return { leader, port: portOf.get(leader), isr }
-  }
-  return undefined
-}
-/** One request on a connection of its own; undefined when there is no answer in time. */
-function askOnce(port, request, timeoutMs) {
-  return new Promise((done) => {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
-    let bytes = Buffer.alloc(0)
-    const finish = (answer) => {
-      clearTimeout(timer)
-      socket.destroy()
-      done(answer)
-    }
-    const timer = setTimeout(finish, timeoutMs)
-    socket.on('error', () => finish())
-    socket.on('close', () => finish())
-    socket.on('connect', () => socket.write(request))
-    socket.on('data', (chunk) => {
-      bytes = Buffer.concat([bytes, chunk])
-      if (bytes.length >= 4 && bytes.length >= 4 + bytes.readInt32BE(0)) finish(bytes)
-    })
-  })
-}
-async function eventually(what, patienceMs, ask) {
-  const deadline = performance.now() + patienceMs
-  for (;;) {
-    const result = await ask()
-    if (result !== undefined) return result
-    if (performance.now() > deadline) fail(`${what}: not within ${patienceMs} ms`)
-    await new Promise((done) => setTimeout(done, 20))
-  }
 }
 
 /** Makes the topic and waits until `isrSize` replicas are in sync; who leads. */

@@ -51,10 +51,10 @@ export async function stop(child, signal = 'SIGTERM') {
   clearTimeout(timer)
 }
 
-/** One job of the load process; rejects with its words. `armed` runs when the process is ready to begin, with what ends a job that goes on until it is told. */
-export function load(job, armed = () => {}) {
+/** One job of a load process (`program`: its file here); rejects with its words. `armed` runs when the process is ready to begin, with what ends a job that goes on until it is told. */
+export function load(job, armed = () => {}, program = 'bench-load.js') {
   return new Promise((done, failed) => {
-    const child = spawn(process.execPath, [join(here, 'bench-load.js'), JSON.stringify(job)], { stdio: ['pipe', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, [join(here, program), JSON.stringify(job)], { stdio: ['pipe', 'pipe', 'pipe'] })
     let out = ''
     let errors = ''
     child.stdin.on('error', () => {})

@@ -1,10 +1,11 @@
 /**
  * `npm run bench [-- WHAT] [options]`: measures, beside Apache's servers where they are at hand. WHAT is `broker` (the default),
- * `cluster` (three brokers, replicated), `zookeeper` (speed of a server alone and of an ensemble) or `zookeeper-limits` (a million
+ * `cluster` (three brokers, replicated), `transactions`, `compaction` (the cleaner, and coordinators that load), `zookeeper` (speed of a server alone and of an ensemble) or `zookeeper-limits` (a million
  * znodes; a quarter of an hour and 6 GB of disk).
  */
 const files = {
-  broker: './bench-broker.js', cluster: './bench-cluster.js', zookeeper: './bench-zookeeper.js', 'zookeeper-limits': './bench-zookeeper-limits.js',
+  broker: './bench-broker.js', cluster: './bench-cluster.js', transactions: './bench-transactions.js', compaction: './bench-compaction.js',
+  zookeeper: './bench-zookeeper.js', 'zookeeper-limits': './bench-zookeeper-limits.js',
 }
 
 const what = process.argv[2] && !process.argv[2].startsWith('-') ? process.argv[2] : 'broker'

@@ -40,6 +40,8 @@ const sliceCount = 500
 const loadRetryMs = 1_000
 /** Markers, and the record that all are written, are tried again after this long. */
 const markerRetryMs = 100
+/** So long new partitions wait for the end of the transaction before, rather than that the client asks again 20 ms later. */
+const patienceMs = 100
 /** The longest a timer of Node can be. */
 const timerMsMax = 0x7fff_ffff
 const noProducer: ProducerClaim = { id: -1, epoch: -1 }
@@ -55,6 +57,8 @@ export class TransactionCoordinator {
   readonly #waiting = new Map<number, (answer: Answer) => void>()
   readonly #loads = new Set<Promise<void>>()
   readonly #retries = new Set<Timer>()
+  /** Who waits until the id is no longer busy: one at most, as a producer has one such request under way. */
+  readonly #patient = new Map<Transaction, () => void>()
   #periodic: Timer[] = []
   #tickets = 0
   #active = false
@@ -185,7 +189,12 @@ export class TransactionCoordinator {
 
   /** The partitions become part of the producer's transaction, which begins with the first. */
   async addPartitions(transactionalId: string, producer: ProducerClaim, partitions: readonly TopicPartition[]): Promise<number> {
-    return this.#askKnown(transactionalId, (ticket) => ({ kind: 'addPartitions', ticket, producer, partitions, now: this.#host.clock.now() }))
+    const until = this.#host.clock.monotonic() + patienceMs
+    for (;;) {
+      const errorCode = await this.#askKnown(transactionalId, (ticket) => ({ kind: 'addPartitions', ticket, producer, partitions, now: this.#host.clock.now() }))
+      const left = until - this.#host.clock.monotonic()
+      if (errorCode !== errors.concurrentTransactions.code || left <= 0 || !(await this.#settled(transactionalId, left))) return errorCode
+    }
   }
   /** Resolves when the decision is on record; the markers follow. */
   async end(transactionalId: string, producer: ProducerClaim, { committed }: { committed: boolean }): Promise<number> {
@@ -269,6 +278,22 @@ export class TransactionCoordinator {
     if (!transaction) return errors.invalidProducerIdMapping.code
     return (await this.#ask(found, transaction, inputOf)).errorCode
   }
+  /** Resolves when the id is no longer busy, or after `ms`; false at once when somebody else waits for that. */
+  #settled(transactionalId: string, ms: number): Promise<boolean> {
+    const found = this.#find(transactionalId)
+    const transaction = typeof found === 'number' ? undefined : found.transactions.get(transactionalId)
+    if (!transaction?.isBusy) return Promise.resolve(true)
+    if (this.#patient.has(transaction)) return Promise.resolve(false)
+    return new Promise((resolve) => {
+      const done = (): void => {
+        timer.cancel()
+        this.#patient.delete(transaction)
+        resolve(true)
+      }
+      const timer = this.#host.timers.set(ms, done)
+      this.#patient.set(transaction, done)
+    })
+  }
   #ask(partition: TransactionsPartition, transaction: Transaction, inputOf: (ticket: number) => Input): Promise<Answer> {
     const ticket = ++this.#tickets
     return new Promise((resolve) => {
@@ -291,6 +316,7 @@ export class TransactionCoordinator {
         case 'noted': this.#logger[output.level](output.event, output.facts); break
         default: output satisfies never
       }
+    if (!transaction.isBusy) this.#patient.get(transaction)?.()
     if (transaction.isVoid && partition.transactions.get(transaction.id) === transaction) partition.transactions.delete(transaction.id)
   }
   #persist(partition: TransactionsPartition, transaction: Transaction, { value }: Extract<Output, { kind: 'persist' }>): void {

@@ -49,6 +49,10 @@ export class Transaction {
   get isPending(): boolean {
     return this.#pending !== undefined
   }
+  /** Something is on its way to the record, or a decision on its way to the partitions: meanwhile others are told CONCURRENT_TRANSACTIONS. */
+  get isBusy(): boolean {
+    return !this.#isUnloaded && (this.#pending !== undefined || isPrepared(this.#value?.state))
+  }
   /** The next InitProducerId wants a producer id that nobody has. */
   get needsProducerId(): boolean {
     if (this.#pending) return false

@@ -107,6 +107,30 @@ test('a commit is answered when it is on record; its markers carry the epoch of 
   expect(storage.batches).toHaveLength(4)
 })
 
+test('new partitions wait for the end of the transaction before, for a moment; a second request does not', async () => {
+  const coordinator = await coordinatorWith()
+  const { producer } = await coordinator.initProducerId('id', 60_000)
+  await coordinator.addPartitions('id', producer, [a0])
+  markers.errorCode = errors.notLeaderOrFollower.code
+  await coordinator.end('id', producer, { committed: true })
+  const inVain = coordinator.addPartitions('id', producer, [a0])
+  expect(await coordinator.addPartitions('id', producer, [a0])).toBe(errors.concurrentTransactions.code)
+  await host.pass(99)
+  markers.errorCode = 0
+  await host.pass(1)
+  expect(await inVain).toBe(0)
+  expect(coordinator.describe('id')).toMatchObject({ transactionState: 'Ongoing', topics: [{ topic: 'a', partitions: [0] }] })
+  markers.errorCode = errors.notLeaderOrFollower.code
+  await coordinator.end('id', producer, { committed: true })
+  const tooLong = coordinator.addPartitions('id', producer, [a0])
+  await host.pass(100)
+  expect(await tooLong).toBe(errors.concurrentTransactions.code)
+  // Whoever waits is told when the coordinator goes.
+  const left = coordinator.addPartitions('id', producer, [a0])
+  coordinator.resigned(0, 6)
+  expect(await left).toBe(errors.notCoordinator.code)
+})
+
 test('another coordinator takes over in the middle', async () => {
   const first = await coordinatorWith({ epoch: 1 })
   const { producer } = await first.initProducerId('id', 60_000)

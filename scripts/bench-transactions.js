@@ -1,0 +1,66 @@
+/**
+ * `npm run bench -- transactions`: transactional producers against one broker, then against three with three replicas of everything. With
+ * KAFKA_LIBS set, Apache's stand beside Ottla's, and each figure is taken from both in turns. A transaction writes one record of 100 bytes to each of its
+ * producer's partitions. `commit`: EndTxn until it is answered without error; `whole`: from AddPartitionsToTxn on. CPU of all brokers.
+ *   --quick   fewer and shorter runs     --json FILE   the figures for machines     --profile FOLDER   CPU profiles of Ottla's brokers
+ *   --brokers 1|3   one of the two sizes
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { cpuOf, kafkaServers } from './bench-kafka-servers.js'
+import { load, machine, MiB, Processes, touchPages } from './bench-processes.js'
+import { Figures } from './bench-figures.js'
+
+const argument = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined)
+const quick = process.argv.includes('--quick')
+const runs = quick ? 2 : 5
+const libs = process.env['KAFKA_LIBS']
+const folder = mkdtempSync(join(tmpdir(), 'ottla-bench-'))
+const processes = new Processes(folder)
+const servers = kafkaServers(processes, { libs, profiles: argument('--profile') })
+const figures = new Figures()
+
+async function measure(size) {
+  const replicas = size
+  const properties = `offsets.topic.replication.factor=${replicas}\ntransaction.state.log.replication.factor=${replicas}\ntransaction.state.log.min.isr=${Math.min(2, replicas)}\nmin.insync.replicas=${Math.min(2, replicas)}\n`
+  const clusters = []
+  for (const maker of ['ottla', ...(libs ? ['apache'] : [])]) clusters.push(await servers.start(maker, { name: `${maker}-${size}`, brokers: size, properties }))
+  for (const producers of [1, 16])
+    for (const partitions of [1, 10])
+      for (let run = -1; run < runs; run++)
+        for (const cluster of clusters) {
+          let cpuBefore
+          const { transactions, seconds, retries, commit, whole } = await load({
+            ports: cluster.ports, topic: `t-${producers}-${partitions}`, name: `t-${producers}-${partitions}-${run + 1}`, producers, partitions, replicas, seconds: quick ? 0.8 : 2,
+          }, () => (cpuBefore = cpuOf(cluster)), 'bench-transactions-load.js')
+          const cpu = cpuOf(cluster) - cpuBefore
+          if (run < 0) continue // warm-up
+          const note = (what, unit, value, better) => figures.note(`${size} broker${size > 1 ? 's' : ''}, ${producers} × ${partitions}, ${what}`, unit, cluster.maker, value, better)
+          note('transactions', '/s', transactions / seconds, 'more')
+          note('commit p50', 'ms', commit.p50)
+          note('commit p99', 'ms', commit.p99)
+          note('whole p50', 'ms', whole.p50)
+          note('whole p99', 'ms', whole.p99)
+          note('CPU each', 'µs', (cpu / transactions) * 1e6)
+          note('told to try again, for each', '', retries / transactions)
+        }
+  for (const cluster of clusters) await servers.stop(cluster)
+}
+
+let failed = false
+try {
+  touchPages(folder, 1024 * MiB)
+  if (!libs) process.stderr.write('KAFKA_LIBS is not set: Apache is not measured\n')
+  for (const size of [1, 3]) if (!argument('--brokers') || Number(argument('--brokers')) === size) await measure(size)
+  console.log(`${machine}\n\n${figures.table('producers × partitions each')}`)
+  if (argument('--json')) writeFileSync(argument('--json'), `${JSON.stringify({ machine, results: figures.all }, null, 2)}\n`)
+} catch (error) {
+  failed = true
+  console.error(error)
+  console.error(processes.lastWords())
+} finally {
+  processes.killAll()
+  rmSync(folder, { recursive: true, force: true })
+}
+process.exit(failed ? 1 : 0)
