@@ -24,7 +24,7 @@ const folder = mkdtempSync(join(tmpdir(), 'ottla-bench-'))
 const processes = new Processes(folder)
 
 const servers = kafkaServers(processes, { libs, profiles })
-const startCluster = (maker) => servers.start(maker, { brokers: replicas, properties: `default.replication.factor=${replicas}\noffsets.topic.replication.factor=${replicas}\ntransaction.state.log.replication.factor=${replicas}\nmin.insync.replicas=2\n` })
+const startCluster = (maker) => servers.start(maker, { brokers: replicas, properties: `offsets.topic.replication.factor=${replicas}\ntransaction.state.log.replication.factor=${replicas}\nmin.insync.replicas=2\n` })
 const stopCluster = (cluster) => servers.stop(cluster)
 const place = ({ ports }, topic) => load({ kind: 'placed', ports, topic, isrSize: replicas })
 

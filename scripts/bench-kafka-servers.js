@@ -37,7 +37,7 @@ export function kafkaServers(processes, { libs, profiles }) {
         const logDir = join(data, `kafka-${id}`)
         writeFileSync(
           config,
-          `broker.id=${id}\nlisteners=PLAINTEXT://127.0.0.1:${port}\nlog.dirs=${logDir}\nzookeeper.connect=127.0.0.1:${zookeeperPort}\nzookeeper.session.timeout.ms=6000\nnum.partitions=1\n${properties}`,
+          `broker.id=${id}\nlisteners=PLAINTEXT://127.0.0.1:${port}\nlog.dirs=${logDir}\nzookeeper.connect=127.0.0.1:${zookeeperPort}\nzookeeper.session.timeout.ms=6000\nnum.partitions=1\ndefault.replication.factor=${count}\n${properties}`,
         )
         brokers.push({ id, port, logDir, child: undefined, start: () => makers[maker].broker(config, log4j) })
       }

@@ -1,6 +1,6 @@
 /** What the benchmarks share: processes to measure and to measure with, and the figures the system keeps of them. */
 import { spawn } from 'node:child_process'
-import { closeSync, existsSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -71,6 +71,9 @@ export function load(job, armed = () => {}, program = 'bench-load.js') {
 }
 
 export const residentMiB = ({ pid }) => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? NaN) / 1024
+/** From now on the process's highest resident memory is counted anew. */
+export const startPeak = ({ pid }) => writeFileSync(`/proc/${pid}/clear_refs`, '5')
+export const peakMiBSince = ({ pid }) => Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? NaN) / 1024
 /** CPU seconds a process has used; its clock ticks a hundred times a second on Linux. */
 export function cpuSeconds({ pid }) {
   const words = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')

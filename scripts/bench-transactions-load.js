@@ -101,8 +101,8 @@ class Producer {
   }
 }
 
-/** `producers` with `partitions` each, of one topic, for `seconds` after a quarter of it. */
-async function transactions({ ports, topic, name, producers: count, partitions, replicas, seconds }) {
+/** `producers` with `partitions` each, of one topic, for `seconds` after a quarter of it; one after the other, or at `rate` a second by all together. */
+async function transactions({ ports, topic, name, producers: count, partitions, replicas, seconds, rate }) {
   const { leaderPorts } = await createTopic(ports, { topic, partitions: count * partitions, replicas })
   const producers = Array.from({ length: count }, (_, index) => new Producer(`${name}-${index}`, topic, Array.from({ length: partitions }, (__, at) => index * partitions + at)))
   for (const producer of producers) await producer.connect(ports, leaderPorts)
@@ -110,8 +110,11 @@ async function transactions({ ports, topic, name, producers: count, partitions, 
   let over = false
   const commits = []
   const wholes = []
-  const running = producers.map(async (producer) => {
-    while (!over) {
+  const everyMs = rate ? (count * 1000) / rate : 0
+  const first = performance.now()
+  const running = producers.map(async (producer, index) => {
+    for (let due = first + (everyMs * index) / count; !over; due += everyMs) {
+      if (due > performance.now()) await pause(due - performance.now())
       const began = performance.now()
       const commitMs = await producer.transact()
       if (!measuring) continue

@@ -1,7 +1,8 @@
 /**
  * `npm run bench -- transactions`: transactional producers against one broker, then against three with three replicas of everything. With
  * KAFKA_LIBS set, Apache's stand beside Ottla's, and each figure is taken from both in turns. A transaction writes one record of 100 bytes to each of its
- * producer's partitions. `commit`: EndTxn until it is answered without error; `whole`: from AddPartitionsToTxn on. CPU of all brokers.
+ * producer's partitions. `commit`: EndTxn until it is answered without error; `whole`: from AddPartitionsToTxn on; both at seven tenths of the smaller
+ * rate, the same load for both. CPU of all brokers.
  *   --quick   fewer and shorter runs     --json FILE   the figures for machines     --profile FOLDER   CPU profiles of Ottla's brokers
  *   --brokers 1|3   one of the two sizes
  */
@@ -9,7 +10,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { cpuOf, kafkaServers } from './bench-kafka-servers.js'
-import { load, machine, MiB, Processes, touchPages } from './bench-processes.js'
+import { load, machine, median, MiB, Processes, touchPages } from './bench-processes.js'
 import { Figures } from './bench-figures.js'
 
 const argument = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined)
@@ -21,30 +22,39 @@ const processes = new Processes(folder)
 const servers = kafkaServers(processes, { libs, profiles: argument('--profile') })
 const figures = new Figures()
 
+let names = 0
+const transact = ({ ports }, job, armed) => load({ ...job, ports, name: `${job.topic}-${++names}` }, armed, 'bench-transactions-load.js')
+
 async function measure(size) {
   const replicas = size
   const properties = `offsets.topic.replication.factor=${replicas}\ntransaction.state.log.replication.factor=${replicas}\ntransaction.state.log.min.isr=${Math.min(2, replicas)}\nmin.insync.replicas=${Math.min(2, replicas)}\n`
   const clusters = []
   for (const maker of ['ottla', ...(libs ? ['apache'] : [])]) clusters.push(await servers.start(maker, { name: `${maker}-${size}`, brokers: size, properties }))
   for (const producers of [1, 16])
-    for (const partitions of [1, 10])
+    for (const partitions of [1, 10]) {
+      const title = `${size} broker${size > 1 ? 's' : ''}, ${producers} × ${partitions}`
+      const job = { topic: `t-${producers}-${partitions}`, producers, partitions, replicas }
+      const note = (cluster, what, unit, value, better) => figures.note(`${title}, ${what}`, unit, cluster.maker, value, better)
       for (let run = -1; run < runs; run++)
         for (const cluster of clusters) {
           let cpuBefore
-          const { transactions, seconds, retries, commit, whole } = await load({
-            ports: cluster.ports, topic: `t-${producers}-${partitions}`, name: `t-${producers}-${partitions}-${run + 1}`, producers, partitions, replicas, seconds: quick ? 0.8 : 2,
-          }, () => (cpuBefore = cpuOf(cluster)), 'bench-transactions-load.js')
+          const { transactions, seconds, retries } = await transact(cluster, { ...job, seconds: quick ? 0.8 : 1.5 }, () => (cpuBefore = cpuOf(cluster)))
           const cpu = cpuOf(cluster) - cpuBefore
           if (run < 0) continue // warm-up
-          const note = (what, unit, value, better) => figures.note(`${size} broker${size > 1 ? 's' : ''}, ${producers} × ${partitions}, ${what}`, unit, cluster.maker, value, better)
-          note('transactions', '/s', transactions / seconds, 'more')
-          note('commit p50', 'ms', commit.p50)
-          note('commit p99', 'ms', commit.p99)
-          note('whole p50', 'ms', whole.p50)
-          note('whole p99', 'ms', whole.p99)
-          note('CPU each', 'µs', (cpu / transactions) * 1e6)
-          note('told to try again, for each', '', retries / transactions)
+          note(cluster, 'transactions', '/s', transactions / seconds, 'more')
+          note(cluster, 'CPU each', 'µs', (cpu / transactions) * 1e6)
+          note(cluster, 'told to try again, for each', '', retries / transactions)
         }
+      const rate = 0.7 * Math.min(...clusters.map(({ maker }) => median(figures.all[`${title}, transactions`][maker])))
+      for (let run = 0; run < runs; run++)
+        for (const cluster of clusters) {
+          const { commit, whole } = await transact(cluster, { ...job, seconds: quick ? 0.8 : 1.5, rate })
+          note(cluster, 'commit p50', 'ms', commit.p50)
+          note(cluster, 'commit p99', 'ms', commit.p99)
+          note(cluster, 'whole p50', 'ms', whole.p50)
+          note(cluster, 'whole p99', 'ms', whole.p99)
+        }
+    }
   for (const cluster of clusters) await servers.stop(cluster)
 }
 
