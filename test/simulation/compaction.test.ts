@@ -30,17 +30,16 @@ planted('a tombstone goes with the cleaning after the one that met it', async ()
   expect(law).toBe('a tombstone stays for whoever has seen what it deletes')
 })
 planted('two keys are taken for one', async () => {
-  const short = (key: Uint8Array): Uint8Array => key.subarray(0, key.length - 1)
-  const law = await withBug(OffsetMap.prototype, 'set', (set) => function (this: never, key: Uint8Array, offset: number) {
-    set.call(this, short(key) as never, offset as never)
-  } as never, () => withBug(OffsetMap.prototype, 'get', (get) => function (this: never, key: Uint8Array) {
-    return get.call(this, short(key) as never)
+  const law = await withBug(OffsetMap.prototype, 'set', (set) => function (this: never, bytes: Uint8Array, offset: number, from = 0, to = bytes.length) {
+    set.call(this, bytes as never, offset as never, from as never, (to - 1) as never)
+  } as never, () => withBug(OffsetMap.prototype, 'get', (get) => function (this: never, bytes: Uint8Array, from = 0, to = bytes.length) {
+    return get.call(this, bytes as never, from as never, (to - 1) as never)
   } as never, find()))
   expect(law).toBe('of each key the newest value is there')
 })
 planted('the oldest offset of a key is remembered', async () => {
-  const law = await withBug(OffsetMap.prototype, 'set', (set) => function (this: OffsetMap, key: Uint8Array, offset: number) {
-    if (this.get(key) < 0) set.call(this as never, key as never, offset as never)
+  const law = await withBug(OffsetMap.prototype, 'set', (set) => function (this: OffsetMap, bytes: Uint8Array, offset: number, from = 0, to = bytes.length) {
+    if (this.get(bytes, from, to) < 0) set.call(this as never, bytes as never, offset as never, from as never, to as never)
   } as never, find())
   expect(law).toBe('what is clean has each key once')
 })

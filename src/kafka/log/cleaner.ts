@@ -2,21 +2,26 @@
  * Compaction of one log (Cleaner, LogCleanerManager; reference §6.10): of each key the newest record stays, at its offset.
  * Tombstones and transaction markers stay for `delete.retention.ms` after the cleaning that first met them.
  */
+import { MalformedError } from '../../wire/reader.ts'
 import { Batch, batchHeadSize } from '../records/batch.ts'
 import { codecNames } from '../records/compression.ts'
-import { recordsOf } from '../records/decode.ts'
+import { CompressionError } from '../records/compression-error.ts'
+import { CorruptBatchError } from '../records/corrupt-batch-error.ts'
+import { cursorOn, recordsOf } from '../records/decode.ts'
 import { encodeBatch } from '../records/encode.ts'
 import { encodeMessages } from '../records/legacy.ts'
 import type { Record } from '../records/record.ts'
 import { AbortedBatches } from './aborted-batches.ts'
 import type { CleanerPace } from './cleaner-pace.ts'
 import type { LogContext } from './log-context.ts'
+import { KeptRecords } from './kept-records.ts'
 import { cleanedSuffix } from './names.ts'
 import { offsetEntrySize } from './offset-index.ts'
 import { bytesPerKey, OffsetMap } from './offset-map.ts'
 import type { PartitionLog } from './partition-log.ts'
 import { offsetRangeMax, Segment } from './segment.ts'
 import { timeEntrySize } from './time-index.ts'
+import type { AbortedTransaction } from './transaction-index.ts'
 
 export interface Cleanable {
   firstDirtyOffset: number
@@ -78,7 +83,7 @@ export async function cleanLog(context: LogContext, log: PartitionLog, { firstDi
   const { now, pace } = limits
   // One view of the transactions for all groups: a marker may lie in another one than the records it speaks of.
   const aborted = new AbortedBatches(log.segments, log.segments[0].baseOffset, log.activeSegment.baseOffset)
-  for (const group of groupsOf(log, endOffset)) await cleanGroup(context, log, group, { newest, endOffset, aborted, pace, now, isLastOfProducer: (batch) => log.isLastOfProducer(batch) })
+  for (const group of groupsOf(log, endOffset)) await cleanGroup(context, log, group, { newest, endOffset, aborted, pace, now, isLastOfProducer: (batch) => log.isLastOfProducer(batch), kept: new KeptRecords() })
   return endOffset
 }
 
@@ -93,39 +98,64 @@ async function newestOffsets({ host }: LogContext, log: PartitionLog, from: numb
   for (const [index, segment] of log.segments.entries()) {
     if (boundOf(log.segments, index) <= from) continue
     if (segment.baseOffset >= to) break
-    for await (const { batch, position } of segment.batches(segment.offsetIndex.positionFor(from), segment.writtenSize, (at, reason) => {
-      throw segment.corrupt(at, reason)
-    })) {
-      if (batch.lastOffset < from) continue
-      if (batch.baseOffset >= to) return { newest, endOffset: Math.max(endOffset, Math.min(to, batch.baseOffset)) }
-      await pace.moved(batch.size)
-      if (batch.isControl) aborted.marker(batch)
-      else if (!aborted.holds(batch)) {
-        const records = checkedRecords(segment, batch, position)
-        if (newest.count + records.length > newest.countMax) {
-          // Whole batches only; at least one, so that every cleaning gets on.
-          if (newest.count > 0) return { newest, endOffset }
-          newest = new OffsetMap(records.length, secret, keyLoadFactor)
+    for await (const { bytes, end, position } of stretchesOf(segment, segment.offsetIndex.positionFor(from))) {
+      await pace.moved(end)
+      for (let at = 0; at < end; ) {
+        const batch = new Batch(bytes, at)
+        const place = position + at
+        at += batch.size
+        if (batch.lastOffset < from) continue
+        if (batch.baseOffset >= to) return { newest, endOffset: Math.max(endOffset, Math.min(to, batch.baseOffset)) }
+        if (batch.isControl) aborted.marker(batch)
+        else if (!aborted.holds(batch)) {
+          const records = batch.isLegacy ? checkedRecords(segment, batch, place) : undefined
+          const count = records?.length ?? batch.recordCount
+          if (newest.count + count > newest.countMax) {
+            // Whole batches only; at least one, so that every cleaning gets on.
+            if (newest.count > 0) return { newest, endOffset }
+            newest = new OffsetMap(Math.max(1, count), secret, keyLoadFactor)
+          }
+          if (records) {
+            for (const { key, offset } of records) if (key !== null && offset >= from) newest.set(key, offset)
+          } else if (count > 0) noteKeys(newest, segment, batch, { place, from })
         }
-        for (const { key, offset } of records) if (key !== null && offset >= from) newest.set(key, offset)
+        endOffset = batch.nextOffset
       }
-      endOffset = batch.nextOffset
     }
   }
   return { newest, endOffset: Math.max(endOffset, Math.min(to, log.activeSegment.baseOffset)) }
 }
-/** Records that are decided upon: a damaged batch must neither push out what is whole nor get a checksum that makes it look whole. */
-function checkedRecords(segment: Segment, batch: Batch, position: number): Record[] {
+/** All batches of a segment from a position on, in stretches that are read over and over into the same memory. */
+const stretchesOf = (segment: Segment, from: number) =>
+  segment.stretches(from, segment.writtenSize, {
+    sizeAbout: readSize, reuse: true, problem: (at, reason) => {
+      throw segment.corrupt(at, reason)
+    },
+  })
+function noteKeys(newest: OffsetMap, segment: Segment, batch: Batch, { place, from }: { place: number; from: number }): void {
+  const { baseOffset } = batch
+  checked(segment, batch, place, () => {
+    const cursor = cursorOn(batch)
+    while (cursor.next()) {
+      const offset = baseOffset + cursor.offsetDelta
+      if (cursor.keySize >= 0 && offset >= from) newest.set(cursor.bytes, offset, cursor.keyFrom, cursor.keyFrom + cursor.keySize)
+    }
+  })
+}
+/** Batches that are decided upon: a damaged one must neither push out what is whole nor get a checksum that makes it look whole. */
+function checked<T>(segment: Segment, batch: Batch, position: number, look: () => T): T {
   if (!batch.isLegacy) {
     const crc = batch.computeCrc()
     if (crc !== batch.crc) throw segment.corrupt(position, `checksum ${batch.crc} stored, ${crc} computed`)
   }
   try {
-    return recordsOf(batch)
+    return look()
   } catch (cause) {
-    throw segment.corrupt(position, (cause as Error).message, cause)
+    if (!(cause instanceof MalformedError || cause instanceof CompressionError || cause instanceof CorruptBatchError)) throw cause
+    throw segment.corrupt(position, cause.message, cause)
   }
 }
+const checkedRecords = (segment: Segment, batch: Batch, position: number): Record[] => checked(segment, batch, position, () => recordsOf(batch))
 
 /** Neighbouring segments that fit into one with its indexes, up to the segment that holds `endOffset`. */
 function groupsOf(log: PartitionLog, endOffset: number): Segment[][] {
@@ -159,8 +189,12 @@ interface Rules {
   isLastOfProducer: (batch: Batch) => boolean
   pace: CleanerPace
   now: number
+  /** What stays of one batch after the other. */
+  kept: KeptRecords
 }
-/** What is kept is written in pieces of about this size. */
+/** A log is read in pieces of this size, each dealt with before the loop gets its turn: one of small records takes some milliseconds. */
+const readSize = 256 * 1024
+/** What is kept is gathered and written in pieces of this size. */
 const writeSize = 512 * 1024
 
 async function cleanGroup(context: LogContext, log: PartitionLog, group: readonly Segment[], rules: Rules): Promise<void> {
@@ -169,30 +203,35 @@ async function cleanGroup(context: LogContext, log: PartitionLog, group: readonl
   const cleaned = Segment.create(context.files, directory, group[0].baseOffset, { indexSizeMax: config.segmentIndexBytes, createdMs: group[0].createdMs, ending: cleanedSuffix })
   try {
     cleaned.prepareForAppends(config.segmentIndexBytes)
-    let gathered: Buffer[] = []
-    const write = async (): Promise<void> => {
-      const pieces = gathered
-      gathered = []
-      await cleaned.log.with((file) => file.write(pieces, cleaned.writtenSize))
-      const written = cleaned.size - cleaned.writtenSize
-      cleaned.writtenSize = cleaned.size
-      await rules.pace.moved(written)
+    const gathered = Buffer.allocUnsafe(writeSize)
+    let size = 0
+    const write = async (bytes: Buffer): Promise<void> => {
+      await cleaned.log.with((file) => file.write([bytes], cleaned.writtenSize))
+      cleaned.writtenSize += bytes.length
+      await rules.pace.moved(bytes.length)
     }
     for (const segment of group) {
       const modifiedMs = (await disk.facts(segment.log.path))?.modifiedMs ?? 0
-      for await (const { batch, position } of segment.batches(0, segment.writtenSize, (at, reason) => {
-        throw segment.corrupt(at, reason)
-      })) {
-        await rules.pace.moved(batch.size)
-        const kept = cleanBatch(batch, rules, { deleteRetentionMs: config.deleteRetentionMs, modifiedMs, addAborted: (entry) => cleaned.txnIndex.add(entry), records: () => checkedRecords(segment, batch, position) })
-        if (!kept) continue
-        const view = new Batch(kept)
-        cleaned.appended({ size: kept.length, lastOffset: view.lastOffset, maxTimestamp: view.maxTimestamp, offsetOfMaxTimestamp: view.lastOffset, indexIntervalBytes: config.indexIntervalBytes })
-        gathered.push(kept)
-        if (cleaned.size - cleaned.writtenSize >= writeSize) await write()
+      const facts = { segment, deleteRetentionMs: config.deleteRetentionMs, modifiedMs, addAborted: (entry: AbortedTransaction) => cleaned.txnIndex.add(entry) }
+      for await (const { bytes, end, position } of stretchesOf(segment, 0)) {
+        await rules.pace.moved(end)
+        for (let at = 0; at < end; ) {
+          const batch = new Batch(bytes, at)
+          const kept = cleanBatch(batch, position + at, rules, facts)
+          at += batch.size
+          if (!kept) continue
+          const view = new Batch(kept)
+          cleaned.appended({ size: kept.length, lastOffset: view.lastOffset, maxTimestamp: view.maxTimestamp, offsetOfMaxTimestamp: view.lastOffset, indexIntervalBytes: config.indexIntervalBytes })
+          if (size + kept.length > writeSize) {
+            if (size > 0) await write(gathered.subarray(0, size))
+            size = 0
+          }
+          if (kept.length > writeSize) await write(kept)
+          else size += kept.copy(gathered, size)
+        }
       }
     }
-    if (gathered.length > 0) await write()
+    if (size > 0) await write(gathered.subarray(0, size))
     cleaned.seal()
     await context.syncs.run(() => cleaned.sync())
     cleaned.isSynced = cleaned.isDataSynced = true
@@ -209,13 +248,15 @@ async function cleanGroup(context: LogContext, log: PartitionLog, group: readonl
   }
 }
 
+interface SegmentFacts {
+  segment: Segment
+  deleteRetentionMs: number
+  modifiedMs: number
+  addAborted: (entry: AbortedTransaction) => void
+}
 /** The batch as it stays, undefined when nothing of it does. */
-function cleanBatch(
-  batch: Batch,
-  { aborted, newest, endOffset, now, isLastOfProducer }: Rules,
-  facts: { deleteRetentionMs: number; modifiedMs: number; addAborted: (entry: NonNullable<ReturnType<AbortedBatches['marker']>['aborted']>) => void; records: () => Record[] },
-): Buffer | undefined {
-  const { deleteRetentionMs, modifiedMs, addAborted } = facts
+function cleanBatch(batch: Batch, place: number, rules: Rules, { segment, deleteRetentionMs, modifiedMs, addAborted }: SegmentFacts): Buffer | undefined {
+  const { aborted, now, isLastOfProducer } = rules
   const horizon = batch.hasDeleteHorizon ? batch.baseTimestamp : undefined
   const isPastHorizon = horizon !== undefined && BigInt(now) >= horizon
   if (batch.isControl) {
@@ -224,21 +265,45 @@ function cleanBatch(
     if (!isDone) return batch.whole
     if (isPastHorizon) return isLastOfProducer(batch) ? emptied(batch) : undefined
     // Its transaction is gone: the marker's days are counted from now.
-    return horizon === undefined ? rewritten(batch, facts.records(), BigInt(now + deleteRetentionMs)) : batch.whole
+    return horizon === undefined ? rewritten(batch, checkedRecords(segment, batch, place), BigInt(now + deleteRetentionMs)) : batch.whole
   }
   if (aborted.holds(batch)) return isLastOfProducer(batch) ? emptied(batch) : undefined
-  const records = facts.records()
   const mayDropTombstones = batch.isLegacy ? modifiedMs + deleteRetentionMs <= now : isPastHorizon
-  const kept = records.filter(({ key, value, offset }) => {
-    if (offset >= endOffset) return true
-    if (key === null || offset < newest.get(key)) return false
-    return value !== null || !mayDropTombstones
-  })
-  if (kept.length === 0) return isLastOfProducer(batch) ? emptied(batch) : undefined
-  const setsHorizon = !batch.isLegacy && horizon === undefined && kept.some(({ value }) => value === null)
-  if (kept.length === records.length && !setsHorizon) return batch.whole
-  if (batch.isLegacy) return encodeMessages(kept, { magic: batch.magic as 0 | 1, codec: batch.codec, logAppendTime: batch.isLogAppendTime ? batch.maxTimestamp : undefined })
-  return rewritten(batch, kept, setsHorizon ? BigInt(now + deleteRetentionMs) : horizon)
+  if (batch.isLegacy) {
+    const records = checkedRecords(segment, batch, place)
+    const kept = records.filter((record) => stays(record, rules, mayDropTombstones))
+    if (kept.length === 0) return undefined
+    if (kept.length === records.length) return batch.whole
+    return encodeMessages(kept, { magic: batch.magic as 0 | 1, codec: batch.codec, logAppendTime: batch.isLogAppendTime ? batch.maxTimestamp : undefined })
+  }
+  const { kept } = rules
+  const bytes = checked(segment, batch, place, () => keep(batch, rules, mayDropTombstones))
+  if (kept.count === 0) return isLastOfProducer(batch) ? emptied(batch) : undefined
+  const setsHorizon = horizon === undefined && kept.hasTombstone
+  if (kept.count === batch.recordCount && !setsHorizon) return batch.whole
+  const newHorizon = setsHorizon ? BigInt(now + deleteRetentionMs) : horizon
+  return kept.batchOf(batch, bytes, newHorizon) ?? rewritten(batch, checkedRecords(segment, batch, place).filter((record) => stays(record, rules, mayDropTombstones)), newHorizon)
+}
+function stays({ key, value, offset }: Record, { newest, endOffset }: Rules, mayDropTombstones: boolean): boolean {
+  if (offset >= endOffset) return true
+  if (key === null || offset < newest.get(key)) return false
+  return value !== null || !mayDropTombstones
+}
+/** The same for all records of a batch, which `kept` holds afterwards; the bytes they lie in. */
+function keep(batch: Batch, { newest, endOffset, kept }: Rules, mayDropTombstones: boolean): Buffer {
+  const { baseOffset } = batch
+  const cursor = cursorOn(batch)
+  const { bytes } = cursor
+  kept.begin()
+  while (cursor.next()) {
+    const offset = baseOffset + cursor.offsetDelta
+    if (offset < endOffset) {
+      const { keyFrom, keySize } = cursor
+      if (keySize < 0 || (cursor.valueSize < 0 && mayDropTombstones) || offset < newest.get(bytes, keyFrom, keyFrom + keySize)) continue
+    }
+    kept.add(cursor)
+  }
+  return bytes
 }
 /** The same batch, its offsets and producer kept, with these records. */
 function rewritten(batch: Batch, records: readonly Record[], deleteHorizonMs: bigint | undefined): Buffer {

@@ -4,18 +4,20 @@
  */
 import assert from 'node:assert'
 
-/** Four words of hash and an offset. */
+/** Four words of hash and an offset of two. */
 export const bytesPerKey = 24
-const emptyMark = 0
+const wordsPerSlot = bytesPerKey / 4
+const offsetHigh = 4
+const offsetLow = 5
+const highUnit = 0x1_0000_0000
 
 export class OffsetMap {
   /** Keys it takes. */
   readonly countMax: number
   count = 0
   readonly #slots: number
-  readonly #hashes: Int32Array
-  /** One more than the offset; 0 where no key is. */
-  readonly #offsets: Float64Array
+  /** A slot after the other: the key's hash, then one more than its offset, which is 0 where no key is. */
+  readonly #table: Int32Array
   readonly #secret: Int32Array
   /** Secret for a last block that is full, and for one that is not. */
   readonly #whole: Int32Array
@@ -27,56 +29,62 @@ export class OffsetMap {
     assert(countMax > 0)
     this.countMax = countMax
     this.#slots = Math.ceil(countMax / loadFactor) + 1
-    this.#hashes = new Int32Array(this.#slots * 4)
-    this.#offsets = new Float64Array(this.#slots)
+    this.#table = new Int32Array(this.#slots * wordsPerSlot)
     this.#secret = Int32Array.from([0, 4, 8, 12], (at) => secret.readInt32LE(at))
     this.#whole = doubled(this.#secret)
     this.#partial = doubled(this.#whole)
   }
 
-  set(key: Uint8Array, offset: number): void {
-    const slot = this.#slotOf(key)
-    if (this.#offsets[slot] === emptyMark) {
+  /** The key may be a part of `bytes`. */
+  set(bytes: Uint8Array, offset: number, from = 0, to = bytes.length): void {
+    const at = this.#placeOf(bytes, from, to)
+    const table = this.#table
+    if (table[at + offsetHigh] === 0 && table[at + offsetLow] === 0) {
       assert(this.count < this.countMax, 'the map of keys is full')
       this.count++
-      this.#hashes.set(this.#state, slot * 4)
+      const state = this.#state
+      for (let word = 0; word < 4; word++) table[at + word] = state[word]
     }
-    this.#offsets[slot] = offset + 1
+    table[at + offsetHigh] = Math.floor((offset + 1) / highUnit)
+    table[at + offsetLow] = offset + 1
   }
   /** The newest offset of the key; −1 for one that is not here. */
-  get(key: Uint8Array): number {
-    return this.#offsets[this.#slotOf(key)] - 1
+  get(bytes: Uint8Array, from = 0, to = bytes.length): number {
+    const at = this.#placeOf(bytes, from, to)
+    return this.#table[at + offsetHigh] * highUnit + (this.#table[at + offsetLow] >>> 0) - 1
   }
 
-  /** Where the key is, or would be put; its hash is in `#state` afterwards. */
-  #slotOf(key: Uint8Array): number {
-    this.#hash(key)
-    const state = this.#state
-    const hashes = this.#hashes
-    const slots = this.#slots
-    let slot = (state[0] >>> 0) % slots
-    for (;;) {
-      if (this.#offsets[slot] === emptyMark) return slot
-      const at = slot * 4
-      if (hashes[at] === state[0] && hashes[at + 1] === state[1] && hashes[at + 2] === state[2] && hashes[at + 3] === state[3]) return slot
-      slot = slot + 1 === slots ? 0 : slot + 1
+  /** Where the key's slot is, or would be; its hash is in `#state` afterwards. */
+  #placeOf(bytes: Uint8Array, from: number, to: number): number {
+    this.#hash(bytes, from, to)
+    const [a, b, c, d] = [this.#state[0], this.#state[1], this.#state[2], this.#state[3]]
+    const table = this.#table
+    const end = table.length
+    for (let at = ((a >>> 0) % this.#slots) * wordsPerSlot; ; ) {
+      if (table[at] === a && table[at + 1] === b && table[at + 2] === c && table[at + 3] === d) return at
+      if (table[at + offsetHigh] === 0 && table[at + offsetLow] === 0) return at
+      at += wordsPerSlot
+      if (at === end) at = 0
     }
   }
-  #hash(key: Uint8Array): void {
+  #hash(key: Uint8Array, from: number, to: number): void {
     const state = this.#state
-    state.set(this.#secret)
-    let at = 0
-    for (; key.length - at > 16; at += 16) {
+    const secret = this.#secret
+    for (let word = 0; word < 4; word++) state[word] = secret[word]
+    let at = from
+    for (; to - at > 16; at += 16) {
       for (let word = 0; word < 4; word++) state[word] ^= wordAt(key, at + word * 4)
       permute(state)
     }
-    const isWhole = key.length - at === 16
+    const isWhole = to - at === 16
     const last = isWhole ? this.#whole : this.#partial
     if (isWhole) for (let word = 0; word < 4; word++) state[word] ^= wordAt(key, at + word * 4)
     else {
       let index = 0
-      for (; at < key.length; at++, index++) state[index >> 2] ^= key[at] << ((index & 3) * 8)
-      state[index >> 2] ^= 1 << ((index & 3) * 8)
+      for (; to - at >= 4; at += 4) state[index++] ^= wordAt(key, at)
+      let rest = 1
+      for (let byte = to - 1; byte >= at; byte--) rest = (rest << 8) | key[byte]
+      state[index] ^= rest
     }
     for (let word = 0; word < 4; word++) state[word] ^= last[word]
     permute(state)

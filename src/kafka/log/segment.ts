@@ -156,7 +156,22 @@ export class Segment {
 
   /** Whole batches from `position` to `to`, their bytes read in chunks. Stops without error at the first that is not whole; `problem` is told why. */
   async *batches(from: number, to: number, problem?: (position: number, reason: string) => void): AsyncGenerator<{ batch: Batch; position: number }> {
-    let chunk = Buffer.allocUnsafe(Math.min(Math.max(to - from, 1), 1 << 20))
+    // What is yielded may still be looked at afterwards: no chunk is used twice.
+    for await (const { bytes, end, position } of this.stretches(from, to, { sizeAbout: 1 << 20, problem }))
+      for (let at = 0; at < end; ) {
+        const batch = new Batch(bytes, at)
+        yield { batch, position: position + at }
+        at += batch.size
+      }
+  }
+  /**
+   * The same in stretches: batches lie one after the other in `bytes` up to `end`. With `reuse` each stretch is valid only until the next is
+   * asked for. A batch larger than `sizeAbout` gets a chunk of its size.
+   */
+  async *stretches(
+    from: number, to: number, { sizeAbout, reuse = false, problem }: { sizeAbout: number; reuse?: boolean; problem?: (position: number, reason: string) => void },
+  ): AsyncGenerator<{ bytes: Buffer; end: number; position: number }> {
+    let chunk = Buffer.allocUnsafe(Math.min(Math.max(to - from, 1), sizeAbout))
     let position = from
     while (position < to) {
       const wanted = Math.min(chunk.length, to - position)
@@ -164,25 +179,26 @@ export class Segment {
       const start = position
       const filled = await this.log.with((file) => file.read(piece, start))
       let at = 0
-      while (at < filled) {
+      let larger = 0
+      let wrong: string | undefined
+      while (at < filled && wrong === undefined) {
         const left = to - position - at
-        const wrong = filled - at < scanHead && filled - at < left ? 'more' : headProblem(chunk, at, Math.min(filled - at, left))
-        if (wrong === 'more') break
-        if (wrong !== undefined) return problem?.(position + at, wrong)
+        if (filled - at < scanHead && filled - at < left) break
+        wrong = headProblem(chunk, at, Math.min(filled - at, left))
+        if (wrong !== undefined) break
         const size = lengthEnd + int32At(chunk, at + 8)
-        if (size > left) return problem?.(position + at, `a batch of ${size} bytes, ${left} left`)
-        if (at + size > filled) {
-          // Read on from here; a batch larger than the chunk gets a chunk of its size, which the file is known to have.
-          if (size > chunk.length) chunk = Buffer.allocUnsafe(size)
+        if (size > left) wrong = `a batch of ${size} bytes, ${left} left`
+        else if (at + size > filled) {
+          // Read on from here; the file is known to have as much.
+          larger = size
           break
-        }
-        yield { batch: new Batch(chunk, at), position: position + at }
-        at += size
+        } else at += size
       }
+      if (at > 0) yield { bytes: chunk, end: at, position }
+      if (wrong !== undefined) return problem?.(position + at, wrong)
       if (at === 0 && filled < wanted) return problem?.(position, 'the file ends here')
       position += at
-      // What was yielded may still be looked at: never reuse the chunk.
-      if (position < to) chunk = Buffer.allocUnsafe(Math.max(Math.min(to - position, 1 << 20), chunk.length > 1 << 20 ? chunk.length : 1))
+      if (position < to && (!reuse || larger > chunk.length)) chunk = Buffer.allocUnsafe(Math.max(Math.min(to - position, sizeAbout), larger, 1))
     }
   }
 

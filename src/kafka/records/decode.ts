@@ -6,6 +6,7 @@ import { CompressionError } from './compression-error.ts'
 import { CorruptBatchError } from './corrupt-batch-error.ts'
 import { readMessage } from './legacy.ts'
 import { readRecord, type Record } from './record.ts'
+import { RecordCursor } from './record-cursor.ts'
 
 export interface DecodedBatch {
   batch: Batch
@@ -44,6 +45,13 @@ export function recordsOf(batch: Batch, sizeMax = decompressedSizeMax): Record[]
     if (cause instanceof MalformedError || cause instanceof CompressionError) throw new CorruptBatchError(batch.at, cause.message, { cause })
     throw cause
   }
+}
+
+/** Where the records of one batch of magic 2 lie, before the first; its `next` throws `MalformedError`. */
+export function cursorOn(batch: Batch, sizeMax = decompressedSizeMax): RecordCursor {
+  if (batch.codec === 0) return new RecordCursor(batch.bytes, batch.at + batchHeadSize, batch.at + batch.size, batch.recordCount)
+  const bytes = decompress(batch.codec, batch.recordBytes, { sizeMax })
+  return new RecordCursor(bytes, 0, bytes.length, batch.recordCount)
 }
 
 function recordsOfV2(batch: Batch, sizeMax: number): Record[] {
