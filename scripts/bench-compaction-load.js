@@ -5,7 +5,7 @@
 import { OffsetsRecords } from '../dist/kafka/groups/offsets-records.js'
 import { encodeBatch } from '../dist/kafka/records/encode.js'
 import { TransactionRecords } from '../dist/kafka/transactions/transaction-records.js'
-import { askOnce, createTopic, end, eventually, fail, frame, int16, int32, int64, open, string } from './bench-wire.js'
+import { askOnce, createTopic, end, eventually, fail, frame, int16, int32, open, string } from './bench-wire.js'
 
 const job = JSON.parse(process.argv[2])
 const jobs = { fill, compact, offsets, transactionalIds, offsetsLoaded, transactionsLoaded }
