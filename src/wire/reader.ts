@@ -1,4 +1,5 @@
 /** Reads big-endian values from one received frame. Every length is checked before anything is allocated. */
+import { readInt64 } from './int64.ts'
 
 /** The bytes are not what the schema says: the sender's fault, or corruption. Names position and expectation. */
 export class MalformedError extends Error {
@@ -87,7 +88,7 @@ export class Reader {
   }
   /** The whole range of int64: timestamps, session ids, zxids, broker epochs. */
   bigint64(): bigint {
-    return this.bytes.readBigInt64BE(this.skip(8))
+    return readInt64(this.bytes, this.skip(8))
   }
   float64(): number {
     return this.bytes.readDoubleBE(this.skip(8))

@@ -1,4 +1,5 @@
 /** Writes big-endian values into a buffer that grows; large byte strings are spliced in, never copied. */
+import { writeInt64 } from './int64.ts'
 
 /** Below this, copying costs less than one more piece in the list handed to the socket. */
 const spliceMin = 2048
@@ -82,7 +83,7 @@ export class Writer {
   }
   bigint64(value: bigint): void {
     const at = this.#room(8)
-    this.#buffer.writeBigInt64BE(BigInt.asIntN(64, value), at)
+    writeInt64(this.#buffer, at, value)
   }
   float64(value: number): void {
     const at = this.#room(8)

@@ -1,5 +1,6 @@
 /** Writes at a leader: its own clients' and its learners'. Each becomes one transaction, whatever becomes of it. */
 import type { Clock } from '../../host/host.ts'
+import { readInt64 } from '../../wire/int64.ts'
 import { errorCode } from '../protocol/errors.ts'
 import { op } from '../protocol/op-codes.ts'
 import { packetType, type QuorumPacket } from '../protocol/quorum.ts'
@@ -81,7 +82,7 @@ export class LeaderWrites implements WritePath {
   #request(learner: number, { data, authinfo }: QuorumPacket): void {
     // Nothing can be answered, as nothing says to whom; a learner that sends this is no ZooKeeper server.
     if (!data || data.length < 16) return
-    const sessionId = data.readBigInt64BE(0)
+    const sessionId = readInt64(data, 0)
     const cxid = data.readInt32BE(8)
     const type = data.readInt32BE(12)
     if (type === op.sync) return this.#leading.sync(learner)

@@ -1,4 +1,5 @@
 /** Writes at a follower or an observer: passed on to the leader as they came, answered when their transaction is applied here. */
+import { writeInt64 } from '../../wire/int64.ts'
 import { MalformedError, Reader } from '../../wire/reader.ts'
 import { errorCode } from '../protocol/errors.ts'
 import { readMultiRequest } from '../protocol/multi.ts'
@@ -102,7 +103,7 @@ export class LearnerWrites implements WritePath {
   }
   #send({ sessionId, cxid, type, body, ids }: WriteRequest): void {
     const data = Buffer.allocUnsafe(16 + body.length)
-    data.writeBigInt64BE(sessionId)
+    writeInt64(data, 0, sessionId)
     data.writeInt32BE(cxid, 8)
     data.writeInt32BE(type, 12)
     body.copy(data, 16)

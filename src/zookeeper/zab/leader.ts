@@ -3,6 +3,8 @@
  * ticks and finished work come in, packets and work go out. `persist` says what must be durable before the machine goes on. Learners
  * are known by a key that the driver chooses for each connection.
  */
+import { AckSets, type AckSet } from './acknowledgements.ts'
+import { Backlog } from './backlog.ts'
 import type { CommittedTransaction } from './committed-log.ts'
 import { LearnerInfo, packetType, type QuorumPacket } from '../protocol/quorum.ts'
 import { packetOf, protocolVersion } from './learner.ts'
@@ -90,7 +92,7 @@ interface LearnerState {
 }
 interface Proposal {
   readonly transaction: CommittedTransaction
-  readonly acknowledged: Set<number>
+  acknowledged: AckSet
   /** Those in force or proposed when it was proposed: each needs a quorum. */
   readonly configs: readonly QuorumConfig[]
   /** The one that it brings. */
@@ -117,7 +119,10 @@ export class Leader {
   readonly #electing: Set<number>
   readonly #synced: Set<number>
   /** Proposed and not committed, oldest first. */
-  #outstanding: Proposal[] = []
+  readonly #outstanding = new Backlog<Proposal>()
+  readonly #ackSets = new AckSets()
+  /** How many of the outstanding, from the oldest on, are durable here. */
+  #loggedCount = 0
   #lastProposed: bigint
   #syncs = new Map<bigint, LearnerKey[]>()
   #tick = 0
@@ -352,7 +357,7 @@ export class Leader {
    */
   #forgetAcknowledgements({ key, serverId, role }: LearnerState): LeaderOutput[] {
     if (role !== 'follower') return []
-    for (const { acknowledged } of this.#outstanding) acknowledged.delete(serverId)
+    for (const proposal of this.#outstanding) proposal.acknowledged = this.#ackSets.without(proposal.acknowledged, serverId)
     return [...this.#learners.values()].filter((other) => other.serverId === serverId && other.key !== key).flatMap((other) => this.#close(other.key, `server ${serverId} has come again`))
   }
   #established(): LeaderOutput[] {
@@ -446,7 +451,7 @@ export class Leader {
       this.#agreeing()
       outputs.push({ kind: 'configSeen', config })
     }
-    this.#outstanding.push({ transaction, acknowledged: new Set(), configs: this.#active, config })
+    this.#outstanding.push({ transaction, acknowledged: this.#ackSets.none, configs: this.#active, config })
     const to: LearnerKey[] = []
     for (const learner of this.#learners.values()) {
       if (learner.role !== 'follower' || !this.#isForwarded(learner)) continue
@@ -460,29 +465,35 @@ export class Leader {
     return outputs
   }
   #logged(zxid: bigint): LeaderOutput[] {
-    for (const proposal of this.#outstanding) {
+    for (; this.#loggedCount < this.#outstanding.length; this.#loggedCount++) {
+      const proposal = this.#outstanding.at(this.#loggedCount)
       if (proposal.transaction.zxid > zxid) break
-      proposal.acknowledged.add(this.#facts.serverId)
+      proposal.acknowledged = this.#ackSets.with(proposal.acknowledged, this.#facts.serverId)
     }
     return this.#commit()
   }
   #count(serverId: number, zxid: bigint): LeaderOutput[] {
-    if (this.#outstanding.length === 0) return []
-    const at = Number(zxid - this.#outstanding[0].transaction.zxid)
+    const oldest = this.#outstanding.first
+    if (!oldest) return []
+    const at = Number(zxid - oldest.transaction.zxid)
     if (at < 0 || at >= this.#outstanding.length) return []
-    this.#outstanding[at].acknowledged.add(serverId)
-    return this.#commit()
+    const proposal = this.#outstanding.at(at)
+    proposal.acknowledged = this.#ackSets.with(proposal.acknowledged, serverId)
+    // Proposals are committed in their order.
+    return at === 0 ? this.#commit() : []
   }
   #commit(): LeaderOutput[] {
-    let count = 0
     const outputs: LeaderOutput[] = []
-    while (count < this.#outstanding.length && this.#phase === 'broadcast' && this.isQuorum(this.#outstanding[count].acknowledged, this.#outstanding[count].configs)) {
-      const { transaction: { zxid, bytes }, config, acknowledged } = this.#outstanding[count++]
-      const followers: LearnerKey[] = []
-      const observers: LearnerKey[] = []
-      for (const learner of this.#learners.values()) if (this.#isForwarded(learner)) (learner.role === 'follower' ? followers : observers).push(learner.key)
+    if (!this.#isCommitted(this.#outstanding.first)) return outputs
+    const followers: LearnerKey[] = []
+    const observers: LearnerKey[] = []
+    for (const learner of this.#learners.values()) if (this.#isForwarded(learner)) (learner.role === 'follower' ? followers : observers).push(learner.key)
+    for (let next = this.#outstanding.first; this.#phase === 'broadcast' && this.#isCommitted(next); next = this.#outstanding.first) {
+      const { transaction: { zxid, bytes }, config, acknowledged } = next
+      this.#outstanding.drop(1)
+      if (this.#loggedCount > 0) this.#loggedCount--
       if (config) {
-        const successor = staysLeader(this.#facts.serverId, this.#config, config) ? undefined : successorOf(this.#facts.serverId, config, acknowledged, this.#outstanding.slice(count).map((later) => later.acknowledged))
+        const successor = staysLeader(this.#facts.serverId, this.#config, config) ? undefined : successorOf(this.#facts.serverId, config, acknowledged.servers, [...this.#outstanding].map((later) => later.acknowledged.servers))
         const leader = Buffer.alloc(8)
         leader.writeBigInt64BE(BigInt(successor ?? this.#facts.serverId))
         outputs.push(...this.#activate(config))
@@ -499,8 +510,13 @@ export class Leader {
       this.#syncs.delete(zxid)
       for (const key of syncing) if (this.#learners.has(key)) outputs.push({ kind: 'send', to: [key], packet: packetOf(packetType.sync, 0n) })
     }
-    if (count > 0) this.#outstanding = this.#outstanding.slice(count)
     return outputs
+  }
+  #isCommitted(proposal: Proposal | undefined): proposal is Proposal {
+    if (!proposal) return false
+    const { acknowledged, configs } = proposal
+    if (acknowledged.judged?.configs !== configs) acknowledged.judged = { configs, isQuorum: this.isQuorum(acknowledged.servers, configs) }
+    return acknowledged.judged.isQuorum
   }
   /** A learner's client wants to see what is decided now: answered when everything proposed so far is committed. */
   sync(from: LearnerKey): LeaderOutput[] {

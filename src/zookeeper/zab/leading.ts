@@ -54,8 +54,6 @@ export class Leading implements LeadingDoor {
   readonly #doubles = new Map<number, number>()
   #end: (end: RoleEnd) => void = () => {}
   readonly #ended: Promise<RoleEnd>
-  /** Own transactions count as logged only when what they say of the ensemble is durable too. */
-  #seen: Promise<void> = Promise.resolve()
   #isOver = false
 
   constructor(host: Host, replica: Replica, options: LeadingOptions) {
@@ -238,11 +236,13 @@ export class Leading implements LeadingDoor {
       case 'alive': return this.onAlive?.(output.from, output.sessions)
       case 'double': return this.#complainOfDouble(output.learner, output.serverId)
       case 'close': return this.#closeLearner(output.learner, output.reason)
-      case 'configSeen':
-        this.#seen = this.#options.configurations.see(output.config)
-        // A history whose configuration this server does not know could be led, after a crash, by the members of before alone.
-        this.#replica.hold(this.#seen)
-        return void this.#seen.catch((cause: unknown) => this.stop(`the proposed configuration cannot be written: ${(cause as Error).message}`))
+      case 'configSeen': {
+        const seen = this.#options.configurations.see(output.config)
+        // A history whose configuration this server does not know could be led, after a crash, by the members of before alone: the log waits, and with it
+        // this server's own acknowledgement.
+        this.#replica.hold(seen)
+        return void seen.catch((cause: unknown) => this.stop(`the proposed configuration cannot be written: ${(cause as Error).message}`))
+      }
       case 'configActivated': return void this.#options.configurations.activate(output.config)
       case 'abdicate': return this.stop(output.reason, output.successor)
       default: return output satisfies never
@@ -306,7 +306,6 @@ export class Leading implements LeadingDoor {
       do {
         this.#flushWanted = false
         const zxid = await this.#replica.flushed()
-        await this.#seen
         this.#step({ kind: 'logged', zxid })
       } while (this.#flushWanted && !this.#isOver)
     } catch (cause) {

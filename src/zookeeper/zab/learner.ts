@@ -6,6 +6,7 @@
  */
 import { MalformedError } from '../../wire/reader.ts'
 import { LearnerInfo, packetType, type QuorumPacket } from '../protocol/quorum.ts'
+import { Backlog } from './backlog.ts'
 import { parseQuorumConfig, QuorumConfigError, type QuorumConfig } from './quorum-config.ts'
 import { reconfigurationIn } from './reconfiguration.ts'
 
@@ -63,12 +64,12 @@ export class Learner {
   #phase: Phase = 'connecting'
   #epoch = 0
   /** Appended and not committed yet, oldest first. */
-  #pending: bigint[] = []
+  readonly #pending = new Backlog<bigint>()
   #last: bigint
   /** Durable and not acknowledged: until UPTODATE the leader expects nothing but the acknowledgement of its epoch. */
   #unacknowledged: bigint[] = []
   /** Appended and not durable yet. */
-  #toLog: bigint[] = []
+  readonly #toLog = new Backlog<bigint>()
   /** Configurations that pending transactions bring. */
   readonly #proposed = new Map<bigint, QuorumConfig>()
   /** What came with NEWLEADER: in force with UPTODATE, unless this leader is only proposing it. */
@@ -163,8 +164,8 @@ export class Learner {
     switch (type) {
       case packetType.proposal: return this.#append(packet)
       // Here Apache's own learner passes over a commit without its proposal.
-      case packetType.commit: return this.#pending[0] === packet.zxid ? this.#commit(packet.zxid) : []
-      case packetType.commitAndActivate: return this.#pending[0] === packet.zxid ? this.#commitAndActivate(packet) : []
+      case packetType.commit: return this.#pending.first === packet.zxid ? this.#commit(packet.zxid) : []
+      case packetType.commitAndActivate: return this.#pending.first === packet.zxid ? this.#commitAndActivate(packet) : []
       case packetType.inform: return this.#inform(packet)
       case packetType.informAndActivate: return this.#informAndActivate(packet)
       case packetType.newLeader: {
@@ -247,8 +248,8 @@ export class Learner {
     return [{ kind: 'configSeen', config }, { kind: 'append', zxid, bytes: data }]
   }
   #commit(zxid: bigint): LearnerOutput[] {
-    if (this.#pending[0] !== zxid)
-      return this.#abort(`the leader committed ${hex(zxid)}, and the oldest proposal here is ${this.#pending.length > 0 ? hex(this.#pending[0]) : 'none'}`)
+    if (this.#pending.first !== zxid)
+      return this.#abort(`the leader committed ${hex(zxid)}, and the oldest proposal here is ${this.#pending.first === undefined ? 'none' : hex(this.#pending.first)}`)
     this.#pending.shift()
     // Committed before this leader began: what is in force comes with NEWLEADER.
     if (this.#proposed.size > 0) this.#proposed.delete(zxid)
@@ -276,8 +277,8 @@ export class Learner {
   #logged(zxid: bigint): LearnerOutput[] {
     // One acknowledgement for each proposal, in order.
     const outputs: LearnerOutput[] = []
-    while (this.#toLog.length > 0 && this.#toLog[0] <= zxid) {
-      const done = this.#toLog.shift() as bigint
+    for (let done = this.#toLog.first; done !== undefined && done <= zxid; done = this.#toLog.first) {
+      this.#toLog.drop(1)
       if (this.#facts.role === 'observer') continue
       if (this.#phase === 'broadcast') outputs.push({ kind: 'send', packet: packetOf(packetType.ack, done) })
       else this.#unacknowledged.push(done)

@@ -1,4 +1,5 @@
 /** Packets on their way out of one connection, written one behind the other: the hundreds of a turn cost neither a buffer nor a write each. */
+import { writeInt64 } from '../../wire/int64.ts'
 import type { QuorumPacket } from '../protocol/quorum.ts'
 
 const chunkSize = 32 * 1024
@@ -27,8 +28,8 @@ export class PacketBuffer {
     this.#room(fixedSize + (isSpliced ? 0 : dataSize))
     const chunk = this.#chunk
     let at = chunk.writeInt32BE(type, this.#at)
-    at = chunk.writeBigInt64BE(zxid, at)
-    at = chunk.writeInt32BE(data === null ? -1 : dataSize, at)
+    writeInt64(chunk, at, zxid)
+    at = chunk.writeInt32BE(data === null ? -1 : dataSize, at + 8)
     if (isSpliced) {
       this.#at = at
       this.#cut()

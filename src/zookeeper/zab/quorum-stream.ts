@@ -7,6 +7,7 @@
  *                 count:int32 { aclId:int64 vec<ACL> }
  *                 { path:str data:buf aclId:int64 StatPersisted(60) } str("/") str("BenWasHere")
  */
+import { readInt64 } from '../../wire/int64.ts'
 import { MalformedError, Reader } from '../../wire/reader.ts'
 import { snapshotSignature, type QuorumPacket } from '../protocol/quorum.ts'
 import { Acl, Id, StatPersisted } from '../protocol/records.ts'
@@ -69,7 +70,7 @@ export class QuorumStream {
     const dataSize = bytes.readInt32BE(at + 12)
     const dataEnd = at + 16 + Math.max(0, dataSize)
     return {
-      type, zxid: bytes.readBigInt64BE(at + 4), data: dataSize < 0 ? null : bytes.subarray(at + 16, dataEnd),
+      type, zxid: readInt64(bytes, at + 4), data: dataSize < 0 ? null : bytes.subarray(at + 16, dataEnd),
       authinfo: count < 0 ? null : count === 0 ? [] : this.#idsAt(dataEnd + 4, at + size),
     }
   }
