@@ -28,3 +28,18 @@ export function writeInt64(bytes: Uint8Array, at: number, value: bigint): void {
   bytes[at + 6] = lower >> 8
   bytes[at + 7] = lower
 }
+/** The upper and the lower half of `value` modulo 2^64, signed. */
+export function highOf(value: bigint): number {
+  whole[0] = value
+  return halves[high]
+}
+export function lowOf(value: bigint): number {
+  whole[0] = value
+  return halves[low]
+}
+/** The int64 of these halves. */
+export function int64Of(upper: number, lower: number): bigint {
+  halves[high] = upper
+  halves[low] = lower
+  return whole[0]
+}

@@ -37,13 +37,17 @@ export const ErrorTxn = record('ErrorTxn', { err: int32 })
 export const MultiTxn = record('MultiTxn', { txns: array({ type: int32, data: bytes.orNull() }) })
 
 type Of<R, T extends number> = Message<R> & { type: T }
+/** Of the znode afterwards, where whoever prepared the transaction has computed it already: not part of the bytes. */
+interface WithContent {
+  content?: number
+}
 /** A transaction's body in memory. `type` is repeated from the header, so that operations of a multi look the same. */
 export type SimpleBody =
-  | Of<typeof CreateTxn, typeof op.create | typeof op.create2>
+  | (Of<typeof CreateTxn, typeof op.create | typeof op.create2> & WithContent)
   | Of<typeof CreateTTLTxn, typeof op.createTTL>
   | Of<typeof CreateContainerTxn, typeof op.createContainer>
   | Of<typeof DeleteTxn, typeof op.delete | typeof op.deleteContainer>
-  | Of<typeof SetDataTxn, typeof op.setData | typeof op.reconfig>
+  | (Of<typeof SetDataTxn, typeof op.setData | typeof op.reconfig> & WithContent)
   | Of<typeof SetACLTxn, typeof op.setACL>
   | Of<typeof CheckVersionTxn, typeof op.check>
   | Of<typeof ErrorTxn, typeof op.error>

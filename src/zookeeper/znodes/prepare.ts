@@ -14,7 +14,7 @@ import {
 } from '../protocol/records.ts'
 import type { SimpleBody, Transaction, TxnBody } from '../protocol/transactions.ts'
 import { builtInSchemes, fixedAcl, isAllowed, type Schemes } from './acl.ts'
-import { digestVersion, DigestSum, isDigested } from './digest.ts'
+import { contentDigest, digestVersion, DigestSum, isDigested, znodeDigest } from './digest.ts'
 import { containerOwner, isTTL, lifetimeOf, ownerOfTTL } from './owner.ts'
 import { isReserved, parentOf, pathFault, reserved, sequenceSuffix } from './paths.ts'
 import { PendingChanges, PendingNode } from './pending.ts'
@@ -187,7 +187,7 @@ export class Preparation {
     const parentCVersion = (parent.cversion + 1) | 0
     // As applying will do it: after 2^31 creations the count does not go back.
     const raised = parentCVersion > parent.cversion
-    const content = this.#tree.digester.content(path, data)
+    const content = contentDigest(path, data)
     const changed = this.#change(parent)
     changed.childCount++
     if (raised) {
@@ -200,7 +200,7 @@ export class Preparation {
     switch (type) {
       case op.createContainer: return { type, path, data, acl, parentCVersion }
       case op.createTTL: return { type, path, data, acl, parentCVersion, ttl }
-      default: return { type, path, data, acl, ephemeral, parentCVersion }
+      default: return { type, path, data, acl, ephemeral, parentCVersion, content }
     }
   }
   #delete({ path, version }: { path: string; version: number }, { ids }: WriteRequest, zxid: bigint): SimpleBody {
@@ -230,8 +230,8 @@ export class Preparation {
     this.#allow(node, permission.write, ids)
     if (this.#options.enforceQuota) this.#allowQuota(path, (data?.length ?? 0) - (this.#tree.get(path)?.dataLength ?? 0), 0)
     const next = nextVersion(node.version, version)
-    this.#newData(zxid, node, { data, version: next, time })
-    return { type: op.setData, path, data, version: next }
+    const content = this.#newData(zxid, node, { data, version: next, time })
+    return { type: op.setData, path, data, version: next, content }
   }
   #reconfigure(asked: Message<typeof ReconfigRequest>, { ids }: WriteRequest, zxid: bigint, time: number): SimpleBody {
     const { reconfigEnabled, reconfigure } = this.#options
@@ -301,14 +301,15 @@ export class Preparation {
     gone.exists = false
     this.#pending.add(zxid, gone)
   }
-  #newData(zxid: bigint, node: PendingNode, { data, version, time }: { data: Buffer | null; version: number; time: number }): void {
-    const content = this.#tree.digester.content(node.path, data)
+  #newData(zxid: bigint, node: PendingNode, { data, version, time }: { data: Buffer | null; version: number; time: number }): number {
+    const content = contentDigest(node.path, data)
     const changed = this.#change(node)
     changed.content = content
     changed.version = version
     changed.mtime = time
     changed.mzxid = zxid
     this.#add(zxid, changed)
+    return content
   }
   /** The node to change, or a copy, not counted in the digest until it is added. From here on nothing may refuse the operation, nor fail. */
   #change(node: PendingNode): PendingNode {
@@ -317,7 +318,7 @@ export class Preparation {
   }
   #add(zxid: bigint, node: PendingNode): void {
     if (isDigested(node.path)) {
-      node.digest = this.#tree.digester.of(node.content, node)
+      node.digest = znodeDigest(node.content, node)
       this.#sum.add(node.digest)
     }
     this.#pending.add(zxid, node)

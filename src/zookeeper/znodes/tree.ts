@@ -10,7 +10,7 @@ import { errorCode } from '../protocol/errors.ts'
 import { op } from '../protocol/op-codes.ts'
 import type { SimpleBody, Transaction, TxnHeader } from '../protocol/transactions.ts'
 import { AclCache, openAcl, openAclId } from './acl-cache.ts'
-import { Digester, DigestSum, isDigested } from './digest.ts'
+import { contentDigest, DigestSum, isDigested } from './digest.ts'
 import { containerOwner, lifetimeOf, ownerOfTTL, type ExtendedTypes, type Lifetime } from './owner.ts'
 import { parentOf, reserved } from './paths.ts'
 import { formatStats, limitsName, parseQuota, QuotaPaths, quotaPathOf, statsName, statsPath } from './quota.ts'
@@ -69,7 +69,6 @@ export class ZnodeTree {
   readonly sessions = new Map<bigint, number>()
   readonly quotas = new QuotaPaths()
   readonly types: ExtendedTypes
-  readonly digester = new Digester()
   readonly digestSum = new DigestSum()
   lastProcessedZxid = 0n
   /** Digest of the tree after the transactions whose zxid is divisible by 128, the last 1,024 of them: what `hash` shows. */
@@ -220,7 +219,7 @@ export class ZnodeTree {
     }
   }
 
-  #create(body: { type: number; path: string; data: Buffer | null; acl: Acl[] | null; parentCVersion: number }, { zxid, time }: TxnHeader, owner: bigint): Applied {
+  #create(body: { type: number; path: string; data: Buffer | null; acl: Acl[] | null; parentCVersion: number; content?: number }, { zxid, time }: TxnHeader, owner: bigint): Applied {
     const { path } = body
     const parentPath = parentOf(path)
     const parent = this.#nodes.get(parentPath)
@@ -237,7 +236,7 @@ export class ZnodeTree {
     })
     const cversion = body.parentCVersion === -1 ? (parent.cversion + 1) | 0 : body.parentCVersion
     if (cversion > parent.cversion) this.#countCreation(parent, parentPath, cversion, zxid)
-    this.#link(path, node, body.data, parent)
+    this.#link(path, node, parent, body.content ?? contentDigest(path, body.data))
     if (path.startsWith(reserved.quota)) this.#quotaNodeCreated(path, parentPath)
     this.#count(path, 1, node.dataLength)
     const acl = this.aclOf(node)
@@ -268,12 +267,12 @@ export class ZnodeTree {
     this.watches.deleted(path, zxid, acl, this.aclOf(parent))
     return { type, err: 0, path, stat: undefined, operations: undefined }
   }
-  #setData(body: { type: number; path: string; data: Buffer | null; version: number }, { zxid, time }: TxnHeader): Applied {
+  #setData(body: { type: number; path: string; data: Buffer | null; version: number; content?: number }, { zxid, time }: TxnHeader): Applied {
     const { path } = body
     const node = this.get(path)
     if (!node) return failed(body.type, errorCode.noNode, path)
     const before = node.dataLength
-    this.#replaceData(node, path, body.data)
+    this.#replaceData(node, path, body.data, body.content)
     node.mtime = time
     node.mzxid = zxid
     node.version = body.version
@@ -308,11 +307,11 @@ export class ZnodeTree {
     this.sessions.delete(clientId)
   }
 
-  #link(path: string, node: Znode, data: Buffer | null, parent: Znode | undefined): void {
+  #link(path: string, node: Znode, parent: Znode | undefined, content: number): void {
     this.#nodes.set(path, node)
     if (parent) (parent.children ??= new Set()).add(path)
     this.#dataSize += path.length + node.dataLength
-    node.content = this.digester.content(path, data)
+    node.content = content
     node.digest = 0
     this.#digestStat(node, path)
     switch (this.lifetimeOf(node)) {
@@ -352,17 +351,17 @@ export class ZnodeTree {
     }
     node.release()
   }
-  #replaceData(node: Znode, path: string, data: Buffer | null): void {
+  #replaceData(node: Znode, path: string, data: Buffer | null, content = contentDigest(path === '/' ? '' : path, data)): void {
     this.#dataSize -= node.dataLength
     node.setData(data)
     this.#dataSize += node.dataLength
-    node.content = this.digester.content(path === '/' ? '' : path, data)
+    node.content = content
   }
   /** To be called after every change of a znode's stat or data. */
   #digestStat(node: Znode, path: string): void {
     if (!isDigested(path)) return
     this.digestSum.subtract(node.digest >>> 0)
-    node.digest = this.digester.ofZnode(node) | 0
+    node.digest = node.digestNow()
     this.digestSum.add(node.digest >>> 0)
   }
 
@@ -427,7 +426,7 @@ export class ZnodeTree {
     const parent = path === '' ? undefined : this.#nodes.get(parentOf(path))
     if (path !== '' && !parent) throw new Error(`znode ${path} appears before its parent`)
     if (!this.acls.restoreUse(aclId)) throw new Error(`znode ${path || '/'} has the ACL number ${aclId}, which the snapshot's table does not have`)
-    this.#link(path, new Znode(this.#memory, data, aclId, stat), data, parent)
+    this.#link(path, new Znode(this.#memory, data, aclId, stat), parent, contentDigest(path, data))
   }
   /** After the last znode: `zxid` is that of the snapshot's name. */
   finishRestore(zxid: bigint): void {
@@ -446,7 +445,7 @@ export class ZnodeTree {
   }
   #addReserved(): void {
     const add = (path: string, data: Buffer | null, aclId: number, stat = noStat): void => {
-      if (!this.#nodes.has(path)) this.#link(path, new Znode(this.#memory, data, aclId, stat), data, path === '' ? undefined : this.#nodes.get(parentOf(path)))
+      if (!this.#nodes.has(path)) this.#link(path, new Znode(this.#memory, data, aclId, stat), path === '' ? undefined : this.#nodes.get(parentOf(path)), contentDigest(path, data))
     }
     const empty = Buffer.alloc(0)
     add('', empty, openAclId)

@@ -4,6 +4,7 @@
  */
 import type { Writer } from '../../wire/writer.ts'
 import type { Stat, StatPersisted } from '../protocol/records.ts'
+import { placedDigest } from './digest.ts'
 import { placedMax, Slab, type SlabMemory } from './slabs.ts'
 
 /**
@@ -31,7 +32,6 @@ const aclAt = 68
 const dataAt = 76
 const dataSizeAt = 78
 const numbersSize = 80
-export const digestedSize = 60
 
 export class Znode {
   readonly #slab: Slab
@@ -154,11 +154,9 @@ export class Znode {
     const own = view.getInt32(this.#at + czxidAt)
     return own > high || (own === high && view.getUint32(this.#at + czxidAt + 4) > low)
   }
-  /** The sixty bytes that the digest covers. */
-  copyDigested(into: DataView): void {
-    const view = this.#numbers
-    const at = this.#at
-    for (let offset = 0; offset < digestedSize; offset += 4) into.setInt32(offset, view.getInt32(at + offset))
+  /** The digest of what it holds now. */
+  digestNow(): number {
+    return placedDigest(this.content, this.#numbers, this.#at)
   }
 
   /** A copy, where it is small; a large one must not be changed in place: a reply or a snapshot may still be looking at it. */

@@ -9,6 +9,7 @@ import { encodeConnectRequest } from '../../../src/zookeeper/protocol/connect.ts
 import { writeMultiRequest } from '../../../src/zookeeper/protocol/multi.ts'
 import { op } from '../../../src/zookeeper/protocol/op-codes.ts'
 import * as records from '../../../src/zookeeper/protocol/records.ts'
+import { contentDigest, znodeDigest } from '../../../src/zookeeper/znodes/digest.ts'
 import { MemoryStore } from '../../../src/zookeeper/znodes/memory-store.ts'
 import { open } from './wire-client.ts'
 
@@ -163,7 +164,7 @@ function recomputed(server: ZooKeeperServer): bigint {
   for (let path = walk.pop(); path !== undefined; path = walk.pop()) {
     const node = tree.get(path || '/')
     if (!node) continue
-    if (!path.startsWith('/zookeeper/')) sum += BigInt(tree.digester.of(tree.digester.content(path, node.data), node))
+    if (!path.startsWith('/zookeeper/')) sum += BigInt(znodeDigest(contentDigest(path, node.data), node))
     if (node.children) walk.push(...node.children)
   }
   return BigInt.asIntN(64, sum)
