@@ -233,6 +233,13 @@ export class Writer {
     new DataView(head.buffer, head.byteOffset, 4).setInt32(0, size - 4)
     return pieces
   }
+  /** What was written as one window on this writer's memory, which is not written again; the writer may be used again afterwards. */
+  take(): Buffer {
+    if (this.#pieces.length > 0) return this.toBuffer()
+    const taken = this.#buffer.subarray(this.#start, this.#position)
+    this.#start = this.#position
+    return taken
+  }
   /** What was written as one buffer of its own. */
   toBuffer(): Buffer {
     const pieces = this.finish()

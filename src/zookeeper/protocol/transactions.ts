@@ -137,10 +137,10 @@ export function decodeTransaction(entry: Uint8Array): Transaction {
   const digest = reader.remaining >= 12 ? TxnDigest.read(reader) : undefined
   return { header, body, digest }
 }
-/** `writer`: empty, and empty again afterwards. */
+/** `writer`: empty, and empty again afterwards. What it wrote stays in its memory, so that the transactions of one writer lie one behind the other. */
 export function encodeTransaction({ header, body, digest }: Transaction, writer = new Writer(128)): Buffer {
   TxnHeader.write(writer, header)
   writeTxnBody(writer, body)
   if (digest) TxnDigest.write(writer, digest)
-  return writer.toBuffer()
+  return writer.take()
 }

@@ -11,6 +11,7 @@ import { eventType, keeperState, op, permission, xid as xids } from '../protocol
 import { AuthPacket, WatcherEvent, type Acl, type Id } from '../protocol/records.ts'
 import { digestOf, isAllowed, isSameSecret } from '../znodes/acl.ts'
 import { passwordOf, type Session, type Sessions } from '../znodes/sessions.ts'
+import type { Transaction } from '../protocol/transactions.ts'
 import type { Applied } from '../znodes/tree.ts'
 import type { ZooKeeperConfig } from './config.ts'
 import { FrameBuffer } from './frame-buffer.ts'
@@ -19,7 +20,7 @@ import { needsQuorum } from './read-only.ts'
 import { reads, writeNames, type Asker, type Read, type ReadContext } from './reads.ts'
 import { Latency, type Statistics } from './statistics.ts'
 import { writeReply } from './write-replies.ts'
-import type { WritePath } from './write-path.ts'
+import type { WhenApplied, WritePath } from './write-path.ts'
 
 /** What a connection needs of the server it belongs to. */
 export interface ConnectionOwner {
@@ -64,17 +65,34 @@ export interface ConnectionOwner {
   ended(socket: Connection): void
 }
 
-interface Queued {
+/** A request that is not answered yet. */
+class Queued implements WhenApplied {
   readonly xid: number
   readonly type: number
+  /** Bytes of the request. */
+  readonly size: number
+  readonly receivedAt: number
   /** Undefined: a write. */
   readonly read: Read | undefined
   /** Of a read: what is left of its request. Writes keep nothing of theirs alive that they do not need. */
   readonly reader: Reader | undefined
-  /** Bytes of the request. */
-  readonly size: number
-  readonly receivedAt: number
+  readonly #connection: ClientConnection
+
+  constructor(connection: ClientConnection, request: { xid: number; type: number; size: number; receivedAt: number; read?: Read; reader?: Reader }) {
+    this.#connection = connection
+    this.xid = request.xid
+    this.type = request.type
+    this.size = request.size
+    this.receivedAt = request.receivedAt
+    this.read = request.read
+    this.reader = request.reader
+  }
+  applied(applied: Applied, { header }: Transaction): void {
+    this.#connection.applied(this, applied, header.zxid)
+  }
 }
+/** Before a request's body: xid:int32 type:int32. */
+const requestHeadSize = 8
 
 const noPassword = Buffer.alloc(16)
 const zeroes = Buffer.alloc(0)
@@ -162,8 +180,7 @@ export class ClientConnection implements Asker {
         if (size === undefined) return
         if (size < 0 || size > this.#owner.config.requestSizeMax) return this.#refuseSize(size)
         if (this.#input.size < 4 + size) return
-        this.#input.take(4)
-        this.#request(this.#input.take(size) as Buffer)
+        this.#request(this.#input.int32())
         if (this.#writer && this.#writer.size > flushSize) this.flush()
       }
     } catch (error) {
@@ -306,16 +323,18 @@ export class ClientConnection implements Asker {
 
   // ---- requests
 
-  #request(frame: Buffer): void {
+  /** Takes a request of `size` bytes, which are there. */
+  #request(size: number): void {
     const owner = this.#owner
-    const reader = new Reader(frame)
-    const asked = reader.int32()
-    const type = reader.int32()
+    if (size < requestHeadSize) throw new MalformedError(`a request of ${size} bytes`, 0)
+    const asked = this.#input.int32()
+    const type = this.#input.int32()
+    const body = this.#input.take(size - requestHeadSize) as Buffer
     // A ping is answered as a ping whatever number it came with.
     const xid = type === op.ping ? xids.ping : asked
     owner.statistics.received++
     this.received++
-    if (type === op.auth) return this.#authenticate(xid, reader)
+    if (type === op.auth) return this.#authenticate(xid, new Reader(body))
     if (type === op.sasl) {
       owner.statistics.authFailed++
       owner.logger.warn('a client wants to authenticate by SASL, which is not available yet', { address: this.#address })
@@ -330,53 +349,53 @@ export class ClientConnection implements Asker {
     }
     // Whose session is ending is not answered any more.
     if (!owner.sessions.touch(session, this.#now)) return
-    if (owner.isReadOnly && needsQuorum.has(type)) return this.#refuse(xid, type, errorCode.notReadOnly, reader)
-    if (type === op.sync && owner.writes.sync && this.#sync(xid, reader, frame)) return
+    if (owner.isReadOnly && needsQuorum.has(type)) return this.#refuse(xid, type, errorCode.notReadOnly, size)
+    if (type === op.sync && owner.writes.sync && this.#sync(xid, body)) return
     const read = reads.get(type)
     if (read) {
       this.lastOperation = read.name
-      if (this.#queueAt === this.#queue.length) this.#answerRead(xid, type, read.read, reader, this.#now, this.#now)
-      else this.#enqueue({ xid, type, read: read.read, reader, size: reader.end, receivedAt: this.#now })
-      return
+      return this.#read(xid, type, size, read.read, new Reader(body))
     }
     const name = writeNames.get(type)
     if (name === undefined) {
       // A check outside a multi, a deletion of a container, which servers alone may ask for, or a number without a meaning.
-      const unimplemented: Read = () => errorCode.unimplemented
-      if (this.#queueAt === this.#queue.length) this.#answerRead(xid, -1, unimplemented, reader, this.#now, this.#now)
-      else this.#enqueue({ xid, type: -1, read: unimplemented, reader, size: reader.end, receivedAt: this.#now })
+      this.#read(xid, -1, size, () => errorCode.unimplemented, new Reader(zeroes))
       if (this.#state === 'open') this.#state = 'closing'
       return
     }
     this.lastOperation = name
-    const body = type === op.closeSession ? zeroes : frame.subarray(8)
-    const refusal = owner.refusalOf(session, type, body)
-    if (refusal !== undefined) return this.#refuse(xid, type, refusal, reader)
-    if (type === op.closeSession && session.isLocal) return this.#closeLocal(xid, session, reader)
-    const queued: Queued = { xid, type, read: undefined, reader: undefined, size: frame.length, receivedAt: this.#now }
+    const asksFor = type === op.closeSession ? zeroes : body
+    const refusal = owner.refusalOf(session, type, asksFor)
+    if (refusal !== undefined) return this.#refuse(xid, type, refusal, size)
+    if (type === op.closeSession && session.isLocal) return this.#closeLocal(xid, session, size)
+    const queued = new Queued(this, { xid, type, size, receivedAt: this.#now })
     this.#enqueue(queued)
-    owner.writes.submit({ sessionId: session.id, cxid: xid, type, body, ids: this.ids }, (applied, { header }) => this.#applied(queued, applied, header.zxid))
+    owner.writes.submit({ sessionId: session.id, cxid: xid, type, body: asksFor, ids: this.ids }, queued)
     if (type === op.closeSession) session.closing = true
   }
-  /** Says no, in its turn. */
-  #refuse(xid: number, type: number, code: number, reader: Reader): void {
-    const read = (): number => code
+  /** Answers at once, or behind the writes that are on their way. */
+  #read(xid: number, type: number, size: number, read: Read, reader: Reader): void {
     if (this.#queueAt === this.#queue.length) this.#answerRead(xid, type, read, reader, this.#now, this.#now)
-    else this.#enqueue({ xid, type, read, reader, size: reader.end, receivedAt: this.#now })
+    else this.#enqueue(new Queued(this, { xid, type, size, receivedAt: this.#now, read, reader }))
+  }
+  /** Says no, in its turn. */
+  #refuse(xid: number, type: number, code: number, size: number): void {
+    this.#read(xid, type, size, () => code, new Reader(zeroes))
   }
   /** Ends behind what it still waits for; no other server has to know. */
-  #closeLocal(xid: number, session: Session, reader: Reader): void {
+  #closeLocal(xid: number, session: Session, size: number): void {
     session.closing = true
-    this.#refuse(xid, op.closeSession, 0, reader)
+    this.#refuse(xid, op.closeSession, 0, size)
   }
   /** Asks the leader, and answers in its turn what it was asked. False: it cannot be read, which the answer has to say. */
-  #sync(xid: number, reader: Reader, frame: Buffer): boolean {
+  #sync(xid: number, body: Buffer): boolean {
     const { writes } = this.#owner
-    if (writes.refusalOf?.(op.sync, frame.subarray(8)) !== undefined) return false
-    const queued: Queued = { xid, type: op.sync, read: undefined, reader: undefined, size: frame.length, receivedAt: this.#now }
+    if (writes.refusalOf?.(op.sync, body) !== undefined) return false
+    const reader = new Reader(body)
+    const queued = new Queued(this, { xid, type: op.sync, size: body.length + requestHeadSize, receivedAt: this.#now })
     this.lastOperation = 'SYNC'
     this.#enqueue(queued)
-    writes.sync?.({ sessionId: this.sessionId, cxid: xid, type: op.sync, body: frame.subarray(8), ids: this.ids }, () => {
+    writes.sync?.({ sessionId: this.sessionId, cxid: xid, type: op.sync, body, ids: this.ids }, () => {
       if (this.#state === 'closed') return
       this.#dequeue()
       const now = this.#owner.clock.monotonic()
@@ -409,14 +428,17 @@ export class ClientConnection implements Asker {
     return queued
   }
   /** A write of ours has been applied: it is the head of the queue, and reads behind it may now be answered. */
-  #applied(queued: Queued, applied: Applied, zxid: bigint): void {
+  applied(queued: { readonly xid: number; readonly type: number; readonly receivedAt: number }, applied: Applied, zxid: bigint): void {
     if (queued.type === op.closeSession) this.#owner.sessions.remove(this.sessionId)
     if (this.#state === 'closed') return
     // It has gone to another server with its session: nothing is said on this connection any more.
     if (applied.err === errorCode.sessionMoved) return this.destroy()
     this.#dequeue()
     const now = this.#owner.clock.monotonic()
-    this.#answer(queued.xid, zxid, queued.receivedAt, now, (writer) => writeReply(writer, applied))
+    const writer = (this.#writer ??= this.#owner.writerFor(this))
+    const at = this.#beginReply(writer, queued.xid, zxid)
+    this.#endReply(writer, at, writeReply(writer, applied))
+    this.#answered(queued.xid, zxid, now - queued.receivedAt, now)
     this.#owner.statistics.updateLatency.add(now - queued.receivedAt)
     if (queued.type === op.closeSession) return this.finish()
     this.#answerReads(now)
@@ -447,10 +469,11 @@ export class ClientConnection implements Asker {
     if (type === -1 || type === op.closeSession) this.finish()
   }
   #answer(xid: number, zxid: bigint, receivedAt: number, now: number, body: number | ((writer: Writer) => number)): void {
-    const { statistics } = this.#owner
     this.#reply(xid, zxid, body)
-    const ms = now - receivedAt
-    statistics.latency.add(ms)
+    this.#answered(xid, zxid, now - receivedAt, now)
+  }
+  #answered(xid: number, zxid: bigint, ms: number, now: number): void {
+    this.#owner.statistics.latency.add(ms)
     this.latency.add(ms)
     this.lastLatency = ms
     this.lastResponseAt = now
@@ -459,12 +482,19 @@ export class ClientConnection implements Asker {
   }
   #reply(xid: number, zxid: bigint, body: number | ((writer: Writer) => number)): void {
     const writer = (this.#writer ??= this.#owner.writerFor(this))
+    const at = this.#beginReply(writer, xid, zxid)
+    this.#endReply(writer, at, typeof body === 'number' ? body : body(writer))
+  }
+  /** Answers with where the reply begins, for its end. */
+  #beginReply(writer: Writer, xid: number, zxid: bigint): number {
     const at = writer.size
     writer.int32(0)
     writer.int32(xid)
     writer.bigint64(zxid)
     writer.int32(0)
-    const err = typeof body === 'number' ? body : body(writer)
+    return at
+  }
+  #endReply(writer: Writer, at: number, err: number): void {
     if (err !== 0) writer.patchInt32(at + 16, err)
     const size = writer.size - at - 4
     writer.patchInt32(at, size)

@@ -43,6 +43,14 @@ export class FrameBuffer {
     if (this.#chunk.length - this.#at < 4) this.peek(4)
     return this.#chunk.readInt32BE(this.#at)
   }
+  /** Takes an int32, which must be there. */
+  int32(): number {
+    const value = this.peekInt32()
+    if (value === undefined) throw new RangeError('no int32 is there')
+    this.#at += 4
+    this.#size -= 4
+    return value
+  }
   clear(): void {
     this.#chunk = none
     this.#at = 0

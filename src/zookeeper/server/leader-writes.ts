@@ -1,6 +1,7 @@
 /** Writes at a leader: its own clients' and its learners'. Each becomes one transaction, whatever becomes of it. */
 import type { Clock } from '../../host/host.ts'
 import { readInt64 } from '../../wire/int64.ts'
+import { Writer } from '../../wire/writer.ts'
 import { errorCode } from '../protocol/errors.ts'
 import { op } from '../protocol/op-codes.ts'
 import { packetType, type QuorumPacket } from '../protocol/quorum.ts'
@@ -25,6 +26,7 @@ export class LeaderWrites implements WritePath {
   /** This server's number where sessions may be local; undefined: every session is known here. */
   readonly #localSessionsOf: number | undefined
   readonly #onProposed: ((size: number) => void) | undefined
+  readonly #writer = new Writer(16_384)
   #isOver = false
 
   /** `append`: to the log and to what waits to be applied. `onMoved`: a session has gone to a learner. */
@@ -71,7 +73,7 @@ export class LeaderWrites implements WritePath {
   #propose(request: WriteRequest, whenApplied?: WhenApplied): void {
     if (this.#isOver || !this.#leading.isLeading) return
     const transaction = this.#preparation.prepare(request, this.#clock.now())
-    const bytes = encodeTransaction(transaction)
+    const bytes = encodeTransaction(transaction, this.#writer)
     this.#onProposed?.(bytes.length)
     this.#append(transaction, bytes, whenApplied)
     this.#leading.propose({ zxid: transaction.header.zxid, bytes })

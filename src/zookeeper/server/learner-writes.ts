@@ -129,7 +129,7 @@ export class LearnerWrites implements WritePath {
     const { whenApplied } = waiting.shift() as Waiting
     this.#outstanding--
     if (waiting.length === 0) this.#waiting.delete(clientId)
-    whenApplied?.(applied, transaction)
+    whenApplied?.applied(applied, transaction)
   }
 }
 

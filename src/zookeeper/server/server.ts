@@ -402,7 +402,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     const serving = this.#serving
     const { type, clientId } = transaction.header
     if (serving && type === op.createSession && transaction.body.type === op.createSession) this.sessions.add(clientId, transaction.body.timeOut, this.clock.monotonic())
-    if (whenApplied) whenApplied(applied, transaction)
+    if (whenApplied) whenApplied.applied(applied, transaction)
     else if (serving?.mode === 'follower' || serving?.mode === 'observer') serving.writes.applied(applied, transaction)
     if (type !== op.closeSession) return
     this.sessions.remove(clientId)
@@ -456,9 +456,11 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     const isAlone = this.#serving?.mode === 'standalone'
     if (this.isReadOnly || (this.#localSessions.enabled && !isAlone)) return then(sessions.addLocal(timeoutMs, clock.monotonic()))
     const session = sessions.add(sessions.newId(), timeoutMs, clock.monotonic())
-    this.#createSession(session, connection.ids, () => {
-      sessions.touch(session, clock.monotonic())
-      then(session)
+    this.#createSession(session, connection.ids, {
+      applied() {
+        sessions.touch(session, clock.monotonic())
+        then(session)
+      },
     })
   }
   #createSession({ id, timeoutMs }: Session, ids: readonly Id[], whenApplied?: WhenApplied): void {
@@ -601,9 +603,11 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     }
   }
   #endSession(id: bigint): void {
-    this.writes.submit({ sessionId: id, cxid: 0, type: op.closeSession, body: noIds, ids: [] }, () => {
-      this.sessions.remove(id)
-      this.#bySession.get(id)?.finish()
+    this.writes.submit({ sessionId: id, cxid: 0, type: op.closeSession, body: noIds, ids: [] }, {
+      applied: () => {
+        this.sessions.remove(id)
+        this.#bySession.get(id)?.finish()
+      },
     })
   }
 

@@ -83,7 +83,7 @@ export class Writes implements WritePath {
         await this.#store.flushed()
         for (const { transaction, whenApplied } of batch) {
           const applied = this.#tree.apply(transaction)
-          whenApplied?.(applied, transaction)
+          whenApplied?.applied(applied, transaction)
         }
         this.#preparation.appliedUpTo(batch[batch.length - 1].transaction.header.zxid)
         this.#store.applied(batch.length)
