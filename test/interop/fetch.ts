@@ -13,6 +13,8 @@ export type Found = { path: string } | { missing: string }
 
 interface Program {
   about: string
+  /** Why even a machine that decides about a change may go without it; its tests are skipped, loudly. */
+  dispensable?: string
   /** Answers where the program is, installing it if need be; rejects with the reason when it cannot be had. */
   install: (installer: Installer) => Promise<string>
 }
@@ -76,12 +78,28 @@ const programs = {
     about: '@platformatic/kafka and node-zookeeper-client (npm); the folder that has them',
     install: (installer) => installer.npm('npm', { '@platformatic/kafka': '1.35.0', 'node-zookeeper-client': '1.1.3' }),
   },
+  'node-rdkafka': {
+    about: "node-rdkafka (npm) built against Debian's librdkafka; the folder that has it",
+    dispensable: "building it wants Node's headers",
+    install: async (installer) => {
+      for (const [file, debianPackage] of [['/usr/include/librdkafka/rdkafkacpp.h', 'librdkafka-dev'], ['g++', 'g++'], ['make', 'make']]) await installer.debian(file, debianPackage)
+      const folder = await installer.npm('node-rdkafka', { 'node-rdkafka': '3.6.1' }, { BUILD_LIBRDKAFKA: '0' })
+      // It was built for one Node and runs on no other.
+      await succeed(process.execPath, ['-e', "require('node-rdkafka')"], { cwd: folder })
+      return folder
+    },
+  },
 } as const satisfies Record<string, Program>
 
 export type ProgramName = keyof typeof programs
 
 export function about(name: ProgramName): string {
   return programs[name].about
+}
+/** Undefined: a machine that decides must have it. */
+export function dispensable(name: ProgramName): string | undefined {
+  const program: Program = programs[name]
+  return program.dispensable
 }
 
 /** Finds or installs every program of the table. */
@@ -176,11 +194,11 @@ class Installer {
     await succeed(go, args, { cwd: join(here, sources), env, timeoutMs: installTimeoutMs })
   }
 
-  async npm(name: string, dependencies: Record<string, string>): Promise<string> {
+  async npm(name: string, dependencies: Record<string, string>, env: Record<string, string> = {}): Promise<string> {
     const manifest = JSON.stringify({ private: true, dependencies }, undefined, 2)
     return this.#cached(name, manifest, async (into) => {
       writeFileSync(join(into, 'package.json'), manifest)
-      await succeed('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: into, timeoutMs: installTimeoutMs })
+      await succeed('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: into, env, timeoutMs: installTimeoutMs })
     })
   }
 
