@@ -2,13 +2,16 @@
  * `npm run bench -- cluster`: three brokers and one ZooKeeper server, one partition with three replicas. With KAFKA_LIBS set, Apache's
  * three stand beside Ottla's three, and each figure is taken from both in turns. CPU seconds are those of all three brokers until every
  * replica has everything. Latencies are taken at a third of the smaller peak, the same load for both.
+ * Topics are deleted after each run: their pages of memory are used again, as fresh ones cost more than what is measured.
  *   --quick   fewer and shorter runs     --json FILE   the figures for machines     --profile FOLDER   CPU profiles of Ottla's brokers
- *   --only WORD   the figures of one kind: throughput, latency, small, failure
+ *   --only WORD,WORD   the figures of some kinds: throughput, latency (which needs throughput), small, failure, partitions
+ *   --gigabytes N   what each broker holds in the part `partitions` (1)     --log FILE   what the servers said
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { cpuOf, kafkaServers } from './bench-kafka-servers.js'
+import { measurePartitions } from './bench-partitions.js'
 import { load, machine, median, MiB, Processes, residentMiB, sleep, stop, touchPages } from './bench-processes.js'
 
 const argument = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined)
@@ -18,15 +21,22 @@ const bytes = (quick ? 256 : 512) * MiB
 const libs = process.env['KAFKA_LIBS']
 const profiles = argument('--profile')
 const only = argument('--only')
+const gigabytes = Number(argument('--gigabytes') ?? 1)
 const batches = { records: 500, size: 1000, connections: 2, inFlight: 10 }
 const replicas = 3
 const folder = mkdtempSync(join(tmpdir(), 'ottla-bench-'))
 const processes = new Processes(folder)
 
 const servers = kafkaServers(processes, { libs, profiles })
-const startCluster = (maker) => servers.start(maker, { brokers: replicas, properties: `offsets.topic.replication.factor=${replicas}\ntransaction.state.log.replication.factor=${replicas}\nmin.insync.replicas=2\n` })
+const startCluster = (maker) => servers.start(maker, { brokers: replicas, properties: `offsets.topic.replication.factor=${replicas}\ntransaction.state.log.replication.factor=${replicas}\nmin.insync.replicas=2\nlog.segment.delete.delay.ms=500\n` })
 const stopCluster = (cluster) => servers.stop(cluster)
 const place = ({ ports }, topic) => load({ kind: 'placed', ports, topic, isrSize: replicas })
+/** Until its files are gone. */
+async function removed({ ports, brokers }, topic) {
+  await load({ kind: 'deleted', ports, topic })
+  const remains = () => brokers.some(({ logDir }) => readdirSync(logDir).some((name) => name.startsWith(`${topic}-`) || name.startsWith(`${topic}.`)))
+  for (let left = 600; left > 0 && remains(); left--) await sleep(50)
+}
 
 const results = {}
 /** One more run of a figure. */
@@ -44,11 +54,13 @@ async function throughput(clusters) {
         const topic = `big-${acks === 1 ? 'one' : 'all'}-${run + 1}`
         const { port } = await place(cluster, topic)
         const before = cpuOf(cluster)
-        const done = await load({ kind: 'produce', port, topic, ...batches, bytes, acks })
+        const done = await load({ kind: 'produce', port, topic, ...batches, bytes: run < 0 ? bytes * 2 : bytes, acks })
         await load({ kind: 'committed', port, topic, offset: done.records })
+        const cpu = cpuOf(cluster) - before
+        await removed(cluster, topic)
         if (run < 0) continue // warm-up
         note(`${wordsOf[acks]}, 500 × 1,000 B`, 'MB/s', cluster, done.bytes / 1e6 / done.seconds)
-        note(`${wordsOf[acks]}, CPU of all brokers`, 's/GB', cluster, (cpuOf(cluster) - before) / (done.bytes / 1e9))
+        note(`${wordsOf[acks]}, CPU of all brokers`, 's/GB', cluster, cpu / (done.bytes / 1e9))
       }
   for (const cluster of clusters) note('resident, mean of the brokers after that', 'MiB', cluster, cluster.brokers.reduce((sum, { child }) => sum + residentMiB(child), 0) / replicas)
 }
@@ -60,6 +72,7 @@ async function latency(clusters) {
       const topic = `paced-${run}`
       const { port } = await place(cluster, topic)
       const { p50, p99 } = await load({ kind: 'produce', port, topic, ...batches, bytes: rate * (quick ? 2 : 4), acks: -1, rate })
+      await removed(cluster, topic)
       note(`acks=all at ${Math.round(rate / 1e6)} MB/s, p50`, 'ms', cluster, p50)
       note(`acks=all at ${Math.round(rate / 1e6)} MB/s, p99`, 'ms', cluster, p99)
     }
@@ -104,6 +117,9 @@ async function failure(clusters) {
     note('rolling restart, longest pause', 'ms', cluster, longestMs)
   }
 }
+async function partitions(clusters) {
+  for (const cluster of clusters) await measurePartitions(cluster, { partitions: quick ? 500 : 2_000, bytes: (quick ? 0.2 : gigabytes) * 1e9, rounds: quick ? 1 : 2, note })
+}
 /** The longest pause of a producer with acks=all while something happens. */
 async function ledgerDuring({ ports }, topic, happening) {
   let what
@@ -131,7 +147,7 @@ try {
   touchPages(folder, (quick ? 3 : 6) * 1024 * MiB)
   const clusters = [await startCluster('ottla'), ...(libs ? [await startCluster('apache')] : [])]
   if (!libs) process.stderr.write('KAFKA_LIBS is not set: Apache is not measured\n')
-  const parts = { throughput, latency, small, failure }
+  const parts = { throughput, latency, small, failure, partitions }
   for (const [name, part] of Object.entries(parts)) if (!only || only.split(',').includes(name)) await part(clusters)
   for (const cluster of clusters) await stopCluster(cluster)
   console.log(`${machine}\n\n${table()}`)
@@ -143,6 +159,8 @@ try {
   console.error(processes.lastWords())
 } finally {
   processes.killAll()
+  const logFile = argument('--log')
+  if (logFile) writeFileSync(logFile, processes.lastWords(Infinity))
   rmSync(folder, { recursive: true, force: true })
 }
 process.exit(failed ? 1 : 0)

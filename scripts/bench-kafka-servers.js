@@ -42,7 +42,7 @@ export function kafkaServers(processes, { libs, profiles }) {
         brokers.push({ id, port, logDir, child: undefined, start: () => makers[maker].broker(config, log4j) })
       }
       for (const broker of brokers) broker.child = broker.start()
-      const cluster = { maker, zookeeper, brokers, ports: brokers.map(({ port }) => port) }
+      const cluster = { maker, zookeeper, zookeeperPort, brokers, ports: brokers.map(({ port }) => port) }
       await load({ kind: 'placed', ports: cluster.ports, topic: 'first', isrSize: count, patienceMs: 90_000 })
       return cluster
     },

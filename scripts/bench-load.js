@@ -7,7 +7,7 @@ import { encodeBatch } from '../dist/kafka/records/encode.js'
 import { askOnce, described, end, eventually, fail, frame, int16, int32, int64, metadataFrame, open, quantiles, string } from './bench-wire.js'
 
 const job = JSON.parse(process.argv[2])
-const jobs = { produce, fetch, requests, ready, placed, committed, ledger, open: opened }
+const jobs = { produce, fetch, requests, ready, placed, committed, deleted, ledger, open: opened }
 
 /** Produce v7: transactional id, acks, timeout, [topic [partition records]]. */
 const produceFrame = (topic, partition, records, acks) =>
@@ -139,6 +139,16 @@ async function placed({ ports, topic, isrSize, patienceMs = 60_000 }) {
     return found && found.isr.length >= isrSize ? found : undefined
   })
   end(place)
+}
+/** Deletes the topic; the brokers remove its files later. */
+async function deleted({ ports, topic }) {
+  const request = frame(20, 1, Buffer.concat([int32(1), string(topic), int32(30_000)]))
+  await eventually(`${topic} deleted`, 60_000, async () => {
+    const place = await described(ports, topic)
+    const answer = place && (await askOnce(place.controllerPort, request, 30_000))
+    return answer?.readInt16BE(answer.length - 2) === 0 ? true : undefined
+  })
+  end({})
 }
 /** Until somebody listens. */
 async function opened({ port, patienceMs = 60_000 }) {

@@ -34,9 +34,9 @@ export class Processes {
     child.on('exit', () => this.#running.delete(child))
     return child
   }
-  lastWords() {
+  lastWords(lines = 30) {
     const log = join(this.folder, 'servers.log')
-    return existsSync(log) ? readFileSync(log, 'utf8').split('\n').slice(-30).join('\n') : ''
+    return existsSync(log) ? readFileSync(log, 'utf8').split('\n').slice(-lines).join('\n') : ''
   }
   killAll() {
     for (const child of this.#running) child.kill('SIGKILL')

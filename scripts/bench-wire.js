@@ -84,7 +84,7 @@ export async function described(ports, topic) {
       return [id, port]
     }))
     text() // cluster id
-    int() // controller
+    const controllerPort = portOf.get(int())
     if (int() < 1) continue
     at += 2
     text()
@@ -96,7 +96,7 @@ export async function described(ports, topic) {
       return { index, leader, port: portOf.get(leader), isr }
     }).sort((a, b) => a.index - b.index)
     if (partitions.length > 0 && partitions.every(({ port }) => port !== undefined))
-      return { ...partitions[0], leaderPorts: partitions.map(({ port }) => port), isrSizeMin: Math.min(...partitions.map(({ isr }) => isr.length)) }
+      return { ...partitions[0], controllerPort, leaderPorts: partitions.map(({ port }) => port), isrSizeMin: Math.min(...partitions.map(({ isr }) => isr.length)) }
   }
   return undefined
 }

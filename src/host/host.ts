@@ -97,7 +97,8 @@ export interface Connection {
   readonly localPort: number
   /** Bytes handed to `write` that the kernel has not taken yet. */
   readonly bufferedSize: number
-  onData(handler: (chunk: Buffer) => void): void
+  /** `room`, of a connection whose listener said `givesRoom`: asked before each read where the bytes are to go, as `connect` is told. */
+  onData(handler: (chunk: Buffer) => void, room?: () => Uint8Array): void
   /** Called once, with the error that ended the connection, if one did. */
   onClose(handler: (error: Error | undefined) => void): void
   /** Called when a `write` that answered false has been taken by the kernel. */
@@ -119,7 +120,8 @@ export interface ListenerSocket {
   close(): Promise<void>
 }
 export interface Network {
-  listen(at: { host: string | undefined; port: number; backlog?: number }, accept: (connection: Connection) => void): Promise<ListenerSocket>
+  /** `givesRoom`: whoever is given the connections passes room to `onData`, and sets that handler or pauses before `accept` returns. */
+  listen(at: { host: string | undefined; port: number; backlog?: number; givesRoom?: boolean }, accept: (connection: Connection) => void): Promise<ListenerSocket>
   /**
    * `room` is asked before each read where the bytes are to go. What `onData` is given then lies there and is overwritten by the next
    * read unless other room is offered; a host may also ignore it and give chunks of its own.

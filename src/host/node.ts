@@ -259,7 +259,29 @@ function holderOfPosixLock(inode: number): number | undefined {
 /** Who is told of bytes that were read into room of the owner's. */
 interface DirectReads {
   handler: ((chunk: Buffer) => void) | undefined
+  room: () => Uint8Array
 }
+/** Node's option for that; the types know it only of `connect`. */
+function readingInto(reads: DirectReads): object {
+  const callback = (size: number, bytes: Uint8Array): boolean => {
+    reads.handler?.(Buffer.from(bytes.buffer, bytes.byteOffset, size))
+    return true
+  }
+  return { onread: { buffer: () => reads.room(), callback } }
+}
+/**
+ * Servers make their sockets without that option: another socket takes over what the first has open. Undefined where this Node keeps that
+ * elsewhere; chunks are then received as they come.
+ */
+function takenOver(socket: Socket, reads: DirectReads): Socket | undefined {
+  const accepted = socket as unknown as { _handle: { useUserBuffer?: unknown } | null }
+  const handle = accepted._handle
+  if (typeof handle?.useUserBuffer !== 'function') return undefined
+  accepted._handle = null
+  socket.destroy()
+  return new Socket({ handle, ...readingInto(reads) } as ConstructorParameters<typeof Socket>[0])
+}
+const firstRoomSize = 1024
 class NodeConnection implements Connection {
   readonly remoteAddress: string
   readonly remotePort: number
@@ -279,9 +301,13 @@ class NodeConnection implements Connection {
   get bufferedSize(): number {
     return this.#socket.writableLength
   }
-  onData(handler: (chunk: Buffer) => void): void {
-    if (this.#reads) this.#reads.handler = handler
-    else this.#socket.on('data', handler)
+  onData(handler: (chunk: Buffer) => void, room?: () => Uint8Array): void {
+    if (!this.#reads) {
+      this.#socket.on('data', handler)
+      return
+    }
+    this.#reads.handler = handler
+    if (room) this.#reads.room = room
   }
   onClose(handler: (error: Error | undefined) => void): void {
     let error: Error | undefined
@@ -318,11 +344,15 @@ class NodeConnection implements Connection {
 const plainAddress = (address: string): string => (address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address)
 
 const network: Network = {
-  async listen({ host, port, backlog = 511 }, accept): Promise<ListenerSocket> {
-    const server: Server = createServer({ allowHalfOpen: false }, (socket) => {
+  async listen({ host, port, backlog = 511, givesRoom = false }, accept): Promise<ListenerSocket> {
+    const server: Server = createServer({ allowHalfOpen: false, pauseOnConnect: givesRoom }, (accepted) => {
+      const first = Buffer.allocUnsafeSlow(givesRoom ? firstRoomSize : 0)
+      const reads: DirectReads = { handler: undefined, room: () => first }
+      const direct = givesRoom ? takenOver(accepted, reads) : undefined
+      const socket = direct ?? accepted
       // A handler for errors before the owner has set one: a reset must not end the process.
       socket.on('error', () => {})
-      accept(new NodeConnection(socket))
+      accept(new NodeConnection(socket, direct && reads))
     })
     await new Promise<void>((done, failed) => {
       server.once('error', failed)
@@ -340,13 +370,8 @@ const network: Network = {
   },
   connect({ host, port, timeoutMs = 10_000, room }) {
     return new Promise((done, failed) => {
-      const reads: DirectReads | undefined = room && { handler: undefined }
-      const callback = (size: number, bytes: Uint8Array): boolean => {
-        reads?.handler?.(Buffer.from(bytes.buffer, bytes.byteOffset, size))
-        return true
-      }
-      // `onread` is an option of every socket; the types know it only of `connect`.
-      const socket = new Socket({ ...(room && { onread: { buffer: room, callback } }) } as ConstructorParameters<typeof Socket>[0])
+      const reads: DirectReads | undefined = room && { handler: undefined, room }
+      const socket = new Socket((reads ? readingInto(reads) : {}) as ConstructorParameters<typeof Socket>[0])
       const timer = setTimeout(() => {
         socket.destroy()
         failed(Object.assign(new Error(`${host}:${port} did not answer within ${timeoutMs} ms`), { code: 'ETIMEDOUT' }))

@@ -61,12 +61,14 @@ export class ClientConnection {
         return () => void this.#closeHandlers.delete(then)
       },
     }
-    socket.onData((chunk) => {
+    const received = (chunk: Buffer): void => {
       if (this.#ending) return
       this.activeAt = options.host.clock.monotonic()
       this.#cutter.push(chunk)
       this.#work()
-    })
+      this.#cutter.keep()
+    }
+    socket.onData(received, () => this.#cutter.room())
     socket.onDrain(() => {
       this.#draining = false
       this.#work()

@@ -10,6 +10,9 @@ const accountedMin = 64 * 1024
 const pooledSizeMax = 4 * 1024 * 1024
 const pooledBytesMax = 32 * 1024 * 1024
 
+/** As much as a socket usually has at once; of a large frame, no more than this is copied. */
+const scratchSize = 64 * 1024
+
 /** Bytes of large frames that a broker holds at once, over all its connections. */
 export class FrameMemory {
   readonly #bytesMax: number
@@ -17,6 +20,8 @@ export class FrameMemory {
   #freeBytes = 0
   /** Buffers in use that may come back. */
   readonly #lent = new WeakSet<ArrayBufferLike>()
+  /** Where connections receive what no frame has room for yet. Whoever reads into it looks at it before the next read, of any connection. */
+  readonly scratch = Buffer.allocUnsafeSlow(scratchSize)
   #claimed = 0
   #waiting: { size: number; granted: () => void }[] = []
   constructor(bytesMax: number) {
@@ -73,12 +78,21 @@ export class FrameMemory {
 /** Powers of two from 64 KiB on. */
 const sizeClassOf = (size: number): number => Math.max(accountedMin, 2 ** Math.ceil(Math.log2(size)))
 
+const nothing = Buffer.alloc(0)
+
+/**
+ * Large frames are received right where they stay: `room` says where the next bytes should go, and what was put there is not copied again.
+ * All else arrives in one scratch buffer that all connections share; what is left of it when a turn's frames are cut is copied by `keep`.
+ */
 export class FrameCutter {
   readonly #sizeMax: number
   readonly #memory: FrameMemory
-  #chunks: Buffer[] = []
-  #buffered = 0
-  /** Size of the frame that is being collected, −1 while its size is not known. */
+  /** Received and not looked at yet. */
+  #input: Buffer = nothing
+  /** The frame that is being collected, once it is clear that it does not lie in the input as a whole. */
+  #frame: Buffer | undefined
+  #filled = 0
+  /** Size of the next frame, −1 while it is not known. */
   #size = -1
   #frames = 0
   #granted = true
@@ -96,34 +110,68 @@ export class FrameCutter {
 
   /** Whether a frame is partly here. */
   get partial(): boolean {
-    return this.#buffered > 0
+    return this.#input.length > 0 || this.#frame !== undefined
   }
   /** Whether it waits for memory: the socket should be paused. */
   get starved(): boolean {
     return !this.#granted
   }
 
+  /** Where the next bytes should go; never empty. */
+  room(): Buffer {
+    const frame = this.#frame
+    return frame && frame.length >= accountedMin && this.#filled < frame.length ? frame.subarray(this.#filled) : this.#memory.scratch
+  }
+  /** Takes bytes, from the room or from elsewhere. What lies in the room is looked at until `keep`. */
   push(chunk: Buffer): void {
-    this.#chunks.push(chunk)
-    this.#buffered += chunk.length
+    const frame = this.#frame
+    if (frame && chunk.buffer === frame.buffer && chunk.byteOffset === frame.byteOffset + this.#filled) this.#filled += chunk.length
+    else this.#input = this.#input.length === 0 ? chunk : Buffer.concat([this.#input, chunk])
+  }
+  /** To be called before anything else is read: what is not cut yet is copied out of the room. */
+  keep(): void {
+    if (this.#input.buffer === this.#memory.scratch.buffer) this.#input = this.#input.length === 0 ? nothing : Buffer.from(this.#input)
   }
 
   /** The next whole frame without its size, or undefined. Its memory is released by whoever has finished with it (`FrameMemory.release`). */
   next(): Buffer | undefined {
     if (this.#size < 0) {
-      if (this.#buffered < 4) return undefined
-      this.#size = this.#peek(4).readInt32BE(0)
+      if (this.#input.length < 4) return undefined
+      this.#size = this.#input.readInt32BE(0)
       if (this.#frames === 0) this.#recognise()
       if (this.#size < 0 || this.#size > this.#sizeMax)
         throw new FrameRefusedError(`a request of ${this.#size} bytes; socket.request.max.bytes allows 0 to ${this.#sizeMax}`)
+      this.#input = this.#input.subarray(4)
       this.#granted = this.#memory.claim(this.#size, this.#onGranted)
     }
-    if (this.#frames === 0) this.#recogniseZooKeeper()
-    if (!this.#granted || this.#buffered < this.#size + 4) return undefined
-    const size = this.#size
+    if (!this.#granted) return undefined
+    const frame = this.#collect()
+    if (!frame) return undefined
+    if (this.#frames++ === 0) recogniseZooKeeper(frame)
     this.#size = -1
-    this.#frames++
-    return this.#take(size + 4).subarray(4)
+    this.#frame = undefined
+    return frame
+  }
+  /** The frame of the known size, if all of it is here. */
+  #collect(): Buffer | undefined {
+    const size = this.#size
+    const input = this.#input
+    if (!this.#frame) {
+      const isShared = input.buffer === this.#memory.scratch.buffer
+      if (input.length >= size && !isShared) {
+        this.#input = input.subarray(size)
+        return input.subarray(0, size)
+      }
+      this.#frame = size >= accountedMin ? this.#memory.buffer(size) : Buffer.allocUnsafe(size)
+      this.#filled = 0
+    }
+    const frame = this.#frame
+    if (this.#filled < size && input.length > 0) {
+      const copied = input.copy(frame, this.#filled, 0, Math.min(input.length, size - this.#filled))
+      this.#filled += copied
+      this.#input = input.subarray(copied)
+    }
+    return this.#filled === size ? frame : undefined
   }
 
   /** Gives back what a connection held that ended in the middle of a frame. */
@@ -133,48 +181,21 @@ export class FrameCutter {
       else this.#memory.forget(this.#onGranted)
     }
     this.#size = -1
-    this.#chunks = []
-    this.#buffered = 0
-  }
-
-  #peek(size: number): Buffer {
-    if (this.#chunks[0].length < size) this.#chunks = [Buffer.concat(this.#chunks)]
-    return this.#chunks[0]
-  }
-  #take(size: number): Buffer {
-    const first = this.#chunks[0]
-    this.#buffered -= size
-    if (first.length >= size) {
-      if (first.length === size) this.#chunks.shift()
-      else this.#chunks[0] = first.subarray(size)
-      return first.subarray(0, size)
-    }
-    const frame = this.#memory.buffer(size)
-    let filled = 0
-    let used = 0
-    while (filled < size) {
-      const chunk = this.#chunks[used]
-      const copied = chunk.copy(frame, filled, 0, size - filled)
-      filled += copied
-      if (copied < chunk.length) this.#chunks[used] = chunk.subarray(copied)
-      else used++
-    }
-    this.#chunks.splice(0, used)
-    return frame
+    this.#frame = undefined
+    this.#input = nothing
   }
 
   #recognise(): void {
-    const start = this.#peek(4)
+    const start = this.#input
     const word = start.toString('latin1', 0, 4)
     if (start[0] === 0x16 && start[1] === 3) throw new FrameRefusedError('a TLS hello on a PLAINTEXT listener; set security.protocol=PLAINTEXT in the client')
     if (/^(GET |POST|PUT |HEAD|DELE|OPTI|PATC|CONN)/.test(word)) throw new FrameRefusedError(`an HTTP request (${word.trim()}…); this port speaks the Kafka protocol`)
     if (/^[a-z]{4}$/.test(word)) throw new FrameRefusedError(`the four-letter word '${word}'; that is for ZooKeeper's client port, this one speaks the Kafka protocol`)
   }
-  /** A ZooKeeper client begins with a frame of 44 or 45 bytes: protocol 0, zxid, time-out, session, and a password of 16 bytes. */
-  #recogniseZooKeeper(): void {
-    if ((this.#size !== 44 && this.#size !== 45) || this.#buffered < 48) return
-    const frame = this.#peek(48)
-    if (frame.readInt32BE(4) === 0 && frame.readInt32BE(28) === 16)
-      throw new FrameRefusedError("a ZooKeeper client's handshake; connect it to zookeeper.connect's port, this one speaks the Kafka protocol")
-  }
+}
+
+/** A ZooKeeper client begins with a frame of 44 or 45 bytes: protocol 0, zxid, time-out, session, and a password of 16 bytes. */
+function recogniseZooKeeper(frame: Buffer): void {
+  if ((frame.length === 44 || frame.length === 45) && frame.readInt32BE(0) === 0 && frame.readInt32BE(24) === 16)
+    throw new FrameRefusedError("a ZooKeeper client's handshake; connect it to zookeeper.connect's port, this one speaks the Kafka protocol")
 }

@@ -53,7 +53,7 @@ export class Listeners {
     const bound: ListenerWish[] = []
     for (const wish of wishes) {
       try {
-        const socket = await this.#options.host.network.listen({ host: wish.host || undefined, port: wish.port, backlog: this.#options.backlog }, (connection) =>
+        const socket = await this.#options.host.network.listen({ host: wish.host || undefined, port: wish.port, backlog: this.#options.backlog, givesRoom: true }, (connection) =>
           this.#accept(wish.listener, connection),
         )
         this.#sockets.push(socket)

@@ -36,6 +36,7 @@ export async function loadLog(context: LogContext, wish: LoadWish): Promise<Load
 
   const topicId = await readTopicId(disk, directory)
   const epochs = await readEpochs(context, directory)
+  const epochsRead = epochs.toText()
   const names = await disk.list(directory)
   const bases = new Set<number>()
   const snapshotOffsets: number[] = []
@@ -119,19 +120,22 @@ export async function loadLog(context: LogContext, wish: LoadWish): Promise<Load
     directoryChanged = true
   }
   const logStartOffset = Math.max(wish.logStartOffset, segments[0].baseOffset)
-  const changedEnd = epochs.truncateEnd(endOffset)
-  const changedStart = epochs.truncateStart(logStartOffset)
-  if (changedEnd || changedStart || !wish.isClean) await saveEpochs(disk, directory, epochs)
+  epochs.truncateEnd(endOffset)
+  epochs.truncateStart(logStartOffset)
+  // Each file that has to be durable holds up the start; of thousands of logs most are as they were.
+  if (epochs.toText() !== epochsRead) await saveEpochs(disk, directory, epochs)
 
   const kept = await removeStraySnapshots(disk, directory, snapshotOffsets, new Set(segments.map((segment) => segment.baseOffset)), endOffset)
   const producers = new ProducerState()
   if (kept.length > 0 || !wish.isClean) await rebuildProducers(context, producers, { directory, segments, snapshotOffsets: kept, logStartOffset, endOffset })
   // Closed in order and without any snapshot: written before there were producers to know.
   else producers.endOffset = endOffset
+  const snapshotsToSync: string[] = []
   if (!wish.isClean && endOffset > logStartOffset && !kept.includes(endOffset)) {
     const path = `${directory}/${fileName(endOffset, suffix.snapshot)}`
-    await disk.replaceFile(path, encodeSnapshot(producers.toSnapshot()))
+    await disk.replaceFile(path, encodeSnapshot(producers.toSnapshot()), { durable: false })
     kept.push(endOffset)
+    snapshotsToSync.push(path)
   }
   return {
     topic: wish.topic,
@@ -147,6 +151,7 @@ export async function loadLog(context: LogContext, wish: LoadWish): Promise<Load
     recoveryPoint: wish.isClean ? endOffset : Math.min(wish.recoveryPoint, endOffset),
     highWatermark: wish.highWatermark,
     directoryChanged,
+    snapshotsToSync,
   }
 }
 

@@ -56,6 +56,8 @@ export interface LoadedLog {
   highWatermark: number
   /** Names in the directory are not on the device yet. */
   directoryChanged: boolean
+  /** Snapshots that the next flush brings to the device. One that a power cut damages before is left out when the log is recovered again. */
+  snapshotsToSync?: readonly string[]
 }
 
 export class PartitionLog {
@@ -111,6 +113,7 @@ export class PartitionLog {
     this.#producers.replicatedTo(this.#highWatermark)
     this.#queue = new WriteQueue(context.host.clock, { written: (written) => this.#flusher.afterWrite(written), failed: (failure) => this.#fail('write', failure) })
     this.#flusher = new Flusher(context, this, { recoveryPoint: Math.min(loaded.recoveryPoint, this.#logEndOffset), isNew: loaded.directoryChanged })
+    for (const path of loaded.snapshotsToSync ?? []) this.#flusher.snapshotWritten(path)
   }
 
   get directory(): string {

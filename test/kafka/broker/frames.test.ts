@@ -32,6 +32,62 @@ test('frames come out whole and in order, however the bytes were cut', () => {
   )
 })
 
+/** As a socket that reads into the room it is shown: what lay there before is overwritten. */
+function readInto(frames: FrameCutter, stream: Buffer, cuts: readonly number[]): Buffer[] {
+  const got: Buffer[] = []
+  for (let at = 0, turn = 0; at < stream.length; turn++) {
+    const room = frames.room()
+    const size = stream.copy(room, 0, at, Math.min(at + cuts[turn % cuts.length], at + room.length))
+    at += size
+    frames.push(room.subarray(0, size))
+    got.push(...all(frames))
+    frames.keep()
+  }
+  return got
+}
+const size = fc.oneof(fc.integer({ min: 8, max: 300 }), fc.integer({ min: 60_000, max: 200_000 }))
+
+test('frames stay as they are when their room is read into again, small and large ones mixed', () => {
+  fc.assert(
+    fc.property(fc.array(size, { minLength: 1, maxLength: 6 }), fc.array(fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1000, max: 150_000 })), { minLength: 1 }), (sizes, cuts) => {
+      const wanted = sizes.map((each, index) => Buffer.alloc(each, index + 1))
+      const got = readInto(cutter({ sizeMax: 1 << 24 }), Buffer.concat(wanted.map(framed)), [...cuts, 100_000])
+      expect(got.length).toBe(wanted.length)
+      for (const [index, frame] of got.entries()) expect(frame.equals(wanted[index])).toBe(true)
+    }),
+    { numRuns: 50 },
+  )
+})
+test('a large frame is received where it stays', () => {
+  const frames = cutter()
+  const stream = framed(Buffer.alloc(200_000, 7))
+  const first = frames.room()
+  stream.copy(first, 0, 0, 10_000)
+  frames.push(first.subarray(0, 10_000))
+  expect(frames.next()).toBeUndefined()
+  frames.keep()
+  const second = frames.room()
+  expect(second.length).toBe(200_004 - 10_000)
+  stream.copy(second, 0, 10_000)
+  frames.push(second)
+  const frame = frames.next()!
+  expect(frame.buffer).toBe(second.buffer)
+  expect(frame.equals(stream.subarray(4))).toBe(true)
+})
+test('what cannot be cut yet outlives the next read of another connection', () => {
+  const memory = new FrameMemory(1 << 22)
+  const [one, other] = [cutter({ memory }), cutter({ memory })]
+  const wanted = Buffer.from('0123456789')
+  const stream = framed(wanted)
+  const room = one.room()
+  stream.copy(room)
+  // Nobody asks for the frame now: a request before it is at work.
+  one.push(room.subarray(0, stream.length))
+  one.keep()
+  other.room().fill(0xff)
+  expect(one.next()?.equals(wanted)).toBe(true)
+})
+
 describe('what is no Kafka request is refused by name', () => {
   const said = (bytes: Uint8Array) => {
     const frames = cutter()
