@@ -142,6 +142,13 @@ function table() {
   return `| three brokers, three replicas | Ottla, median | runs |${libs ? ' Apache, median | runs | ratio |' : ''}\n| --- | --: | --: |${libs ? ' --: | --: | --: |' : ''}\n${lines.join('\n')}`
 }
 
+// An interrupted bench leaves no servers behind.
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.once(signal, () => {
+    processes.killAll()
+    rmSync(folder, { recursive: true, force: true })
+    process.exit(1)
+  })
 let failed = false
 try {
   touchPages(folder, (quick ? 3 : 6) * 1024 * MiB)
