@@ -28,6 +28,15 @@ export function writeInt64(bytes: Uint8Array, at: number, value: bigint): void {
   bytes[at + 6] = lower >> 8
   bytes[at + 7] = lower
 }
+export function writeInt32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >> 24
+  bytes[at + 1] = value >> 16
+  bytes[at + 2] = value >> 8
+  bytes[at + 3] = value
+}
+export function readInt32(bytes: Uint8Array, at: number): number {
+  return (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]
+}
 /** The upper and the lower half of `value` modulo 2^64, signed. */
 export function highOf(value: bigint): number {
   whole[0] = value

@@ -1,6 +1,6 @@
 /** Writes at a leader: its own clients' and its learners'. Each becomes one transaction, whatever becomes of it. */
 import type { Clock } from '../../host/host.ts'
-import { readInt64 } from '../../wire/int64.ts'
+import { readInt32, readInt64 } from '../../wire/int64.ts'
 import { Writer } from '../../wire/writer.ts'
 import { errorCode } from '../protocol/errors.ts'
 import { op } from '../protocol/op-codes.ts'
@@ -85,8 +85,8 @@ export class LeaderWrites implements WritePath {
     // Nothing can be answered, as nothing says to whom; a learner that sends this is no ZooKeeper server.
     if (!data || data.length < 16) return
     const sessionId = readInt64(data, 0)
-    const cxid = data.readInt32BE(8)
-    const type = data.readInt32BE(12)
+    const cxid = readInt32(data, 8)
+    const type = readInt32(data, 12)
     if (type === op.sync) return this.#leading.sync(learner)
     const request: WriteRequest = { sessionId, cxid, type, body: data.subarray(16), ids: authinfo ?? [] }
     const refusal = this.#refusalOf(learner, request)

@@ -1,5 +1,5 @@
 /** Writes at a follower or an observer: passed on to the leader as they came, answered when their transaction is applied here. */
-import { writeInt64 } from '../../wire/int64.ts'
+import { writeInt32, writeInt64 } from '../../wire/int64.ts'
 import { MalformedError, Reader } from '../../wire/reader.ts'
 import { errorCode } from '../protocol/errors.ts'
 import { readMultiRequest } from '../protocol/multi.ts'
@@ -104,9 +104,9 @@ export class LearnerWrites implements WritePath {
   #send({ sessionId, cxid, type, body, ids }: WriteRequest): void {
     const data = Buffer.allocUnsafe(16 + body.length)
     writeInt64(data, 0, sessionId)
-    data.writeInt32BE(cxid, 8)
-    data.writeInt32BE(type, 12)
-    body.copy(data, 16)
+    writeInt32(data, 8, cxid)
+    writeInt32(data, 12, type)
+    data.set(body, 16)
     this.#following.send({ type: packetType.request, zxid: -1n, data, authinfo: type === op.createSession ? null : (ids as Id[]) })
   }
   /** Whether the leader knows the session, which is this server's from then on. */

@@ -3,6 +3,7 @@
  * ticks and finished work come in, packets and work go out. `persist` says what must be durable before the machine goes on. Learners
  * are known by a key that the driver chooses for each connection.
  */
+import { lowOf } from '../../wire/int64.ts'
 import { AckSets, type AckSet } from './acknowledgements.ts'
 import { Backlog } from './backlog.ts'
 import type { CommittedTransaction } from './committed-log.ts'
@@ -86,8 +87,9 @@ interface LearnerState {
   hasUpToDate: boolean
   lastTick: number
   deadline: number
-  /** When the oldest proposal that it has not acknowledged was sent. */
-  oldest: { zxid: bigint; at: number } | undefined
+  /** Since when it has not acknowledged what follows `acknowledged`; undefined where there is no such proposal. */
+  waitedSince: number | undefined
+  acknowledged: bigint
   newest: bigint
 }
 interface Proposal {
@@ -100,7 +102,8 @@ interface Proposal {
 }
 
 const hex = (zxid: bigint): string => `0x${BigInt.asUintN(64, zxid).toString(16)}`
-const counterMax = 0xffff_ffffn
+/** The lower half of a zxid, as a signed number, whose next one would be in the next epoch. */
+const counterMax = -1
 const epochMax = 0x7fff_ffff
 
 export class Leader {
@@ -223,7 +226,7 @@ export class Leader {
     if (!learner) {
       learner = {
         key: from, serverId: -1, role: 'follower', phase: 'introduction', acceptedEpoch: 0, lastZxid: 0n, hasUpToDate: false, lastTick: this.#tick,
-        deadline: this.#tick + this.#facts.initLimit + this.#facts.syncLimit, oldest: undefined, newest: 0n,
+        deadline: this.#tick + this.#facts.initLimit + this.#facts.syncLimit, waitedSince: undefined, acknowledged: 0n, newest: 0n,
       }
       this.#learners.set(from, learner)
     }
@@ -421,8 +424,11 @@ export class Leader {
     }
   }
   #acknowledged(learner: LearnerState, zxid: bigint, now: number): LeaderOutput[] {
-    if (learner.oldest && zxid >= learner.oldest.zxid) learner.oldest = zxid >= learner.newest ? undefined : { zxid: zxid + 1n, at: now }
-    if ((zxid & counterMax) !== 0n) {
+    if (learner.waitedSince !== undefined && zxid > learner.acknowledged) {
+      learner.acknowledged = zxid
+      learner.waitedSince = zxid >= learner.newest ? undefined : now
+    }
+    if (lowOf(zxid) !== 0) {
       if (learner.role === 'observer') return this.#close(learner.key, 'an observer that acknowledges a transaction')
       // 3.8.0 to 3.8.4 may acknowledge transactions before NEWLEADER (§8 trap 25).
       return this.#count(learner.serverId, zxid)
@@ -456,12 +462,15 @@ export class Leader {
     for (const learner of this.#learners.values()) {
       if (learner.role !== 'follower' || !this.#isForwarded(learner)) continue
       to.push(learner.key)
-      learner.oldest ??= { zxid: transaction.zxid, at: now }
+      if (learner.waitedSince === undefined) {
+        learner.waitedSince = now
+        learner.acknowledged = transaction.zxid - 1n
+      }
       learner.newest = transaction.zxid
     }
     if (to.length > 0) outputs.push({ kind: 'send', to, packet: packetOf(packetType.proposal, transaction.zxid, transaction.bytes) })
     // The next number would be that of the next epoch.
-    if ((transaction.zxid & counterMax) === counterMax) return [...outputs, ...this.#abdicate('the transactions of this epoch are used up; the next leader begins a new one')]
+    if (lowOf(transaction.zxid) === counterMax) return [...outputs, ...this.#abdicate('the transactions of this epoch are used up; the next leader begins a new one')]
     return outputs
   }
   #logged(zxid: bigint): LeaderOutput[] {
@@ -550,8 +559,8 @@ export class Leader {
     }
     for (const learner of this.#learners.values()) {
       if (this.#tick > learner.deadline) outputs.push(...this.#close(learner.key, `nothing was heard of server ${learner.serverId} for ${syncLimit} ticks`))
-      else if (learner.oldest && now - learner.oldest.at > syncLimit * tickMs)
-        outputs.push(...this.#close(learner.key, `server ${learner.serverId} has not acknowledged ${hex(learner.oldest.zxid)} within ${syncLimit * tickMs} ms`))
+      else if (learner.waitedSince !== undefined && now - learner.waitedSince > syncLimit * tickMs)
+        outputs.push(...this.#close(learner.key, `server ${learner.serverId} has not acknowledged ${hex(learner.acknowledged + 1n)} within ${syncLimit * tickMs} ms`))
     }
     const pinged = [...this.#learners.values()].filter((learner) => learner.phase === 'synced' || learner.phase === 'synchronizing').map(({ key }) => key)
     if (pinged.length > 0 && this.#phase === 'broadcast') outputs.push({ kind: 'send', to: pinged, packet: packetOf(packetType.ping, this.#lastProposed) })

@@ -191,20 +191,23 @@ export class Leading implements LeadingDoor {
   }
   /** Carries outputs out in order, also those that come up meanwhile. */
   #do(outputs: readonly LeaderOutput[]): void {
-    this.#outputs.push(...outputs)
-    if (this.#isRunning) return
-    this.#isRunning = true
-    try {
-      for (let at = 0; at < this.#outputs.length && !this.#isOver; at++) {
-        const output = this.#outputs[at]
-        if (output.kind === 'commit') this.#hasCommitted = true
-        this.#carryOut(output)
+    if (this.#isRunning) return void this.#outputs.push(...outputs)
+    if (outputs.length > 0) {
+      this.#isRunning = true
+      try {
+        for (const output of outputs) this.#next(output)
+        for (let at = 0; at < this.#outputs.length; at++) this.#next(this.#outputs[at])
+      } finally {
+        if (this.#outputs.length > 0) this.#outputs = []
+        this.#isRunning = false
       }
-    } finally {
-      this.#outputs = []
-      this.#isRunning = false
     }
     if (!this.#isReceiving) this.#groupCommitted()
+  }
+  #next(output: LeaderOutput): void {
+    if (this.#isOver) return
+    if (output.kind === 'commit') this.#hasCommitted = true
+    this.#carryOut(output)
   }
   /** Answers leave once for all the acknowledgements that came together. */
   #groupCommitted(): void {

@@ -1,5 +1,5 @@
 /** Packets on their way out of one connection, written one behind the other: the hundreds of a turn cost neither a buffer nor a write each. */
-import { writeInt64 } from '../../wire/int64.ts'
+import { writeInt32, writeInt64 } from '../../wire/int64.ts'
 import type { QuorumPacket } from '../protocol/quorum.ts'
 
 const chunkSize = 32 * 1024
@@ -27,9 +27,11 @@ export class PacketBuffer {
     const isSpliced = dataSize >= spliceMin
     this.#room(fixedSize + (isSpliced ? 0 : dataSize))
     const chunk = this.#chunk
-    let at = chunk.writeInt32BE(type, this.#at)
-    writeInt64(chunk, at, zxid)
-    at = chunk.writeInt32BE(data === null ? -1 : dataSize, at + 8)
+    const start = this.#at
+    writeInt32(chunk, start, type)
+    writeInt64(chunk, start + 4, zxid)
+    writeInt32(chunk, start + 12, data === null ? -1 : dataSize)
+    const at = start + 16
     if (isSpliced) {
       this.#at = at
       this.#cut()
@@ -64,7 +66,8 @@ export class PacketBuffer {
   }
   #int32(value: number): void {
     this.#room(4)
-    this.#at = this.#chunk.writeInt32BE(value, this.#at)
+    writeInt32(this.#chunk, this.#at, value)
+    this.#at += 4
   }
   #room(size: number): void {
     if (this.#at + size <= this.#chunk.length) return

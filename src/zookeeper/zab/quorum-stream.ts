@@ -7,7 +7,7 @@
  *                 count:int32 { aclId:int64 vec<ACL> }
  *                 { path:str data:buf aclId:int64 StatPersisted(60) } str("/") str("BenWasHere")
  */
-import { readInt64 } from '../../wire/int64.ts'
+import { readInt32, readInt64 } from '../../wire/int64.ts'
 import { MalformedError, Reader } from '../../wire/reader.ts'
 import { snapshotSignature, type QuorumPacket } from '../protocol/quorum.ts'
 import { Acl, Id, StatPersisted } from '../protocol/records.ts'
@@ -67,7 +67,7 @@ export class QuorumStream {
     const bytes = this.#bytes
     const at = this.#at
     this.#at += size
-    const dataSize = bytes.readInt32BE(at + 12)
+    const dataSize = readInt32(bytes, at + 12)
     const dataEnd = at + 16 + Math.max(0, dataSize)
     return {
       type, zxid: readInt64(bytes, at + 4), data: dataSize < 0 ? null : bytes.subarray(at + 16, dataEnd),
@@ -174,7 +174,7 @@ export class QuorumStream {
 
   /** An int32 `offset` bytes ahead, which must be gathered. */
   #int32(offset: number): number {
-    return this.#bytes.readInt32BE(this.#at + offset)
+    return readInt32(this.#bytes, this.#at + offset)
   }
   /** A length `offset` bytes ahead, which must be gathered; null counts as 0. */
   #length(offset: number, what: string): number {

@@ -5,6 +5,7 @@
  * Restoring: `clear()`, then `restoreSession`, `restoreAcl` and `restoreNode` for what a snapshot holds, then `finishRestore(zxid)`,
  * then `apply` for what the logs hold beyond it. `beginSnapshot()` gives what a snapshot has to hold.
  */
+import { lowOf } from '../../wire/int64.ts'
 import type { Acl, Stat, StatPersisted } from '../protocol/records.ts'
 import { errorCode } from '../protocol/errors.ts'
 import { op } from '../protocol/op-codes.ts'
@@ -176,7 +177,7 @@ export class ZnodeTree {
         applied = this.#applySimple(body, header)
     }
     if (header.zxid > this.lastProcessedZxid) this.lastProcessedZxid = header.zxid
-    if ((header.zxid & 127n) === 0n) {
+    if ((lowOf(header.zxid) & 127) === 0) {
       this.digestLog.push({ zxid: header.zxid, digest: this.digest })
       if (this.digestLog.length > 1024) this.digestLog.shift()
     }
@@ -239,8 +240,7 @@ export class ZnodeTree {
     this.#link(path, node, parent, body.content ?? contentDigest(path, body.data))
     if (path.startsWith(reserved.quota)) this.#quotaNodeCreated(path, parentPath)
     this.#count(path, 1, node.dataLength)
-    const acl = this.aclOf(node)
-    this.watches.created(path, zxid, acl, this.aclOf(parent))
+    if (!this.watches.isEmpty) this.watches.created(path, zxid, this.aclOf(node), this.aclOf(parent))
     return { type: body.type, err: 0, path, stat: body.type === op.create ? undefined : this.statOf(node), operations: undefined }
   }
   #countCreation(parent: Znode, path: string, cversion: number, zxid: bigint): void {
@@ -264,7 +264,7 @@ export class ZnodeTree {
     this.#unlink(path, node, parent)
     if (path.startsWith(reserved.quota) && path.endsWith(`/${limitsName}`)) this.quotas.delete(quotaPathOf(parentPath))
     this.#count(path, -1, -dataLength)
-    this.watches.deleted(path, zxid, acl, this.aclOf(parent))
+    if (!this.watches.isEmpty) this.watches.deleted(path, zxid, acl, this.aclOf(parent))
     return { type, err: 0, path, stat: undefined, operations: undefined }
   }
   #setData(body: { type: number; path: string; data: Buffer | null; version: number; content?: number }, { zxid, time }: TxnHeader): Applied {
@@ -278,7 +278,7 @@ export class ZnodeTree {
     node.version = body.version
     this.#digestStat(node, path)
     this.#count(path, 0, node.dataLength - before)
-    this.watches.changed(path, zxid, this.aclOf(node))
+    if (!this.watches.isEmpty) this.watches.changed(path, zxid, this.aclOf(node))
     return { type: body.type, err: 0, path, stat: this.statOf(node), operations: undefined, ...(body.type === op.reconfig && { data: body.data }) }
   }
   #setACL(body: { path: string; acl: Acl[] | null; version: number }): Applied {

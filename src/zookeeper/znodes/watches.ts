@@ -127,6 +127,10 @@ export class Watches {
     this.data.removeWatcher(watcher)
     this.children.removeWatcher(watcher)
   }
+  /** Nobody waits for anything: whoever changes the tree need not say so. */
+  get isEmpty(): boolean {
+    return this.data.size === 0 && this.children.size === 0
+  }
   created(path: string, zxid: bigint, acl: readonly Acl[], parentAcl: readonly Acl[]): void {
     this.data.trigger(eventType.nodeCreated, path, zxid, acl)
     this.#childrenChanged(path, zxid, parentAcl)
