@@ -3,7 +3,7 @@ import type { Machine } from './machine.ts'
 import type { SimulatedNetwork } from './network.ts'
 import type { World } from './world.ts'
 
-export type FaultKind = 'stop' | 'kill' | 'powerCut' | 'killAndPowerCut' | 'blackout' | 'pause' | 'block' | 'partition' | 'slowLink' | 'reset' | 'slowDisk' | 'fullDisk' | 'brokenDisk' | 'clockStep' | 'clockSpeed' | 'lossyLink' | 'deposed' | 'stumble' | 'zombie' | 'swap'
+export type FaultKind = 'stop' | 'kill' | 'powerCut' | 'killAndPowerCut' | 'blackout' | 'pause' | 'block' | 'partition' | 'slowLink' | 'reset' | 'slowDisk' | 'fullDisk' | 'brokenDisk' | 'clockStep' | 'clockSpeed' | 'lossyLink' | 'deposed' | 'lateOrders' | 'stumble' | 'zombie' | 'swap'
 export interface Process {
   readonly machine: Machine
   /** Called after the machine has lost its process: to start it again when it may. */
@@ -209,6 +209,7 @@ export class Faults {
         return network.heal()
       }
       case 'deposed': return this.#depose()
+      case 'lateOrders': return this.#delayOrders()
       case 'swap': {
         // It goes down while the files of a compacted segment take the place of those it was made of.
         let left = 1 + world.random.below(16)
@@ -248,6 +249,25 @@ export class Faults {
       }
       default: kind satisfies never
     }
+  }
+  /** What the leader sends on somebody's fall stays on its way until another one leads. */
+  async #delayOrders(): Promise<void> {
+    const world = this.#world
+    const { coordination } = this.#plan
+    const old = this.#leader
+    if (!old || !coordination) return
+    const others = this.#victims.filter(({ machine }) => machine !== old.machine && machine !== coordination)
+    const falling = others[world.random.below(others.length)]
+    for (const { machine } of others) this.#network.slow(old.machine.name, machine.name, 10_000)
+    falling.machine.kill()
+    await world.sleep(world.between(1, 500))
+    falling.restart()
+    await world.sleep(world.between(300, 1_000))
+    this.#network.block(old.machine.name, coordination.name)
+    this.#network.block(coordination.name, old.machine.name)
+    for (let waitedMs = 0; waitedMs < 9_000 && !others.some(({ leads }) => leads?.()); waitedMs += 50) await world.sleep(50)
+    await world.sleep(world.between(1_000, 4_000))
+    this.#network.heal()
   }
   /** The leader is left alone with its clients, who go on writing; as soon as another one leads, all fall, and all come back. */
   async #depose(): Promise<void> {

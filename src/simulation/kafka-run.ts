@@ -20,7 +20,7 @@ import { World } from './world.ts'
 import { SimulatedZooKeeper, zooKeeperPort } from './zookeeper-server.ts'
 
 const allKinds: readonly FaultKind[] = ['stop', 'stop', 'kill', 'kill', 'powerCut', 'powerCut', 'killAndPowerCut', 'pause', 'block', 'partition', 'partition', 'slowLink', 'reset', 'slowDisk', 'fullDisk', 'brokenDisk', 'clockStep']
-const clusterKinds: readonly FaultKind[] = [...allKinds, 'zombie', 'zombie', 'deposed']
+const clusterKinds: readonly FaultKind[] = [...allKinds, 'zombie', 'zombie', 'deposed', 'lateOrders']
 const partitionCount = 2
 
 export const runKafka = (options: RunOptions): Promise<RunReport> => run(options, 1)

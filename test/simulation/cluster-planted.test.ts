@@ -1,8 +1,12 @@
 import { test, expect } from 'vitest'
 import { InternalLog } from '../../src/kafka/broker/internal-log.ts'
+import { ControllerContext } from '../../src/kafka/controller/controller-context.ts'
+import { Group } from '../../src/kafka/groups/group.ts'
+import type { Input as GroupInput, Output as GroupOutput } from '../../src/kafka/groups/steps.ts'
 import { ControllerZooKeeper } from '../../src/kafka/metadata/controller-zookeeper.ts'
 import { Partition, type AppendWish, type PartitionState } from '../../src/kafka/replication/partition.ts'
 import { PartitionLeader, type Input, type Output } from '../../src/kafka/replication/partition-leader.ts'
+import { ReplicaManager } from '../../src/kafka/replication/replica-manager.ts'
 import { runCluster } from '../../src/simulation/kafka-run.ts'
 import type { RunOptions } from '../../src/simulation/run.ts'
 import { lawBroken, withBug } from './planted.ts'
@@ -81,4 +85,25 @@ planted('a new leader does not know the producers of its predecessor', async () 
     return become.call(this as never, state as never)
   } as never, find({ scenario: 'records', faultyMs: 20_000, kinds: ['deposed', 'pause'] }, 5))
   expect(law).toMatch(/a record is there once|in its order/)
+})
+planted('a broker obeys every controller, also one that another has replaced', async () => {
+  const law = await withBug(ReplicaManager.prototype, 'refusalOf', () => () => 0, find({ scenario: 'records', faultyMs: 12_000, kinds: ['lateOrders'] }))
+  expect(law).toBe('nobody obeys an older controller')
+})
+planted('a new controller takes a broker that was restarted meanwhile for one that has stayed', async () => {
+  const law = await withBug(ControllerContext.prototype, 'restartedUnseen', () => () => [], find({ scenario: 'unsynced', faultyMs: 20_000, kinds: ['powerCut'] }))
+  expect(law).toMatch(/what was (acknowledged|shown) is there|one record for ever|on every in-sync replica|committed|producer that repeats is answered|serves again/)
+})
+planted('a member is given the share of another', async () => {
+  const shares = new WeakMap<object, Uint8Array>()
+  const law = await withBug(Group.prototype, 'step', (step) => function (this: Group, input: GroupInput) {
+    const outputs = step.call(this as never, input as never) as GroupOutput[]
+    return outputs.map((output) => {
+      if (output.kind !== 'synced' || output.answer.errorCode !== 0) return output
+      const share = output.answer.assignment.length > 0 ? output.answer.assignment : (shares.get(this) ?? output.answer.assignment)
+      shares.set(this, share)
+      return { ...output, answer: { ...output.answer, assignment: share } }
+    })
+  } as never, find({ scenario: 'records', kinds: ['kill', 'pause'] }))
+  expect(law).toBe('a generation gives a partition to one member')
 })
