@@ -4,6 +4,7 @@ import { Assignment, Subscription } from '../kafka/protocol/consumer-protocol.ts
 import type { Record } from '../kafka/records/record.ts'
 import { TransactionRecords } from '../kafka/transactions/transaction-records.ts'
 import type { Partitions } from '../kafka/transactions/transaction-state.ts'
+import { inScalasOrder, stringHash } from './scala-order.ts'
 
 /** A part that is undefined is not shown. */
 export type RecordDecoder = (record: Pick<Record, 'offset' | 'key' | 'value'>) => { key?: string | undefined; payload?: string | undefined }
@@ -67,23 +68,14 @@ export function transactionLogDecoder(): RecordDecoder {
     const shown = `transaction_metadata::transactionalId=${records.readKey(key)}`
     if (value === null) return { key: shown, payload: '<DELETE>' }
     const { producerId, producerEpoch, state, partitions, lastUpdateMs, timeoutMs } = records.readValue(value)
-    return { key: shown, payload: `producerId:${producerId},producerEpoch:${producerEpoch},state=${state},partitions=[${inScalasOrder(partitions).join(',')}],txnLastUpdateTimestamp=${lastUpdateMs},txnTimeoutMs=${timeoutMs}` }
+    return { key: shown, payload: `producerId:${producerId},producerEpoch:${producerEpoch},state=${state},partitions=[${partitionsText(partitions)}],txnLastUpdateTimestamp=${lastUpdateMs},txnTimeoutMs=${timeoutMs}` }
   }
 }
 
-/** As the mutable set of Scala 2.13 tells its elements: by slot, then by hash; a table is at most three quarters full. */
-function inScalasOrder(partitions: Partitions): string[] {
-  const elements = [...partitions].flatMap(([topic, indexes]) => [...indexes].map((index) => ({ name: `${topic}-${index}`, hash: spread(topicPartitionHash(topic, index)) })))
-  let slots = 16
-  while (elements.length >= slots * 0.75) slots *= 2
-  return elements.sort((one, other) => (one.hash & (slots - 1)) - (other.hash & (slots - 1)) || one.hash - other.hash).map(({ name }) => name)
-}
-const spread = (hash: number): number => hash ^ (hash >>> 16)
-/** `TopicPartition.hashCode` of Java. */
-function topicPartitionHash(topic: string, partition: number): number {
-  let text = 0
-  for (let at = 0; at < topic.length; at++) text = (Math.imul(text, 31) + topic.charCodeAt(at)) | 0
-  return (Math.imul(31, (31 + partition) | 0) + text) | 0
+function partitionsText(partitions: Partitions): string {
+  const all = [...partitions].flatMap(([topic, indexes]) => [...indexes].map((partition) => ({ topic, partition })))
+  // `TopicPartition.hashCode` of Java.
+  return inScalasOrder(all, ({ topic, partition }) => (Math.imul(31, (31 + partition) | 0) + stringHash(topic)) | 0).map(({ topic, partition }) => `${topic}-${partition}`).join(',')
 }
 
 /** JSON as Jackson prints it: 64-bit numbers in full, bytes in base64, escapes in capitals. */

@@ -7,6 +7,7 @@ import { timeEntrySize } from '../kafka/log/time-index.ts'
 import { Batch, batchHeadSize, headProblem, int32At, int64At, messageSizeMin } from '../kafka/records/batch.ts'
 import { controlType, controlTypeOf, coordinatorEpochOf } from '../kafka/records/control.ts'
 import { recordsOf } from '../kafka/records/decode.ts'
+import { inScalasOrder, stringHash } from './scala-order.ts'
 import { offsetsDecoder, transactionLogDecoder, type RecordDecoder } from './coordinator-records.ts'
 import { OptionError, Options, type OptionSpec } from './options.ts'
 import { helpOrVersion, refuseCommandLine, runAsProgram, type Tool, type ToolIo } from './tool.ts'
@@ -45,23 +46,47 @@ export const kafkaDumpLog: Tool = async (argv, io) => {
     return refuseCommandLine(error, dumpLogOptions, io)
   }
   let isWrong = false
+  const problems = new Problems()
   for (const file of options.value('files')!.split(',').map((name) => name.trim()).filter((name) => name !== '')) {
     io.out(`Dumping ${file}\n`)
     try {
-      dump(file, options, io)
+      dump(file, options, io, problems)
     } catch (error) {
       io.err((error as Error).message)
       isWrong = true
     }
   }
+  problems.print(io)
   return isWrong ? 1 : 0
 }
 
-function dump(file: string, options: Options, io: ToolIo): void {
+/** What does not fit together, told when all files have been seen. */
+class Problems {
+  /** In the order in which they are told. */
+  readonly #kinds = ['Mismatches in :', 'Found timestamp mismatch in :', 'Found out of order timestamp in :', 'The following indexed offsets are not found in the log.', 'Non-consecutive offsets in '] as const
+  readonly #found = new Map<string, Map<string, string[]>>()
+
+  add(kind: 'mismatch' | 'timestamp' | 'order' | 'missing' | 'gap', file: string, line: string): void {
+    const title = this.#kinds[(['mismatch', 'timestamp', 'order', 'missing', 'gap'] as const).indexOf(kind)]
+    const files = this.#found.get(title) ?? new Map<string, string[]>()
+    this.#found.set(title, files)
+    const lines = files.get(resolve(file)) ?? []
+    files.set(resolve(file), lines)
+    // The last is told first.
+    lines.unshift(line)
+  }
+  print(io: ToolIo): void {
+    for (const title of this.#kinds)
+      for (const [file, lines] of inScalasOrder(this.#found.get(title) ?? [], ([path]) => stringHash(path)))
+        io.err([/[ :]$/.test(title) ? title + file : title, ...lines].join('\n'))
+  }
+}
+
+function dump(file: string, options: Options, io: ToolIo, problems: Problems): void {
   switch (/\.[^.]*$/.exec(basename(file))?.[0]) {
-    case '.log': return dumpSegment(file, options, io)
-    case '.index': return dumpOffsetIndex(file, options, io)
-    case '.timeindex': return dumpTimeIndex(file, options, io)
+    case '.log': return dumpSegment(file, options, io, problems)
+    case '.index': return dumpOffsetIndex(file, options, io, problems)
+    case '.timeindex': return dumpTimeIndex(file, options, io, problems)
     case '.txnindex': return dumpTransactionIndex(file, io)
     case '.snapshot': return dumpSnapshot(file, io)
     default: io.err(`Ignoring unknown file ${file}`)
@@ -96,18 +121,21 @@ function* batchesOf(file: string, sizeMax: number, from = 0): Generator<{ batch:
   }
 }
 
-function dumpSegment(file: string, options: Options, io: ToolIo): void {
+function dumpSegment(file: string, options: Options, io: ToolIo, problems: Problems): void {
   io.out(`Log starting offset: ${baseOffsetOf(file)}\n`)
   const decode = decoderOf(options)
   const data = options.has('print-data-log') || options.has('offsets-decoder') || options.has('transaction-log-decoder')
   const bare = options.has('skip-record-metadata')
   const batches = batchesOf(file, options.number('max-bytes')!)
   let next = batches.next()
+  let before = -1
   for (; !next.done; next = batches.next()) {
     const { batch, position } = next.value
     io.out(`${batchText(batch)} position: ${position} ${timestampTypeOf(batch)}: ${batch.maxTimestamp} size: ${batch.size} magic: ${batch.magic} compresscodec: ${codecs[batch.codec] ?? batch.codec} crc: ${batch.crc >>> 0} isvalid: ${batch.isLegacy || batch.computeCrc() === batch.crc}\n`)
     if (!data && !options.has('deep-iteration')) continue
     for (const { offset, timestamp, key, value, headers, sequence } of recordsOf(batch)) {
+      if (before >= 0 && offset !== before + 1) problems.add('gap', file, `  ${before} is followed by ${offset}`)
+      before = offset
       if (!bare) io.out(`| offset: ${offset} ${timestampTypeOf(batch)}: ${timestamp} keySize: ${key?.length ?? -1} valueSize: ${value?.length ?? -1}${batch.isLegacy ? '' : ` sequence: ${sequence} headerKeys: [${headers.map((header) => header.key).join(',')}]`}`)
       if (batch.isControl) io.out(bare ? '' : controlText(key, value))
       else if (data) {
@@ -126,7 +154,7 @@ function dumpSegment(file: string, options: Options, io: ToolIo): void {
 function decoderOf(options: Options): RecordDecoder {
   if (options.has('offsets-decoder')) return offsetsDecoder()
   if (options.has('transaction-log-decoder')) return transactionLogDecoder()
-  return ({ key, value }) => (value === null ? {} : { key: key === null ? undefined : String(key), payload: String(value) })
+  return ({ key, value }) => ({ key: key?.toString(), payload: value?.toString() })
 }
 function batchText(batch: Batch): string {
   if (batch.isLegacy) return `offset: ${batch.lastOffset}`
@@ -170,38 +198,40 @@ function checkSanity(file: string, entrySize: number, io: ToolIo): void {
 const segmentOf = (file: string): string => join(dirname(file), basename(file).replace(/\.[^.]*$/, '.log'))
 
 /** `relativeOffset:int32 position:int32`: the last offset of the batch at that position. */
-function dumpOffsetIndex(file: string, options: Options, io: ToolIo): void {
+function dumpOffsetIndex(file: string, options: Options, io: ToolIo, problems: Problems): void {
   const base = baseOffsetOf(file)
   if (readSize(file) === 0) return void io.out(`${file} is empty.\n`)
   if (options.has('index-sanity-check')) return checkSanity(file, offsetEntrySize, io)
-  const wrong: string[] = []
   for (const { bytes, at } of entriesOf(file, offsetEntrySize, 0)) {
     const offset = base + int32At(bytes, at)
     const position = int32At(bytes, at + 4)
     const found = batchesOf(segmentOf(file), 0x7fff_ffff, position).next()
-    if (!found.done && found.value.batch.lastOffset !== offset) wrong.push(`  Index offset: ${offset}, log offset: ${found.value.batch.lastOffset}`)
+    if (!found.done && found.value.batch.lastOffset !== offset) problems.add('mismatch', file, `  Index offset: ${offset}, log offset: ${found.value.batch.lastOffset}`)
     if (!options.has('verify-index-only')) io.out(`offset: ${offset} position: ${position}\n`)
   }
-  if (wrong.length > 0) io.err(`Mismatches in :${resolve(file)}\n${wrong.join('\n')}`)
 }
 /** `timestamp:int64 relativeOffset:int32`: the greatest timestamp so far, and the last offset of the batch that has it. */
-function dumpTimeIndex(file: string, options: Options, io: ToolIo): void {
+function dumpTimeIndex(file: string, options: Options, io: ToolIo, problems: Problems): void {
   const base = baseOffsetOf(file)
   if (options.has('index-sanity-check')) return checkSanity(file, timeEntrySize, io)
-  const missing: string[] = []
-  const wrong: string[] = []
+  let before = -1n
   const batches = batchesOf(segmentOf(file), 0x7fff_ffff)
   let seen = batches.next()
   for (const { bytes, at } of entriesOf(file, timeEntrySize, 8)) {
     const timestamp = bytes.readBigInt64BE(at)
     const offset = base + int32At(bytes, at + 8)
     while (!seen.done && seen.value.batch.lastOffset < offset) seen = batches.next()
-    if (!seen.done && seen.value.batch.lastOffset !== offset) missing.push(`Indexed offset: ${offset}, found log offset: ${seen.value.batch.lastOffset}`)
-    else if (!seen.done && seen.value.batch.maxTimestamp !== timestamp) wrong.push(`  Index timestamp: ${timestamp}, log timestamp: ${seen.value.batch.maxTimestamp}`)
+    const found = seen.done ? -1 : seen.value.batch.lastOffset
+    if (seen.done || found !== offset) problems.add('missing', file, `Indexed offset: ${offset}, found log offset: ${found}`)
+    else {
+      // By its records: compaction may have left none of them.
+      const latest = recordsOf(seen.value.batch).reduce((max, record) => (record.timestamp > max ? record.timestamp : max), -1n)
+      if (latest !== timestamp) problems.add('timestamp', file, `  Index timestamp: ${timestamp}, log timestamp: ${latest}`)
+    }
+    if (timestamp < before) problems.add('order', file, `  Index timestamp: ${timestamp}, Previously indexed timestamp: ${before}`)
+    before = timestamp
     if (!options.has('verify-index-only')) io.out(`timestamp: ${timestamp} offset: ${offset}\n`)
   }
-  if (wrong.length > 0) io.err(`Found timestamp mismatch in :${resolve(file)}\n${wrong.join('\n')}`)
-  if (missing.length > 0) io.err(`The following indexed offsets are not found in the log.\n${missing.join('\n')}`)
 }
 
 function dumpTransactionIndex(file: string, io: ToolIo): void {

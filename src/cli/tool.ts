@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { silentLogger } from '../host/logger.ts'
 import { nodeHost } from '../host/node.ts'
 import type { Host } from '../host/host.ts'
+import { exitWhenWritten } from './exit.ts'
 import { helpText, OptionError, type OptionSpec } from './options.ts'
 import { packageVersion } from './version.ts'
 
@@ -58,10 +59,10 @@ export function runTool(tool: Tool, argv: readonly string[]): void {
   // Timers of the host do not keep a process alive, nor do connections that have just been lost; the tool decides when it is over.
   setInterval(() => {}, 0x7fff_ffff)
   tool(argv, io).then(
-    (code) => process.exit(code),
+    exitWhenWritten,
     (error: unknown) => {
       io.err(error instanceof Error ? error.message : String(error))
-      process.exit(1)
+      exitWhenWritten(1)
     },
   )
 }

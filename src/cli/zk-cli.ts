@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { silentLogger } from '../host/logger.ts'
 import { nodeHost } from '../host/node.ts'
+import { exitWhenWritten } from './exit.ts'
 import { complete } from './zk-cli/completion.ts'
 import { Shell } from './zk-cli/shell.ts'
 
@@ -129,9 +130,9 @@ function remember(line: string): void {
 }
 
 main(process.argv.slice(2)).then(
-  (code) => process.exit(code),
+  exitWhenWritten,
   (error: unknown) => {
     err(error instanceof Error ? error.message : String(error))
-    process.exit(1)
+    exitWhenWritten(1)
   },
 )

@@ -1,6 +1,8 @@
+import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { kafkaDumpLog } from '../../src/cli/kafka-dump-log.ts'
 import { encodeSnapshot } from '../../src/kafka/log/producer-snapshot.ts'
@@ -131,4 +133,11 @@ test.each([
 })
 test('a file of another kind is passed over', async () => {
   expect(await dump('--files', 'server.properties')).toEqual({ code: 0, out: 'Dumping server.properties\n', err: 'Ignoring unknown file server.properties\n' })
+})
+test('who reads slowly gets all of it', async () => {
+  const log = file(`${base}.log`, at(100, encodeBatch(Array.from({ length: 2_000 }, () => ({ key: null, value: 'x'.repeat(400) })))))
+  const child = spawn(fileURLToPath(new URL('../../bin/kafka-dump-log.sh', import.meta.url)), ['--print-data-log', '--files', log], { stdio: ['ignore', 'pipe', 'inherit'] })
+  let out = ''
+  for await (const chunk of child.stdout) out += String(chunk)
+  expect(out.match(/payload: x{400}\n/g)).toHaveLength(2_000)
 })
