@@ -127,6 +127,21 @@ describe('the reader refuses, naming position and reason', () => {
     refused('010005aa', (r) => r.skipTags()).toThrow(MalformedError)
   })
 })
+test('what is taken from a writer stays as it is while the writer goes on, and messages lie one behind the other', () => {
+  const writer = new Writer(16)
+  const taken: { bytes: Buffer; expected: Buffer }[] = []
+  for (let count = 0; count < 200; count++) {
+    const expected = Buffer.alloc(1 + ((count * 37) % 300), count)
+    writer.raw(expected)
+    taken.push({ bytes: writer.take(), expected })
+  }
+  const spliced = Buffer.alloc(5000, 7)
+  writer.int8(1)
+  writer.raw(spliced)
+  taken.push({ bytes: writer.take(), expected: Buffer.concat([Buffer.from([1]), spliced]) })
+  expect(writer.size).toBe(0)
+  for (const { bytes, expected } of taken) expect(bytes.equals(expected)).toBe(true)
+})
 test('unexpected bytes are shown in hex, cut short', () => {
   expect(hexOf(Buffer.from('GET / HTTP/1.1'), 5)).toBe('474554202f…')
   expect(hexOf(Buffer.from([1, 2]))).toBe('0102')
