@@ -1,6 +1,6 @@
 /** Ensembles of either maker as processes of this machine, with the same zoo.cfg: started, killed, restarted, looked at. */
 import { spawn } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -30,9 +30,10 @@ function say(port, word) {
 }
 
 export class Ensemble {
-  /** `size` 1: a server alone. `cfg`: more lines for zoo.cfg. */
-  static async start(maker, size, folder, { cfg = [], heap = '-Xmx1000m' } = {}) {
+  /** `size` 1: a server alone. `cfg`: more lines for zoo.cfg. `watchesTurns`: see `turns`. */
+  static async start(maker, size, folder, { cfg = [], heap = '-Xmx1000m', watchesTurns = false } = {}) {
     const ensemble = new Ensemble(maker, folder, heap)
+    ensemble.watchesTurns = watchesTurns && maker === 'ottla'
     const ports = await Promise.all(Array.from({ length: size * 3 }, freePort))
     const members = size === 1 ? [] : Array.from({ length: size }, (_, index) => `server.${index + 1}=127.0.0.1:${ports[index * 3]}:${ports[index * 3 + 1]}`)
     for (let index = 0; index < size; index++) {
@@ -54,6 +55,7 @@ export class Ensemble {
     this.maker = maker
     this.folder = folder
     this.heap = heap
+    this.watchesTurns = false
     this.servers = []
   }
 
@@ -70,7 +72,8 @@ export class Ensemble {
       // The heap of Apache's own zkServer.sh.
       command = ['java', this.heap, '-cp', apacheClassPath().classPath, `-Dlog4j.configuration=file:${properties}`, 'org.apache.zookeeper.server.quorum.QuorumPeerMain', config]
     }
-    const child = spawn(command[0], command.slice(1), { stdio: ['ignore', log, log], cwd: server.home })
+    const env = this.watchesTurns ? { ...process.env, NODE_OPTIONS: `--import ${new URL('bench-turns.js', import.meta.url)}`, BENCH_TURNS: join(server.home, 'turns') } : process.env
+    const child = spawn(command[0], command.slice(1), { stdio: ['ignore', log, log], cwd: server.home, env })
     closeSync(log)
     child.gone = new Promise((done) => child.once('exit', done))
     server.child = child
@@ -124,6 +127,13 @@ export class Ensemble {
   /** MiB of each server. */
   resident() {
     return this.alive.map(({ child }) => residentMiB(child))
+  }
+  /** How long each server's thread computed at a stretch, in tenths of a second: `{ at, ms, wallMs }`; empty for Apache's, which have many threads. */
+  turns(server) {
+    return readdirSync(server.home).filter((name) => name.startsWith('turns.')).flatMap((name) => readFileSync(join(server.home, name), 'utf8').trimEnd().split('\n').map((line) => {
+      const [at, ms, wallMs] = line.split(' ').map(Number)
+      return { at, ms, wallMs }
+    }))
   }
   /** Where the server's log ends now, for `logSince`. */
   logSize(server) {

@@ -42,7 +42,12 @@ export function watchReplica(server: ZooKeeperServer, { laws, violated, sessionE
     shipped.appendOwn(transaction, bytes, whenApplied, zxid)
     told(() => {
       const { header, body } = transaction
-      laws.appended(serverId, header.zxid, `${header.type} ${bytes.length} ${crc32(bytes)}`, body.type === op.reconfig ? votersIn(String(body.data)) : undefined)
+      // A refusal changes nothing; sessions are opened and ended by servers.
+      const isAsked = header.cxid > 0 && body.type !== op.error && body.type !== op.createSession && body.type !== op.closeSession
+      laws.appended(
+        serverId, header.zxid, `${header.type} ${bytes.length} ${crc32(bytes)}`, body.type === op.reconfig ? votersIn(String(body.data)) : undefined,
+        isAsked ? { session: header.clientId, cxid: header.cxid } : undefined,
+      )
       if (body.type === op.closeSession && server.mode === 'leader') sessionEnds(header.clientId, leadership)
     })
   }

@@ -13,6 +13,8 @@ import { Leader, type LeaderInput, type LeaderOutput } from '../../src/zookeeper
 import { packetOf } from '../../src/zookeeper/zab/learner.ts'
 import { hasQuorum, type QuorumConfig } from '../../src/zookeeper/zab/quorum-config.ts'
 import type { Vote } from '../../src/zookeeper/zab/vote.ts'
+import type { Transaction } from '../../src/zookeeper/protocol/transactions.ts'
+import { Sessions, type Session } from '../../src/zookeeper/znodes/sessions.ts'
 import { ZnodeTree } from '../../src/zookeeper/znodes/tree.ts'
 import { lawBroken, withBug } from './planted.ts'
 
@@ -113,6 +115,41 @@ planted('a watch is told after the answer that shows the change', async () => {
     void Promise.resolve().then(() => send.call(this, ...event))
   }, find('busy'))
   expect(law).toBe('a watch is told before the read that shows the change')
+})
+planted('what is logged and not known to be committed is left out by whoever looks for a leader', async () => {
+  const law = await withBug(EnsembleReplica.prototype, 'stopServing', (stop) => async function (this: EnsembleReplica) {
+    const committed = this.lastProcessed
+    await (stop.call(this as never) as Promise<void>)
+    if (this.lastProcessed > committed) await this.truncate(committed)
+  } as never, find('busy', 40, { kinds: ['slowLink', 'slowLink', 'slowLink', 'deposed'] }))
+  expect(law).toMatch(/^(what was acknowledged is in every later leader|a quorum keeps what is committed|committed prefixes never differ)$/)
+})
+planted('of two transactions the later one is applied first', async () => {
+  const held = new WeakMap<object, Transaction>()
+  // Without the digests, by which a shipped server would notice it itself.
+  const law = await withBug(EnsembleReplica.prototype, 'appendOwn', (append) => function (this: never, transaction: Transaction, ...rest: never[]) {
+    return append.call(this, { ...transaction, digest: undefined } as never, ...rest)
+  } as never, () => withBug(ZnodeTree.prototype, 'apply', (apply) => function (this: ZnodeTree, transaction: Transaction) {
+    const earlier = held.get(this)
+    held.delete(this)
+    const node = transaction.body.type === op.setData ? this.get(transaction.body.path) : undefined
+    if (node && !earlier) {
+      held.set(this, transaction)
+      return { type: op.setData, err: 0, path: (transaction.body as { path: string }).path, stat: this.statOf(node), operations: undefined }
+    }
+    const applied = apply.call(this as never, transaction as never)
+    if (earlier) apply.call(this as never, earlier as never)
+    return applied
+  } as never, find('anything')))
+  expect(law).toMatch(/^(operations of one client take effect in its order|committed prefixes never differ|what was acknowledged is there)$/)
+})
+planted('a session has two owners: requests on the connection it has left are still carried out', async () => {
+  const law = await withBug(Sessions.prototype, 'get', (get) => function (this: Sessions, id: bigint) {
+    const session = get.call(this as never, id as never) as Session | undefined
+    if (session) session.owner = undefined
+    return session
+  } as never, find('network', 60))
+  expect(law).toBe('a session writes in the order it asks')
 })
 
 planted('a reconfiguration is decided by the old members alone', async () => {

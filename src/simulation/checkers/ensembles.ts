@@ -44,6 +44,9 @@ export class EnsembleLaws {
   readonly #committed: bigint[] = []
   readonly #place = new Map<bigint, number>()
   readonly #acknowledged = new Set<bigint>()
+  /** Which request of which session a transaction carries out, and the last one of each session that is committed. */
+  readonly #asked = new Map<bigint, { readonly session: bigint; readonly cxid: number }>()
+  readonly #carriedOut = new Map<bigint, number>()
   /** How often each law was looked at. */
   readonly checks = new Map<string, number>()
 
@@ -84,13 +87,14 @@ export class EnsembleLaws {
     this.#checks('a member starts with what it has logged', zero(lastZxid) || last === lastZxid, () => `server ${server} starts with ${hex(lastZxid)}, and has logged nothing behind ${hex(last)}`)
     this.#rests(member)
   }
-  /** It writes a transaction to its log. `voters`: of the configuration that it brings. */
-  appended(server: number, zxid: bigint, text: string, voters?: ReadonlySet<number>): void {
+  /** It writes a transaction to its log. `voters`: of the configuration that it brings. `asked`: what request of which session it carries out. */
+  appended(server: number, zxid: bigint, text: string, voters?: ReadonlySet<number>, asked?: { readonly session: bigint; readonly cxid: number }): void {
     const { history } = this.#member(server)
     const known = this.#texts.get(zxid)
     this.#checks('a zxid names one transaction', known === undefined || known === text, () => `server ${server} logs '${text}' as ${hex(zxid)}, which was '${known}'`)
     this.#texts.set(zxid, text)
     if (voters) this.#brought.set(zxid, voters)
+    if (asked) this.#asked.set(zxid, asked)
     const last = history.at(-1)
     this.#checks('a log grows in the order of its zxids', last === undefined || zxid > last, () => `server ${server} logs ${hex(zxid)} after ${hex(last)}`)
     history.push(zxid)
@@ -156,6 +160,13 @@ export class EnsembleLaws {
   #commit(zxid: bigint): void {
     this.#place.set(zxid, this.#committed.length)
     this.#committed.push(zxid)
+    const asked = this.#asked.get(zxid)
+    if (asked) {
+      // Also over reconnects: what was asked on the connection before the last one is refused once the session has moved.
+      const last = this.#carriedOut.get(asked.session) ?? 0
+      this.#carriedOut.set(asked.session, asked.cxid)
+      this.#checks('a session writes in the order it asks', asked.cxid > last, () => `${hex(zxid)} carries out request ${asked.cxid} of session 0x${asked.session.toString(16)}, and request ${last} was carried out before`)
+    }
     const voters = this.#brought.get(zxid)
     if (voters && zxid > this.#inForce.version) this.#inForce = { version: zxid, voters }
   }
