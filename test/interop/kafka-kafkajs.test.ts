@@ -4,7 +4,7 @@ import type { Consumer, KafkaMessage } from 'kafkajs'
 import { afterEach, expect, test } from 'vitest'
 import { until } from './process.ts'
 import { describeWith, unique } from './programs.ts'
-import { useCluster } from './target.ts'
+import { brokerIds, useCluster } from './target.ts'
 
 describeWith([], 'kafkajs', () => {
   const cluster = useCluster()
@@ -117,8 +117,10 @@ describeWith([], 'kafkajs', () => {
     expect(await client.createTopics({ topics: [{ topic }] })).toBe(false)
     expect(await client.listTopics()).toContain(topic)
     await client.createPartitions({ topicPartitions: [{ topic, count: 3 }] })
-    const { topics } = await client.fetchTopicMetadata({ topics: [topic] })
-    expect(topics[0]?.partitions.map(({ partitionId, leader, replicas, isr }) => ({ partitionId, leader, replicas, isr })).sort((a, b) => a.partitionId - b.partitionId)).toEqual([0, 1, 2].map((partitionId) => ({ partitionId, leader: 1, replicas: [1], isr: [1] })))
+    const partitions = async () => (await client.fetchTopicMetadata({ topics: [topic] })).topics[0]!.partitions
+    await until('three leaders', async () => (await partitions()).filter(({ leader }) => leader > 0).length === 3)
+    expect((await partitions()).map(({ partitionId, leader, replicas, isr }) => ({ partitionId, leader, replicas: replicas.toSorted(), isr: isr.toSorted() })).sort((a, b) => a.partitionId - b.partitionId))
+      .toEqual([0, 1, 2].map((partitionId) => ({ partitionId, leader: expect.toBeOneOf([...brokerIds]), replicas: brokerIds, isr: brokerIds })))
     const retention = async () => (await client.describeConfigs({ includeSynonyms: false, resources: [{ type: 2, name: topic, configNames: ['retention.ms'] }] })).resources[0]?.configEntries.map(({ configName, configValue, isDefault }) => ({ configName, configValue, isDefault }))
     expect(await retention()).toEqual([{ configName: 'retention.ms', configValue: '7200000', isDefault: false }])
     await client.alterConfigs({ validateOnly: false, resources: [{ type: 2, name: topic, configEntries: [{ name: 'retention.ms', value: '60000000' }] }] })

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { describeWith, smallJava, unique, where } from './programs.ts'
 import { run, succeed, until } from './process.ts'
 import type { Outcome, RunOptions } from './process.ts'
-import { useCluster } from './target.ts'
+import { brokerIds, useCluster } from './target.ts'
 
 const tools = {
   topics: 'org.apache.kafka.tools.TopicCommand',
@@ -40,14 +40,16 @@ describeWith(['apache'], "Kafka 3.9's tools", () => {
     await tool('topics', [...server(), '--create', '--topic', topic, '--partitions', String(partitions), ...more])
     return topic
   }
+  const anyId = `[${brokerIds.join('')}]`
+  const replicas = brokerIds.map(() => anyId).join()
   const produce = (topic: string, input: string, ...args: string[]) => tool('producer', [...server(), '--topic', topic, ...args], { input })
 
   test('TopicCommand: create, list, describe, alter, delete, and refusals', async () => {
     const topic = await created(2, '--config', 'retention.ms=1000000')
     expect(lines((await tool('topics', [...server(), '--list'])).stdout)).toContain(topic)
     const [head, ...partitions] = lines((await tool('topics', [...server(), '--describe', '--topic', topic])).stdout)
-    expect(head).toMatch(new RegExp(`^Topic: ${topic}\\tTopicId: [A-Za-z0-9_-]{22}\\tPartitionCount: 2\\tReplicationFactor: 1\\tConfigs: .*retention.ms=1000000`))
-    expect(partitions.map((line) => line.replace(/\s+/g, ' '))).toEqual([0, 1].map((partition) => expect.stringMatching(new RegExp(`^Topic: ${topic} Partition: ${partition} Leader: 1 Replicas: 1 Isr: 1`))))
+    expect(head).toMatch(new RegExp(`^Topic: ${topic}\\tTopicId: [A-Za-z0-9_-]{22}\\tPartitionCount: 2\\tReplicationFactor: ${brokerIds.length}\\tConfigs: .*retention.ms=1000000`))
+    expect(partitions.map((line) => line.replace(/\s+/g, ' '))).toEqual([0, 1].map((partition) => expect.stringMatching(new RegExp(`^Topic: ${topic} Partition: ${partition} Leader: ${anyId} Replicas: ${replicas} Isr: ${replicas}`))))
     await tool('topics', [...server(), '--alter', '--topic', topic, '--partitions', '5'])
     expect(lines((await tool('topics', [...server(), '--describe', '--topic', topic])).stdout)).toHaveLength(6)
     const again = await refusal('topics', [...server(), '--create', '--topic', topic])
@@ -107,7 +109,7 @@ describeWith(['apache'], "Kafka 3.9's tools", () => {
     }
     const ends = (await positions()).map((row) => row[2])
     expect(await positions()).toEqual(ends.map((end, partition) => [String(partition), end, end, '0']))
-    expect(lines((await groups('--describe', '--group', group, '--state')).stdout).at(-1)).toMatch(new RegExp(`^${group}\\s+${cluster.kafka.address} +\\(1\\)\\s+Empty\\s+0$`))
+    expect(lines((await groups('--describe', '--group', group, '--state')).stdout).at(-1)).toMatch(new RegExp(`^${group}\\s+(${cluster.brokers.map(({ address }, index) => `${address} +\\(${index + 1}\\)`).join('|')})\\s+Empty\\s+0$`))
     const reset = async (...how: string[]) => {
       await groups('--reset-offsets', '--group', group, '--topic', topic, '--execute', ...how)
       return (await positions()).map((row) => row[1])
@@ -167,10 +169,11 @@ describeWith(['apache'], "Kafka 3.9's tools", () => {
     const topic = await created()
     await produce(topic, 'a\n')
     const described = lines((await tool('logDirs', [...server(), '--describe', '--topic-list', topic])).stdout).find((line) => line.startsWith('{'))!
-    expect(JSON.parse(described)).toMatchObject({ brokers: [{ broker: 1, logDirs: [{ logDir: cluster.kafka.dataDirectory, error: null, partitions: [{ partition: `${topic}-0`, offsetLag: 0, isFuture: false }] }] }] })
+    const { brokers } = JSON.parse(described) as { brokers: { broker: number }[] }
+    expect(brokers.sort((one, other) => one.broker - other.broker)).toMatchObject(cluster.brokers.map(({ dataDirectory }, index) => ({ broker: index + 1, logDirs: [{ logDir: dataDirectory, error: null, partitions: [{ partition: `${topic}-0`, offsetLag: 0, isFuture: false }] }] })))
     expect((await tool('cluster', ['cluster-id', ...server()])).stdout).toMatch(/^Cluster ID: [A-Za-z0-9_-]{22}$/m)
     const versions = (await tool('versions', server())).stdout
-    expect(versions).toContain(`${cluster.kafka.address} (id: 1 rack: null) -> (`)
+    for (const [index, { address }] of cluster.brokers.entries()) expect(versions).toContain(`${address} (id: ${index + 1} rack: null) -> (`)
     expect(versions).toMatch(/Produce\(0\): 0 to 11 /)
     const producers = lines((await tool('transactions', [...server(), 'describe-producers', '--topic', topic, '--partition', '0'])).stdout)
     expect(producers.map((line) => line.split(/\s+/).slice(1, 3).join(' '))).toEqual(['ProducerEpoch LatestCoordinatorEpoch', '0 -1'])

@@ -17,9 +17,17 @@ export const kafkaMaker = maker('TARGET', 'ottla')
 /** Whose ZooKeeper it starts: `ZOOKEEPER`, by default the broker's maker's. */
 export const zookeeperMaker = maker('ZOOKEEPER', kafkaMaker)
 
+/** Whose brokers `useCluster` starts: `BROKERS=ottla,apache,ottla`, by default one of `TARGET`'s. */
+export const brokerMakers: readonly Maker[] = process.env.BROKERS ? process.env.BROKERS.split(',').map((value) => makerIn(value, 'BROKERS')) : [kafkaMaker]
+
+/** The ids of these brokers. */
+export const brokerIds: readonly number[] = brokerMakers.map((_, index) => index + 1)
+
 function maker(variable: string, otherwise: Maker): Maker {
-  const value = process.env[variable] || otherwise
-  if (value !== 'ottla' && value !== 'apache') throw new Error(`${variable}=${value}: say ottla or apache`)
+  return makerIn(process.env[variable] || otherwise, variable)
+}
+function makerIn(value: string, variable: string): Maker {
+  if (value !== 'ottla' && value !== 'apache') throw new Error(`${variable}=${process.env[variable]}: say ottla or apache`)
   return value
 }
 
@@ -369,10 +377,13 @@ async function kafkaAnswers(port: number, host: string): Promise<boolean> {
   return brokers > 0 && answer.readInt32BE(at) >= 0
 }
 
-/** A ZooKeeper server and a broker at it. */
+/** A ZooKeeper server and brokers at it. */
 export interface Cluster {
   zookeeper: Server
+  /** Broker 1, by default the only one. */
   kafka: Server
+  /** Broker 1 and, with `BROKERS`, those beside it. */
+  brokers: readonly Server[]
 }
 
 /**
@@ -383,9 +394,16 @@ export function useCluster(options: { kafka?: ServerOptions; zookeeper?: ServerO
   const cluster = {} as Cluster
   beforeAll(async () => {
     cluster.zookeeper = await startZookeeper(options.zookeeper)
-    cluster.kafka = await startKafka({ zookeeper: cluster.zookeeper.address, ...options.kafka })
+    const count = brokerMakers.length
+    // Topics that do not say how many replicas they want have one on each broker.
+    const replicas = { 'default.replication.factor': count, 'offsets.topic.replication.factor': count, 'transaction.state.log.replication.factor': count }
+    const start = (maker: Maker, index: number): Promise<Server> =>
+      startKafka({ zookeeper: cluster.zookeeper.address, maker, ...options.kafka, config: { 'broker.id': index + 1, ...(count > 1 && replicas), ...options.kafka?.config } })
+    cluster.brokers = []
+    for (const [index, maker] of brokerMakers.entries()) cluster.brokers = [...cluster.brokers, await start(maker, index)]
+    cluster.kafka = cluster.brokers[0]
   })
-  disposeOf(() => [cluster.kafka, cluster.zookeeper])
+  disposeOf(() => [...(cluster.brokers ?? []), cluster.zookeeper])
   return cluster
 }
 

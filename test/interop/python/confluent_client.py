@@ -15,7 +15,7 @@ ADMIN = AdminClient(QUIET)
 
 
 def create(topic=TOPIC, partitions=1, **config):
-    for f in ADMIN.create_topics([NewTopic(topic, partitions, 1, config={k.replace("_", "."): v for k, v in config.items()})]).values():
+    for f in ADMIN.create_topics([NewTopic(topic, partitions, -1, config={k.replace("_", "."): v for k, v in config.items()})]).values():
         f.result(20)
 
 
@@ -239,9 +239,9 @@ def topics_admin():
     a = ADMIN
     seen = {}
     one = lambda futures: failure(list(futures.values())[0])
-    seen["created"] = one(a.create_topics([NewTopic(TOPIC, 2, 1, config={"retention.ms": "3600000"})]))
+    seen["created"] = one(a.create_topics([NewTopic(TOPIC, 2, -1, config={"retention.ms": "3600000"})]))
     seen["again"] = one(a.create_topics([NewTopic(TOPIC, 2, 1)]))
-    seen["replicas"] = one(a.create_topics([NewTopic(TOPIC + "x", 1, 3)]))
+    seen["replicas"] = one(a.create_topics([NewTopic(TOPIC + "x", 1, 9)]))
     seen["partitions"] = one(a.create_topics([NewTopic(TOPIC + "x", 0, 1)]))
     seen["name"] = one(a.create_topics([NewTopic("no/slash", 1, 1)]))
     seen["config"] = one(a.create_topics([NewTopic(TOPIC + "x", 1, 1, config={"retention.ms": "soon"})]))
@@ -266,9 +266,9 @@ def topics_admin():
     broker = f.result(20)
     seen["broker"] = [broker["broker.id"].value, broker["log.dirs"].is_read_only]
     cluster = a.describe_cluster().result(20)
-    seen["cluster"] = [cluster.controller.id, [f"{n.host}:{n.port}" for n in cluster.nodes] == [BROKER], len(cluster.cluster_id)]
+    seen["cluster"] = [cluster.controller.id, BROKER in [f"{n.host}:{n.port}" for n in cluster.nodes], len(cluster.cluster_id)]
     described = list(a.describe_topics(TopicCollection([TOPIC])).values())[0].result(20)
-    seen["described"] = [[p.id, p.leader.id, [r.id for r in p.replicas], [r.id for r in p.isr]] for p in described.partitions]
+    seen["described"] = [[p.id, p.leader.id, len(p.replicas), len(p.isr)] for p in described.partitions]
     seen["deleted"] = one(a.delete_topics([TOPIC]))
     wait(lambda: TOPIC not in a.list_topics(timeout=20).topics)
     seen["gone"] = TOPIC not in a.list_topics(timeout=20).topics

@@ -27,8 +27,16 @@ func client(options ...kgo.Opt) *kgo.Client {
 
 func create(partitions int32) *kadm.Client {
 	admin := kadm.NewClient(client())
-	Must(Got(admin.CreateTopics(ctx, partitions, 1, nil, topic)).Error())
-	return admin
+	Must(Got(admin.CreateTopics(ctx, partitions, -1, nil, topic)).Error())
+	// In a cluster brokers hear of it one after the other; what is sent without an acknowledgement to one that has not yet is lost.
+	for {
+		listed, err := admin.ListEndOffsets(ctx, topic)
+		if err == nil && listed.Error() == nil && len(listed[topic]) == int(partitions) {
+			return admin
+		}
+		Must(ctx.Err())
+		time.Sleep(50 * time.Millisecond)
+	}
 }
 
 var codecs = map[string]kgo.CompressionCodec{"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression()}

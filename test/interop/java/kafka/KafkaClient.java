@@ -80,7 +80,7 @@ public final class KafkaClient {
 
     private static void create(int partitions) throws Exception {
         try (Admin admin = admin()) {
-            admin.createTopics(List.of(new NewTopic(topic, partitions, (short) 1))).all().get();
+            admin.createTopics(List.of(new NewTopic(topic, partitions, (short) -1))).all().get();
         }
     }
 
@@ -281,10 +281,10 @@ public final class KafkaClient {
     private static Object topics() throws Exception {
         Map<String, Object> seen = new TreeMap<>();
         try (Admin admin = admin()) {
-            var created = admin.createTopics(List.of(new NewTopic(topic, 2, (short) 1).configs(Map.of("segment.bytes", "2000000"))));
+            var created = admin.createTopics(List.of(new NewTopic(topic, 2, (short) -1).configs(Map.of("segment.bytes", "2000000"))));
             seen.put("created", Report.list(created.numPartitions(topic).get(), created.replicationFactor(topic).get(), created.config(topic).get().get("segment.bytes").value(), created.topicId(topic).get().toString().length()));
-            seen.put("again", Report.refusal(() -> admin.createTopics(List.of(new NewTopic(topic, 2, (short) 1))).all().get()));
-            seen.put("replicas", Report.refusal(() -> admin.createTopics(List.of(new NewTopic(topic + "x", 2, (short) 2))).all().get()));
+            seen.put("again", Report.refusal(() -> admin.createTopics(List.of(new NewTopic(topic, 2, (short) -1))).all().get()));
+            seen.put("replicas", Report.refusal(() -> admin.createTopics(List.of(new NewTopic(topic + "x", 2, (short) 9))).all().get()));
             seen.put("by hand", Report.refusal(() -> admin.createTopics(List.of(new NewTopic(topic + "y", Map.of(0, List.of(1), 1, List.of(1))))).all().get()));
             seen.put("listed", new TreeSet<>(admin.listTopics().names().get()).subSet(topic, topic + "zz").size());
             seen.put("partitions", Report.refusal(() -> admin.createPartitions(Map.of(topic, NewPartitions.increaseTo(4))).all().get()));
