@@ -100,7 +100,6 @@ describeWith(['apache'], 'a broker with two log directories', () => {
     expect((await throttles()).length).toBe(7)
     expect(await ours('--verify')).toContain('Clearing broker-level throttles on brokers 1,2')
     expect(await throttles()).toEqual([])
-    await admin.deleteTopics({ topics: [topic] })
   })
 
   test('loses one: others lead what lay there, the broker goes on with the rest, tools show the error; it comes back with the folder', { timeout: 240_000 }, async () => {
