@@ -17,36 +17,56 @@ export interface Commit extends TopicPartition {
   /** ms since 1970 from which the offset may go, when the client asked for a retention of its own; else undefined. */
   readonly expireTimestamp: number | undefined
 }
-interface Recorded extends Commit {
+/** One object of one shape for each, as there may be millions. */
+class Recorded implements Commit {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly leaderEpoch: number
+  readonly metadata: string
+  readonly commitTimestamp: number
+  readonly expireTimestamp: number | undefined
   /** Base offset of the batch in `__consumer_offsets`. */
   readonly recordOffset: number
+  constructor({ topic, partition, offset, leaderEpoch, metadata, commitTimestamp, expireTimestamp }: Commit, recordOffset: number) {
+    this.topic = topic
+    this.partition = partition
+    this.offset = offset
+    this.leaderEpoch = leaderEpoch
+    this.metadata = metadata
+    this.commitTimestamp = commitTimestamp
+    this.expireTimestamp = expireTimestamp
+    this.recordOffset = recordOffset
+  }
 }
 
 // A topic's name has no '/', so the key is unambiguous.
 const keyOf = ({ topic, partition }: TopicPartition) => `${partition}/${topic}`
 
 export class CommittedOffsets {
-  readonly #recorded = new Map<string, Recorded>()
+  /** By topic and partition. */
+  readonly #recorded = new Map<string, Map<number, Recorded>>()
+  #size = 0
   /** Commits (and removals) that are being appended: how many, by partition. */
   readonly #inFlight = new Map<string, number>()
   /** Of open transactions, by producer id; a record offset of −1 while being appended. */
   readonly #transactional = new Map<number, Map<string, Recorded>>()
 
   get size(): number {
-    return this.#recorded.size
+    return this.#size
   }
   /** Nothing on record, nothing under way. */
   get isEmpty(): boolean {
-    return this.#recorded.size === 0 && this.#inFlight.size === 0 && this.#transactional.size === 0
+    return this.#size === 0 && this.#inFlight.size === 0 && this.#transactional.size === 0
   }
   get hasPending(): boolean {
     return this.#inFlight.size > 0 || this.#transactional.size > 0
   }
   get(of: TopicPartition): Commit | undefined {
-    return this.#recorded.get(keyOf(of))
+    return this.#recorded.get(of.topic)?.get(of.partition)
   }
-  [Symbol.iterator](): MapIterator<Commit> {
-    return this.#recorded.values()
+  *[Symbol.iterator](): Generator<Commit> {
+    for (const offsets of this.#recorded.values()) yield* offsets.values()
   }
   /** A commit of the partition is being appended or belongs to an open transaction (KIP-447's unstable offset). */
   isUnstable(of: TopicPartition): boolean {
@@ -72,18 +92,24 @@ export class CommittedOffsets {
 
   /** A commit is on record. */
   replay(commit: Commit, recordOffset: number): void {
-    const key = keyOf(commit)
-    const current = this.#recorded.get(key)
-    if (current === undefined || current.recordOffset <= recordOffset) this.#recorded.set(key, { ...commit, recordOffset })
+    let offsets = this.#recorded.get(commit.topic)
+    if (!offsets) this.#recorded.set(commit.topic, (offsets = new Map()))
+    const current = offsets.get(commit.partition)
+    if (current === undefined) this.#size++
+    if (current === undefined || current.recordOffset <= recordOffset) offsets.set(commit.partition, new Recorded(commit, recordOffset))
   }
   /** A tombstone is on record. */
-  replayRemoval(of: TopicPartition, recordOffset: number): void {
-    const current = this.#recorded.get(keyOf(of))
-    if (current !== undefined && current.recordOffset <= recordOffset) this.#recorded.delete(keyOf(of))
+  replayRemoval({ topic, partition }: TopicPartition, recordOffset: number): void {
+    const offsets = this.#recorded.get(topic)
+    const current = offsets?.get(partition)
+    if (!offsets || current === undefined || current.recordOffset > recordOffset) return
+    offsets.delete(partition)
+    this.#size--
+    if (offsets.size === 0) this.#recorded.delete(topic)
   }
 
   transactionBegan(producerId: number, commits: readonly Commit[]): void {
-    for (const commit of commits) this.#transaction(producerId).set(keyOf(commit), { ...commit, recordOffset: -1 })
+    for (const commit of commits) this.#transaction(producerId).set(keyOf(commit), new Recorded(commit, -1))
   }
   transactionFailed(producerId: number, commits: readonly Commit[]): void {
     const offsets = this.#transactional.get(producerId)
@@ -92,7 +118,7 @@ export class CommittedOffsets {
     if (offsets.size === 0) this.#transactional.delete(producerId)
   }
   replayTransactional(producerId: number, commit: Commit, recordOffset: number): void {
-    this.#transaction(producerId).set(keyOf(commit), { ...commit, recordOffset })
+    this.#transaction(producerId).set(keyOf(commit), new Recorded(commit, recordOffset))
   }
   replayTransactionalRemoval(producerId: number, of: TopicPartition): void {
     const offsets = this.#transactional.get(producerId)
@@ -104,7 +130,7 @@ export class CommittedOffsets {
     const offsets = this.#transactional.get(producerId)
     this.#transactional.delete(producerId)
     if (!committed || !offsets) return
-    for (const { recordOffset, ...commit } of offsets.values()) if (recordOffset >= 0) this.replay(commit, recordOffset)
+    for (const commit of offsets.values()) if (commit.recordOffset >= 0) this.replay(commit, commit.recordOffset)
   }
   #transaction(producerId: number): Map<string, Recorded> {
     let offsets = this.#transactional.get(producerId)

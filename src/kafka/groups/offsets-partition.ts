@@ -1,6 +1,6 @@
 /** One partition of `__consumer_offsets` that this broker leads: its groups, and how their records are read and written. */
 import { controlType, controlTypeOf } from '../records/control.ts'
-import { recordsOf } from '../records/decode.ts'
+import { cursorOn, recordsOf } from '../records/decode.ts'
 import { encodeBatch } from '../records/encode.ts'
 import type { Batch } from '../records/batch.ts'
 import type { CodecName } from '../records/compression.ts'
@@ -23,6 +23,9 @@ export class OffsetsPartition {
   readonly #records: OffsetsRecords
   readonly #limits: GroupLimits
   loading = true
+  /** While loading: names of topics, one string each, and the key before the partition of the record before. */
+  readonly #topics = new Map<string, string>()
+  #lastKey: { readonly bytes: Buffer; readonly group: string; readonly topic: string } | undefined
 
   constructor(index: number, leaderEpoch: number, records: OffsetsRecords, limits: GroupLimits) {
     this.index = index
@@ -51,28 +54,72 @@ export class OffsetsPartition {
 
   /** Applies one batch of the log. */
   replay(batch: Batch, time: Time, notes: LoadNotes): void {
-    const { baseOffset, producerId } = batch
+    const { producerId } = batch
     if (batch.isControl) {
       const type = controlTypeOf(recordsOf(batch)[0]?.key ?? null)
       if (type !== controlType.commit && type !== controlType.abort) return
       for (const group of this.ended(producerId)) group.step({ kind: 'transactionEnded', producerId, committed: type === controlType.commit })
       return
     }
-    for (const { key, value, offset } of recordsOf(batch)) {
-      try {
-        const read = key === null ? undefined : this.#read(key, value)
-        if (!read) continue
-        if (batch.isTransactional && read.record.kind !== 'offset' && read.record.kind !== 'offsetRemoved') continue
-        this.groupOf(read.groupId, time).replay(read.record, baseOffset, batch.isTransactional ? producerId : -1)
-        if (batch.isTransactional) this.opened(producerId, read.groupId)
-      } catch (error) {
-        notes.unreadable(offset, error)
+    if (!batch.isLegacy) return this.#replayRecords(batch, time, notes)
+    for (const { key, value, offset } of recordsOf(batch)) this.#replayRecord({ key, value, offset }, batch, time, notes)
+  }
+  #replayRecords(batch: Batch, time: Time, notes: LoadNotes): void {
+    const { baseOffset, isTransactional } = batch
+    const cursor = cursorOn(batch)
+    const { bytes } = cursor
+    while (cursor.next()) {
+      if (cursor.keySize < 0) continue
+      const { keyFrom, keySize, valueFrom, valueSize } = cursor
+      const plain = isTransactional || valueSize < 0 ? undefined : this.#records.readPlainOffset(bytes, valueFrom, valueSize)
+      const of = plain && this.#plainKey(bytes, keyFrom, keySize)
+      if (plain && of)
+        this.groupOf(of.group, time).replay({
+          kind: 'offset', commit: {
+            topic: of.topic, partition: of.partition, offset: plain.offset, leaderEpoch: plain.leaderEpoch, metadata: plain.metadata, commitTimestamp: plain.commitTimestamp, expireTimestamp: undefined,
+          },
+        }, baseOffset)
+      else {
+        const key = bytes.subarray(keyFrom, keyFrom + keySize)
+        const value = valueSize < 0 ? null : bytes.subarray(valueFrom, valueFrom + valueSize)
+        this.#replayRecord({ key, value, offset: baseOffset + cursor.offsetDelta }, batch, time, notes)
       }
+    }
+  }
+  /** An offset's key, when it is written as keys are today. Neighbours mostly name the same group and topic: those are not read again, and one string serves all. */
+  #plainKey(bytes: Buffer, from: number, size: number): { group: string; topic: string; partition: number } | undefined {
+    if (size < 10 || bytes[from] !== 0 || bytes[from + 1] !== 1) return undefined
+    const groupSize = bytes.readInt16BE(from + 2)
+    if (groupSize < 0 || groupSize + 10 > size) return undefined
+    const topicAt = from + 4 + groupSize
+    const topicSize = bytes.readInt16BE(topicAt)
+    if (topicSize < 0 || 10 + groupSize + topicSize !== size) return undefined
+    const last = this.#lastKey
+    if (last && bytes.compare(last.bytes, 0, last.bytes.length, from, topicAt + 2 + topicSize) === 0) return { group: last.group, topic: last.topic, partition: bytes.readInt32BE(topicAt + 2 + topicSize) }
+    const group = bytes.toString('utf8', from + 4, topicAt)
+    const name = bytes.toString('utf8', topicAt + 2, topicAt + 2 + topicSize)
+    let topic = this.#topics.get(name)
+    if (topic === undefined) this.#topics.set(name, (topic = name))
+    this.#lastKey = { bytes: Buffer.from(bytes.subarray(from, topicAt + 2 + topicSize)), group, topic }
+    return { group, topic, partition: bytes.readInt32BE(topicAt + 2 + topicSize) }
+  }
+  #replayRecord({ key, value, offset }: { key: Buffer | null; value: Buffer | null; offset: number }, batch: Batch, time: Time, notes: LoadNotes): void {
+    const { baseOffset, producerId } = batch
+    try {
+      const read = key === null ? undefined : this.#read(key, value)
+      if (!read) return
+      if (batch.isTransactional && read.record.kind !== 'offset' && read.record.kind !== 'offsetRemoved') return
+      this.groupOf(read.groupId, time).replay(read.record, baseOffset, batch.isTransactional ? producerId : -1)
+      if (batch.isTransactional) this.opened(producerId, read.groupId)
+    } catch (error) {
+      notes.unreadable(offset, error)
     }
   }
   /** All has been replayed: groups of which nothing is left go, the others come to life. */
   loaded(time: Time): { group: Group; outputs: Output[] }[] {
     this.loading = false
+    this.#topics.clear()
+    this.#lastKey = undefined
     const live = []
     for (const group of this.groups.values())
       if (group.isVoid) this.groups.delete(group.id)

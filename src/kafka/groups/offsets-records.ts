@@ -11,6 +11,7 @@ import { printCodec, type Codec } from '../../wire/codec.ts'
 import { Reader } from '../../wire/reader.ts'
 import { array, bigint64, bytes, int32, int64, string, type Decoded, type Encodable, type Fields } from '../../wire/schema.ts'
 import { Writer } from '../../wire/writer.ts'
+import { int64At } from '../records/batch.ts'
 
 const offsetKeyFields = { group: string, topic: string, partition: int32 }
 const groupKeyFields = { group: string }
@@ -92,6 +93,15 @@ class Versions<F extends Fields> {
   }
 }
 
+export interface PlainOffset {
+  readonly offset: number
+  readonly leaderEpoch: number
+  readonly metadata: string
+  readonly commitTimestamp: number
+}
+/** Version, offset, leader epoch, length of the metadata, commit timestamp. */
+const plainSizeMin = 2 + 8 + 4 + 2 + 8
+
 /** Reads and writes keys and values; stateless but for its printed codecs. */
 export class OffsetsRecords {
   readonly #offsetKey = new Versions('OffsetCommitKey', offsetKeyFields, 1, Infinity)
@@ -110,6 +120,19 @@ export class OffsetsRecords {
   }
   groupKey(group: string): Buffer {
     return this.#groupKey.write(2, { group })
+  }
+  /**
+   * The same for a part of `bytes`, where the value has the version written today and numbers that fit; undefined for any other. A
+   * partition that is loaded has a million of them.
+   */
+  readPlainOffset(bytes: Buffer, from: number, size: number): PlainOffset | undefined {
+    if (size < plainSizeMin || bytes[from] !== 0 || bytes[from + 1] !== 3) return undefined
+    const metadataSize = bytes.readInt16BE(from + 14)
+    if (metadataSize < 0 || size < plainSizeMin + metadataSize) return undefined
+    const offset = int64At(bytes, from + 2)
+    const commitTimestamp = int64At(bytes, from + 16 + metadataSize)
+    if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(commitTimestamp)) return undefined
+    return { offset, leaderEpoch: bytes.readInt32BE(from + 10), metadata: metadataSize === 0 ? '' : bytes.toString('utf8', from + 16, from + 16 + metadataSize), commitTimestamp }
   }
   readOffset(value: Uint8Array): { version: number; value: OffsetValue } {
     return this.#offsetValue.read(value)

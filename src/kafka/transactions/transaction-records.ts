@@ -13,7 +13,7 @@ import { Reader } from '../../wire/reader.ts'
 import { array, bigint64, int16, int32, int64, int8, string } from '../../wire/schema.ts'
 import { Writer } from '../../wire/writer.ts'
 import { encodeBatch } from '../records/encode.ts'
-import { stateNames, type TransactionValue } from './transaction-state.ts'
+import { noPartitions, stateNames, type TransactionValue } from './transaction-state.ts'
 
 const keyFields = { transactionalId: string }
 const valueFields = {
@@ -69,7 +69,7 @@ export class TransactionRecords {
     if (state === 'Empty' && partitions !== null && partitions.length > 0) throw new UnknownRecordError(`TransactionLogValue of status Empty with ${partitions.length} topics`)
     return {
       producerId, producerEpoch, timeoutMs: transactionTimeoutMs, state,
-      partitions: new Map((partitions ?? []).map(({ topic, partitionIds }) => [topic, new Set(partitionIds)])),
+      partitions: partitions === null || partitions.length === 0 ? noPartitions() : new Map(partitions.map(({ topic, partitionIds }) => [topic, new Set(partitionIds)])),
       lastUpdateMs: Number(lastUpdateTimestamp), startMs: Number(startTimestamp),
     }
   }

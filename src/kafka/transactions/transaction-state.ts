@@ -10,7 +10,8 @@ export interface TopicPartition {
 }
 /** Partitions by topic, in the order in which they were added. */
 export type Partitions = ReadonlyMap<string, ReadonlySet<number>>
-export const noPartitions = (): Partitions => new Map()
+const nothing: Partitions = new Map()
+export const noPartitions = (): Partitions => nothing
 
 export interface TransactionValue {
   readonly producerId: number

@@ -28,7 +28,7 @@ export class Transaction {
   #previous: Previous = nobody
   #pending: Pending | undefined
   /** Partitions whose marker is not confirmed; only while a transaction is being ended. */
-  readonly #unmarked = new Map<string, TopicPartition>()
+  #unmarked: Map<string, TopicPartition> | undefined
   /** Markers are being written, or a retry is on its way. */
   #isEnding = false
   #isUnloaded = false
@@ -62,8 +62,7 @@ export class Transaction {
   /** What is on record becomes what is known. */
   replay(value: TransactionValue | null): void {
     this.#value = value ?? undefined
-    this.#unmarked.clear()
-    if (isPrepared(value?.state)) for (const each of eachOf(value!.partitions)) this.#unmarked.set(keyOf(each), each)
+    this.#unmarked = isPrepared(value?.state) ? new Map(Array.from(eachOf(value!.partitions), (each) => [keyOf(each), each])) : undefined
   }
 
   /** Whether the producer may write to the partition as part of its transaction (KIP-890): an error code, or 0. */
@@ -206,6 +205,10 @@ export class Transaction {
 
   // ---- markers
 
+  get #isUnmarked(): boolean {
+    return this.#unmarked !== undefined && this.#unmarked.size > 0
+  }
+
   /** What has been decided and is on record is told to the partitions. */
   #writeMarkers(): void {
     const value = this.#value
@@ -215,7 +218,7 @@ export class Transaction {
     }
     this.#isEnding = true
     this.#outputs.push({
-      kind: 'writeMarkers', producer: { id: value!.producerId, epoch: value!.producerEpoch }, committed: value!.state === 'PrepareCommit', partitions: [...this.#unmarked.values()],
+      kind: 'writeMarkers', producer: { id: value!.producerId, epoch: value!.producerEpoch }, committed: value!.state === 'PrepareCommit', partitions: [...(this.#unmarked?.values() ?? [])],
     })
   }
   #markersWritten(outcomes: readonly MarkerOutcome[], now: number): void {
@@ -227,14 +230,14 @@ export class Transaction {
         this.#isEnding = false
         return this.#note('warn', 'transaction left to another coordinator', { partition: `${outcome.topic}-${outcome.partition}`, errorCode })
       }
-      if (errorCode === 0 || isGone || cannotHoldMarkers(errorCode)) this.#unmarked.delete(keyOf(outcome))
+      if (errorCode === 0 || isGone || cannotHoldMarkers(errorCode)) this.#unmarked?.delete(keyOf(outcome))
     }
-    if (this.#unmarked.size > 0) this.#outputs.push({ kind: 'retrySoon' })
+    if (this.#isUnmarked) this.#outputs.push({ kind: 'retrySoon' })
     else this.#complete(now)
   }
   #retried(now: number): void {
     if (this.#isUnloaded || !this.#isEnding || this.#pending) return
-    if (this.#unmarked.size > 0) this.#writeMarkers()
+    if (this.#isUnmarked) this.#writeMarkers()
     else this.#complete(now)
   }
   #complete(now: number): void {
