@@ -24,8 +24,8 @@ const figures = new Figures()
 const ask = (job, armed) => load(job, armed, 'bench-compaction-load.js')
 const makers = ['ottla', ...(libs ? ['apache'] : [])]
 
-const bytes = (quick ? 96 : 192) * MiB
-const segmentBytes = 32 * MiB
+const bytes = (quick ? 64 : 128) * MiB
+const segmentBytes = 16 * MiB
 const cases = [
   { words: 'a tenth stays', keys: Math.floor(bytes / 2000), compression: 'none' },
   { words: 'most stays', keys: Math.floor(bytes / 50), compression: 'none' },

@@ -10,8 +10,8 @@ import { askOnce, caller, createTopic, end, eventually, fail, frame, int16, int3
 
 const job = JSON.parse(process.argv[2])
 const concurrentTransactions = 51
-/** COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR, NOT_ENOUGH_REPLICAS: tried again. */
-const passing = new Set([14, 15, 16, 19, concurrentTransactions])
+/** Tried again: the topic or its leader not known there yet, the coordinator not known or loading, NOT_ENOUGH_REPLICAS. */
+const passing = new Set([3, 5, 6, 14, 15, 16, 19, concurrentTransactions])
 const addRetryMs = 20
 const retryMs = 100
 const pause = (ms) => new Promise((done) => setTimeout(done, ms))

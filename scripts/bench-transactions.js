@@ -15,7 +15,7 @@ import { Figures } from './bench-figures.js'
 
 const argument = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined)
 const quick = process.argv.includes('--quick')
-const runs = quick ? 2 : 5
+const runs = quick ? 1 : 3
 const libs = process.env['KAFKA_LIBS']
 const folder = mkdtempSync(join(tmpdir(), 'ottla-bench-'))
 const processes = new Processes(folder)

@@ -17,7 +17,8 @@ import type { LogContext } from './log-context.ts'
 import { KeptRecords } from './kept-records.ts'
 import { cleanedSuffix } from './names.ts'
 import { offsetEntrySize } from './offset-index.ts'
-import { bytesPerKey, OffsetMap } from './offset-map.ts'
+import { NewestOffsets } from './newest-offsets.ts'
+import { bytesPerKey } from './offset-map.ts'
 import type { PartitionLog } from './partition-log.ts'
 import { offsetRangeMax, Segment } from './segment.ts'
 import { timeEntrySize } from './time-index.ts'
@@ -88,11 +89,12 @@ export async function cleanLog(context: LogContext, log: PartitionLog, { firstDi
 }
 
 /** The newest offset of each key in [from, to), or in as much of it as the memory for keys holds. */
-async function newestOffsets({ host }: LogContext, log: PartitionLog, from: number, to: number, { pace, keyMemoryMax, keyLoadFactor }: CleaningLimits): Promise<{ newest: OffsetMap; endOffset: number }> {
+async function newestOffsets({ host }: LogContext, log: PartitionLog, from: number, to: number, { pace, keyMemoryMax, keyLoadFactor }: CleaningLimits): Promise<{ newest: NewestOffsets; endOffset: number }> {
   const countMax = Math.max(1, Math.floor((keyMemoryMax / bytesPerKey) * keyLoadFactor))
   const secret = host.random.bytes(16)
   // No more keys than offsets.
-  let newest = new OffsetMap(Math.min(countMax, Math.max(1, to - from)), secret, keyLoadFactor)
+  const mapFor = (keys: number) => new NewestOffsets({ from, count: Math.max(0, to - from), countMax: Math.max(1, keys), secret, loadFactor: keyLoadFactor })
+  let newest = mapFor(Math.min(countMax, to - from))
   let endOffset = from
   const aborted = new AbortedBatches(log.segments, from, to)
   for (const [index, segment] of log.segments.entries()) {
@@ -113,10 +115,10 @@ async function newestOffsets({ host }: LogContext, log: PartitionLog, from: numb
           if (newest.count + count > newest.countMax) {
             // Whole batches only; at least one, so that every cleaning gets on.
             if (newest.count > 0) return { newest, endOffset }
-            newest = new OffsetMap(Math.max(1, count), secret, keyLoadFactor)
+            newest = mapFor(count)
           }
           if (records) {
-            for (const { key, offset } of records) if (key !== null && offset >= from) newest.set(key, offset)
+            for (const { key, offset } of records) if (key !== null && offset >= from) newest.note(key, offset)
           } else if (count > 0) noteKeys(newest, segment, batch, { place, from })
         }
         endOffset = batch.nextOffset
@@ -132,13 +134,13 @@ const stretchesOf = (segment: Segment, from: number) =>
       throw segment.corrupt(at, reason)
     },
   })
-function noteKeys(newest: OffsetMap, segment: Segment, batch: Batch, { place, from }: { place: number; from: number }): void {
+function noteKeys(newest: NewestOffsets, segment: Segment, batch: Batch, { place, from }: { place: number; from: number }): void {
   const { baseOffset } = batch
   checked(segment, batch, place, () => {
     const cursor = cursorOn(batch)
     while (cursor.next()) {
       const offset = baseOffset + cursor.offsetDelta
-      if (cursor.keySize >= 0 && offset >= from) newest.set(cursor.bytes, offset, cursor.keyFrom, cursor.keyFrom + cursor.keySize)
+      if (cursor.keySize >= 0 && offset >= from) newest.note(cursor.bytes, offset, cursor.keyFrom, cursor.keyFrom + cursor.keySize)
     }
   })
 }
@@ -182,7 +184,7 @@ function groupsOf(log: PartitionLog, endOffset: number): Segment[][] {
 }
 
 interface Rules {
-  newest: OffsetMap
+  newest: NewestOffsets
   endOffset: number
   aborted: AbortedBatches
   /** Whether the batch holds the last that is known of a producer that is known still. */
@@ -286,7 +288,7 @@ function cleanBatch(batch: Batch, place: number, rules: Rules, { segment, delete
 }
 function stays({ key, value, offset }: Record, { newest, endOffset }: Rules, mayDropTombstones: boolean): boolean {
   if (offset >= endOffset) return true
-  if (key === null || offset < newest.get(key)) return false
+  if (key === null || !newest.isNewest(key, offset)) return false
   return value !== null || !mayDropTombstones
 }
 /** The same for all records of a batch, which `kept` holds afterwards; the bytes they lie in. */
@@ -299,7 +301,7 @@ function keep(batch: Batch, { newest, endOffset, kept }: Rules, mayDropTombstone
     const offset = baseOffset + cursor.offsetDelta
     if (offset < endOffset) {
       const { keyFrom, keySize } = cursor
-      if (keySize < 0 || (cursor.valueSize < 0 && mayDropTombstones) || offset < newest.get(bytes, keyFrom, keyFrom + keySize)) continue
+      if (keySize < 0 || (cursor.valueSize < 0 && mayDropTombstones) || !newest.isNewest(bytes, offset, keyFrom, keyFrom + keySize)) continue
     }
     kept.add(cursor)
   }

@@ -35,11 +35,12 @@ export class OffsetMap {
     this.#partial = doubled(this.#whole)
   }
 
-  /** The key may be a part of `bytes`. */
-  set(bytes: Uint8Array, offset: number, from = 0, to = bytes.length): void {
+  /** The key may be a part of `bytes`. Its offset until now; −1 for a key that was not here. */
+  set(bytes: Uint8Array, offset: number, from = 0, to = bytes.length): number {
     const at = this.#placeOf(bytes, from, to)
     const table = this.#table
-    if (table[at + offsetHigh] === 0 && table[at + offsetLow] === 0) {
+    const before = table[at + offsetHigh] * highUnit + (table[at + offsetLow] >>> 0) - 1
+    if (before < 0) {
       assert(this.count < this.countMax, 'the map of keys is full')
       this.count++
       const state = this.#state
@@ -47,6 +48,7 @@ export class OffsetMap {
     }
     table[at + offsetHigh] = Math.floor((offset + 1) / highUnit)
     table[at + offsetLow] = offset + 1
+    return before
   }
   /** The newest offset of the key; −1 for one that is not here. */
   get(bytes: Uint8Array, from = 0, to = bytes.length): number {

@@ -13,7 +13,7 @@ import { Reader } from '../../wire/reader.ts'
 import { array, bigint64, int16, int32, int64, int8, string } from '../../wire/schema.ts'
 import { Writer } from '../../wire/writer.ts'
 import { encodeBatch } from '../records/encode.ts'
-import { noPartitions, stateNames, type TransactionValue } from './transaction-state.ts'
+import { stateNames, type Partitions, type TransactionValue } from './transaction-state.ts'
 
 const keyFields = { transactionalId: string }
 const valueFields = {
@@ -42,6 +42,8 @@ export function fitsRecord(id: string): boolean {
 
 /** Stateless but for its printed codecs. */
 export class TransactionRecords {
+  /** One for all values without partitions, which most of those that are loaded are. */
+  readonly #nothing: Partitions = new Map()
   readonly #key = printCodec('TransactionLogKey', keyFields, 0, 'classic')
   readonly #values = [printCodec('TransactionLogValue', valueFields, 0, 'classic'), printCodec('TransactionLogValue', valueFields, 1, 'compact')]
 
@@ -69,7 +71,7 @@ export class TransactionRecords {
     if (state === 'Empty' && partitions !== null && partitions.length > 0) throw new UnknownRecordError(`TransactionLogValue of status Empty with ${partitions.length} topics`)
     return {
       producerId, producerEpoch, timeoutMs: transactionTimeoutMs, state,
-      partitions: partitions === null || partitions.length === 0 ? noPartitions() : new Map(partitions.map(({ topic, partitionIds }) => [topic, new Set(partitionIds)])),
+      partitions: partitions === null || partitions.length === 0 ? this.#nothing : new Map(partitions.map(({ topic, partitionIds }) => [topic, new Set(partitionIds)])),
       lastUpdateMs: Number(lastUpdateTimestamp), startMs: Number(startTimestamp),
     }
   }

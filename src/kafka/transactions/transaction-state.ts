@@ -10,8 +10,7 @@ export interface TopicPartition {
 }
 /** Partitions by topic, in the order in which they were added. */
 export type Partitions = ReadonlyMap<string, ReadonlySet<number>>
-const nothing: Partitions = new Map()
-export const noPartitions = (): Partitions => nothing
+export const noPartitions = (): Partitions => new Map()
 
 export interface TransactionValue {
   readonly producerId: number
