@@ -70,6 +70,18 @@ describeWith(['apache', 'python'], 'transactions', () => {
     expect(partitions.map(({ offset }) => offset)).toEqual(['104'])
   })
 
+  test('kafkajs: the second producer of an id ends what the first left open, and the first is told that it is fenced', async () => {
+    const [topic] = await created(1)
+    const id = unique('twice')
+    const left = await (await transactional(id)).transaction()
+    await left.send({ topic, messages: [{ partition: 0, value: 'left open' }] })
+    const transaction = await (await transactional(id)).transaction()
+    await expect(left.commit()).rejects.toMatchObject({ type: expect.stringMatching(/^(INVALID_PRODUCER_EPOCH|PRODUCER_FENCED)$/) })
+    await transaction.send({ topic, messages: [{ partition: 0, value: 'second' }] })
+    await transaction.commit()
+    expect(await readToEnd(topic)).toEqual(['second'])
+  })
+
   test('librdkafka: commits, aborts, offsets; the second producer of an id fences the first', async () => {
     const each = ['round0', 'round2', 'second']
     expect(await python('confluent_client', 'transactions', cluster.kafka.address, unique('confluent'))).toEqual({
