@@ -81,11 +81,14 @@ interface LearnerState {
   readonly key: LearnerKey
   serverId: number
   role: 'follower' | 'observer'
-  phase: 'introduction' | 'epoch' | 'epochAcknowledged' | 'readingHistory' | 'synchronizing' | 'synced'
+  phase: 'introduction' | 'held' | 'epoch' | 'epochAcknowledged' | 'readingHistory' | 'synchronizing' | 'synced'
   acceptedEpoch: number
   lastZxid: bigint
   hasUpToDate: boolean
   lastTick: number
+  /** The half tick in which something came from it last; and since which it is held, see `#heldOnes`. */
+  heardAt: number
+  heldSince: number
   deadline: number
   /** Since when it has not acknowledged what follows `acknowledged`; undefined where there is no such proposal. */
   waitedSince: number | undefined
@@ -130,6 +133,7 @@ export class Leader {
   #syncs = new Map<bigint, LearnerKey[]>()
   #tick = 0
   #isHalf = false
+  #halfTicks = 0
 
   constructor(facts: LeaderFacts) {
     this.#facts = facts
@@ -180,7 +184,7 @@ export class Leader {
   }
   /** By role, for `mntr`: those that are synchronized, and those on their way. */
   learners(): { key: LearnerKey; serverId: number; role: 'follower' | 'observer'; isSynced: boolean; isVoter: boolean }[] {
-    return [...this.#learners.values()].filter(({ phase }) => phase !== 'introduction')
+    return [...this.#learners.values()].filter(({ phase }) => phase !== 'introduction' && phase !== 'held')
       .map(({ key, serverId, role, phase }) => ({ key, serverId, role, isSynced: phase === 'synced', isVoter: this.#isVoter(serverId) }))
   }
   get pendingSyncs(): number {
@@ -198,7 +202,7 @@ export class Leader {
       case 'packet': return this.#packet(input.from, input.packet, input.now)
       case 'disconnected':
         this.#learners.delete(input.from)
-        return this.#phase === 'handingOver' ? this.#handedOver() : []
+        return this.#phase === 'handingOver' ? this.#handedOver() : this.#heldOnes()
       case 'persisted': return this.#persisted(input.name)
       case 'propose': return this.#propose(input.transaction, input.now)
       case 'history': {
@@ -225,16 +229,18 @@ export class Leader {
     let learner = this.#learners.get(from)
     if (!learner) {
       learner = {
-        key: from, serverId: -1, role: 'follower', phase: 'introduction', acceptedEpoch: 0, lastZxid: 0n, hasUpToDate: false, lastTick: this.#tick,
+        key: from, serverId: -1, role: 'follower', phase: 'introduction', acceptedEpoch: 0, lastZxid: 0n, hasUpToDate: false, lastTick: this.#tick, heardAt: this.#halfTicks, heldSince: 0,
         deadline: this.#tick + this.#facts.initLimit + this.#facts.syncLimit, waitedSince: undefined, acknowledged: 0n, newest: 0n,
       }
       this.#learners.set(from, learner)
     }
     learner.lastTick = this.#tick
+    learner.heardAt = this.#halfTicks
     if (learner.phase === 'synced') learner.deadline = this.#tick + this.#facts.syncLimit
     switch (learner.phase) {
       case 'introduction': return this.#introduced(learner, packet)
       case 'epoch': return this.#epochAcknowledged(learner, packet)
+      case 'held': return this.#close(from, `packet ${packet.type} before LEADERINFO`)
       // It waits for us, and has nothing to say.
       case 'epochAcknowledged': case 'readingHistory': return this.#close(from, `packet ${packet.type} before the synchronization`)
       case 'synchronizing': case 'synced': return this.#said(learner, packet, now)
@@ -258,7 +264,38 @@ export class Leader {
     // A server that comes back may be faster than the end of its last connection; who goes on like this is not alone.
     const isDouble = [...this.#learners.values()].some((other) => other !== learner && other.serverId === learner.serverId && other.phase !== 'introduction')
     if (isDouble) outputs.push({ kind: 'double', learner: learner.key, serverId: learner.serverId })
+    if (this.#settled(learner) && this.#phase === 'broadcast') {
+      learner.phase = 'held'
+      learner.heldSince = this.#halfTicks
+      return outputs
+    }
     return [...outputs, ...this.#nextEpoch(learner)]
+  }
+  /** Another connection of this server that is synchronized. */
+  #settled({ key, serverId }: LearnerState): LearnerState | undefined {
+    for (const other of this.#learners.values()) if (other.key !== key && other.serverId === serverId && other.phase === 'synced') return other
+    return undefined
+  }
+  /**
+   * Whoever comes as a server that is here already waits until that connection has ended, or has not answered a ping for a tick and is given up for
+   * it. Where it answers, somebody else has the same number, or pretends to: the one that was there first stays. Apache's leader takes both and counts
+   * what either acknowledges for the server.
+   */
+  #heldOnes(): LeaderOutput[] {
+    const outputs: LeaderOutput[] = []
+    for (const learner of this.#learners.values()) {
+      if (learner.phase !== 'held') continue
+      const settled = this.#settled(learner)
+      if (settled && this.#halfTicks < learner.heldSince + 3) continue
+      if (settled && settled.heardAt > learner.heldSince) {
+        outputs.push(...this.#close(learner.key, `server ${learner.serverId} is connected already, and answers there: two servers have the same myid, or this is none of them`))
+        continue
+      }
+      // The silent one is closed when this one is synchronized: until then it counts as present.
+      learner.phase = 'epoch'
+      outputs.push(...this.#nextEpoch(learner))
+    }
+    return outputs
   }
   #nextEpoch(learner: LearnerState): LeaderOutput[] {
     if (this.#phase !== 'discovery') return this.#phase === 'acceptedEpoch' ? [] : [this.#leaderInfo([learner.key])]
@@ -542,6 +579,7 @@ export class Leader {
     const { tickMs, syncLimit, initLimit } = this.#facts
     const outputs: LeaderOutput[] = []
     this.#isHalf = !this.#isHalf
+    this.#halfTicks++
     if (!this.#isHalf) {
       this.#tick++
       if (this.#phase === 'handingOver') {
@@ -562,6 +600,7 @@ export class Leader {
       else if (learner.waitedSince !== undefined && now - learner.waitedSince > syncLimit * tickMs)
         outputs.push(...this.#close(learner.key, `server ${learner.serverId} has not acknowledged ${hex(learner.acknowledged + 1n)} within ${syncLimit * tickMs} ms`))
     }
+    if (this.#phase === 'broadcast') outputs.push(...this.#heldOnes())
     const pinged = [...this.#learners.values()].filter((learner) => learner.phase === 'synced' || learner.phase === 'synchronizing').map(({ key }) => key)
     if (pinged.length > 0 && this.#phase === 'broadcast') outputs.push({ kind: 'send', to: pinged, packet: packetOf(packetType.ping, this.#lastProposed) })
     return outputs

@@ -118,6 +118,16 @@ describe('who does not belong there is named and sent away', () => {
     const next = await on.ensemble.settled()
     expect(next.tree.lastProcessedZxid >> 32n).toBeLessThan(10n)
   })
+  test('a stranger with the number of a member that is connected: the member stays', async () => {
+    const on = await stage()
+    const epoch = on.ensemble.servers.get(on.leader)!.tree.lastProcessedZxid >> 32n
+    const stranger = await send(addressOf(on, on.leader).quorumPort, packet(packetType.followerInfo, 0n, info(BigInt(on.follower))), { stays: true })
+    await closed(stranger)
+    await heard(on, new RegExp(`a server is connected twice.* ${on.follower} `))
+    await heard(on, new RegExp(`server ${on.follower} is connected already, and answers there`))
+    expect(on.said.filter(({ event, facts }) => /learner is closed/.test(event) && !/is connected already/.test(facts))).toEqual([])
+    await goesOn(on, 'stranger', epoch)
+  })
   test('half a packet, and then silence', async () => {
     const on = await stage()
     const whole = packet(packetType.followerInfo, 0n, info(9n))

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { packetType } from '../../../src/zookeeper/protocol/quorum.ts'
 import { Learner, packetOf } from '../../../src/zookeeper/zab/learner.ts'
-import { Leader, type LeaderFacts } from '../../../src/zookeeper/zab/leader.ts'
+import { Leader, type LeaderFacts, type LeaderOutput } from '../../../src/zookeeper/zab/leader.ts'
 import { LearnerInfo } from '../../../src/zookeeper/protocol/quorum.ts'
 import { historyNeeded, joined, synchronizationOf } from '../../../src/zookeeper/zab/synchronization.ts'
 import { ensembleOf } from './members.ts'
@@ -147,6 +147,8 @@ describe('a leader', () => {
     leader.step({ kind: 'propose', transaction: first, now: 0 })
     hear(leader, 1, packetOf(packetType.ack, first.zxid))
     hear(leader, 2, info(1, 5))
+    // The older connection is silent.
+    for (let half = 0; half < 3; half++) leader.step({ kind: 'ticked', now: 0 })
     expect(hear(leader, 2, epoch(5, first.zxid))).toMatchObject([
       { kind: 'close', learner: 1 }, { kind: 'send', to: [2], packet: { type: packetType.trunc, zxid: zxid(4, 2) } }, { kind: 'send', to: [2], packet: { type: packetType.proposal, zxid: first.zxid } },
       { kind: 'send', to: [2], packet: { type: packetType.newLeader } },
@@ -154,6 +156,46 @@ describe('a leader', () => {
     expect(leader.step({ kind: 'logged', zxid: first.zxid })).toEqual([])
     hear(leader, 2, packetOf(packetType.ack, zxid(5, 0)))
     expect(hear(leader, 2, packetOf(packetType.ack, first.zxid)).filter(({ kind }) => kind === 'commit')).toEqual([{ kind: 'commit', zxid: first.zxid }])
+  })
+  describe('that is told that a server comes which is here already', () => {
+    const answered = (outputs: readonly LeaderOutput[], to: number) => outputs.some((output) => output.kind === 'send' && output.to.includes(to) && output.packet.type === packetType.leaderInfo)
+    test('keeps the connection that answers, and sends the other one away', () => {
+      const leader = established()
+      expect(hear(leader, 2, info(1, 5))).toEqual([{ kind: 'double', learner: 2, serverId: 1 }])
+      const outputs: LeaderOutput[] = []
+      for (let half = 0; half < 4; half++) {
+        outputs.push(...leader.step({ kind: 'ticked', now: 0 }))
+        hear(leader, 1, packetOf(packetType.ping, zxid(5, 0)))
+      }
+      expect(outputs.filter(({ kind }) => kind === 'close')).toEqual([{ kind: 'close', learner: 2, reason: expect.stringMatching(/^server 1 is connected already, and answers there/) }])
+      expect(answered(outputs, 2)).toBe(false)
+      const [first] = transactions(zxid(5, 1))
+      leader.step({ kind: 'propose', transaction: first, now: 0 })
+      leader.step({ kind: 'logged', zxid: first.zxid })
+      expect(hear(leader, 1, packetOf(packetType.ack, first.zxid)).filter(({ kind }) => kind === 'commit')).toEqual([{ kind: 'commit', zxid: first.zxid }])
+    })
+    test('takes it at once when the older connection ends', () => {
+      const leader = established()
+      hear(leader, 2, info(1, 5))
+      expect(answered(leader.step({ kind: 'disconnected', from: 1 }), 2)).toBe(true)
+    })
+    test('takes it after a tick in which the older connection is silent, and not before', () => {
+      const leader = established()
+      hear(leader, 2, info(1, 5))
+      // On its way when the other one came: no answer to anything since.
+      hear(leader, 1, packetOf(packetType.ping, zxid(5, 0)))
+      expect(answered(leader.step({ kind: 'ticked', now: 0 }), 2)).toBe(false)
+      expect(answered(leader.step({ kind: 'ticked', now: 0 }), 2)).toBe(false)
+      const last = leader.step({ kind: 'ticked', now: 0 })
+      expect(answered(last, 2)).toBe(true)
+      expect(last.filter(({ kind }) => kind === 'close')).toEqual([])
+    })
+    test('hears nothing from it before that', () => {
+      const leader = established()
+      hear(leader, 2, info(1, 5))
+      expect(hear(leader, 2, packetOf(packetType.ack, zxid(5, 1)))).toMatchObject([{ kind: 'close', learner: 2 }])
+      expect(leader.learners()).toMatchObject([{ key: 1, isSynced: true }])
+    })
   })
   test('does not count who is no voter', () => {
     const leader = established()
