@@ -161,6 +161,7 @@ export function pipeline(clients, load, { inFlight = 100, warmMs = 300, ms = 150
       atEnd()
     }
     clients.forEach((client, index) => {
+      if (client.isClosed) return failed(new Error('a server had closed a connection before the load'))
       let outstanding = 0
       const loadOf = typeof load === 'function' ? load(index) : load
       const send = (wanted) => {
