@@ -58,7 +58,8 @@ export async function runCompaction({ seed, onTrace, faultyMs = 20_000, kinds, s
     world, laws, partitionCount, deleteRetentionMs, bootstrapServers: brokers.map(({ machine }) => `${machine.name}:${kafkaPort}`).join(','), violated: fail, machine: machineOf(`${name}-${index}`, `10.0.1.${index}`),
     calmMs: () => faults.calmMs, leader: (partition) => leading(partition)?.machine.name,
   })
-  const readers = [[true, 20_000], [true, 700], [false, 20_000], [false, 700]].map(([isCommitted, maxBytes], index) => new ViewReader(factsOf(index + 1, 'reader'), { isCommitted: isCommitted as boolean, maxBytes: maxBytes as number }))
+  const paces = [{ maxBytes: 20_000, haste: 0.8 }, { maxBytes: 400, haste: 0.3 }] as const
+  const readers = [true, false].flatMap((isCommitted) => paces.map((pace) => ({ isCommitted, ...pace }))).map((options, index) => new ViewReader(factsOf(index + 1, 'reader'), options))
   const writers = [new KeyedProducer(factsOf(5, 'keyed')), new KeyedProducer(factsOf(6, 'keyed')), new KeyedTransactions(factsOf(7, 'transactional')), new KeyedTransactions(factsOf(8, 'transactional'))]
   const actors = [...readers, ...writers]
   const faults = new Faults(world, network, {

@@ -63,7 +63,8 @@ export class Faults {
   }
   async run(): Promise<void> {
     const world = this.#world
-    while (!this.#stopped) {
+    // Without kinds nothing ever fails.
+    while (!this.#stopped && this.#plan.kinds.length > 0) {
       await world.sleep(world.between(...this.#plan.pauseMs))
       if (this.#stopped) return
       const kind = this.#plan.kinds[world.random.below(this.#plan.kinds.length)]

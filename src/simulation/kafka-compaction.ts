@@ -15,9 +15,9 @@ import { Actor, type ActorFacts } from './kafka-clients.ts'
 export const compacted = 'state'
 /** So few that each is written again and again. */
 const hotKeys = 6
-/** So many that a tombstone is the last of its key for longer than it has to stay. */
+/** So many that a tombstone is often the last of its key for seconds, and sometimes for longer than it has to stay. */
 const coldKeys = 80
-const coldShare = 0.06
+const coldShare = 0.35
 const transactionTimeoutMs = 5_000
 
 export interface CompactionFacts extends ActorFacts {
@@ -169,12 +169,15 @@ interface Pass {
 export class ViewReader extends Actor<CompactionFacts> {
   readonly #isCommitted: boolean
   readonly #maxBytes: number
+  /** Chance that it asks again at once. */
+  readonly #haste: number
   #pass: Pass | undefined
 
-  constructor(facts: CompactionFacts, { isCommitted, maxBytes }: { isCommitted: boolean; maxBytes: number }) {
+  constructor(facts: CompactionFacts, { isCommitted, maxBytes, haste }: { isCommitted: boolean; maxBytes: number; haste: number }) {
     super(facts)
     this.#isCommitted = isCommitted
     this.#maxBytes = maxBytes
+    this.#haste = haste
   }
   protected async step(): Promise<void> {
     const { world, partitionCount } = this.facts
@@ -184,8 +187,8 @@ export class ViewReader extends Actor<CompactionFacts> {
       this.#compare()
       if (this.random.chance(0.7)) this.#pass = undefined
       return
-    } while (this.random.chance(0.8) && !this.stopped)
-    if (this.random.chance(0.05)) await world.sleep(this.random.next() * 3_000)
+    } while (this.random.chance(this.#haste) && !this.stopped)
+    if (this.random.chance(0.03)) await world.sleep(this.random.next() * 3_000)
   }
   #begin(partition: number): void {
     this.#pass = { partition, sinceMs: this.facts.world.now, leader: this.facts.leader(partition), position: 0, seen: new Map() }

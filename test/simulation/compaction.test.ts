@@ -26,7 +26,7 @@ const planted = (bug: string, run: () => Promise<void>): void => test(`planted: 
 planted('a tombstone goes with the cleaning after the one that met it', async () => {
   const law = await withBug(PartitionLog.prototype, 'config', (config) => function (this: never) {
     return { ...(config.call(this) as LogConfig), deleteRetentionMs: 0 }
-  }, find())
+  }, find({ kinds: [], faultyMs: 5_000 }))
   expect(law).toBe('a tombstone stays for whoever has seen what it deletes')
 })
 planted('two keys are taken for one', async () => {
