@@ -137,7 +137,7 @@ async function ledgerDuring({ ports }, topic, happening) {
 function table() {
   const digits = (value) => (value < 10 ? value.toFixed(2) : Math.round(value).toLocaleString('en'))
   const spread = (values) => `${digits(Math.min(...values))}–${digits(Math.max(...values))}`
-  const lines = Object.entries(results).map(([name, { unit, ottla, apache }]) =>
+  const lines = Object.entries(results).map(([name, { unit, ottla = [NaN], apache }]) =>
     `| ${name} (${unit}) | ${digits(median(ottla))} | ${spread(ottla)} |${apache ? ` ${digits(median(apache))} | ${spread(apache)} | ${(median(ottla) / median(apache)).toFixed(2)} |` : ''}`)
   return `| three brokers, three replicas | Ottla, median | runs |${libs ? ' Apache, median | runs | ratio |' : ''}\n| --- | --: | --: |${libs ? ' --: | --: | --: |' : ''}\n${lines.join('\n')}`
 }
@@ -150,12 +150,17 @@ for (const signal of ['SIGINT', 'SIGTERM'])
     process.exit(1)
   })
 let failed = false
+/** What was measured before, and what comes after, is worth telling all the same. */
+function unfinished(error) {
+  failed = true
+  console.error(error)
+}
 try {
   touchPages(folder, (quick ? 3 : 6) * 1024 * MiB)
   const clusters = [await startCluster('ottla'), ...(libs ? [await startCluster('apache')] : [])]
   if (!libs) process.stderr.write('KAFKA_LIBS is not set: Apache is not measured\n')
   const parts = { throughput, latency, small, failure, partitions }
-  for (const [name, part] of Object.entries(parts)) if (!only || only.split(',').includes(name)) await part(clusters)
+  for (const [name, part] of Object.entries(parts)) if (!only || only.split(',').includes(name)) await part(clusters).catch(unfinished)
   for (const cluster of clusters) await stopCluster(cluster)
   console.log(`${machine}\n\n${table()}`)
   const jsonFile = argument('--json')

@@ -15,7 +15,7 @@ const quiet = { debug() {}, info() {}, warn() {}, error() {}, named: () => quiet
 const host = nodeHost({ logger: quiet })
 const topic = 'many'
 const pollMs = 10
-const patienceMs = 120_000
+const patienceMs = 180_000
 const inFlight = 4
 
 /** `note(name, unit, cluster, value)` takes each figure. `bytes`: how much each broker holds when they begin to be stopped. */
