@@ -10,6 +10,7 @@ import { Violation } from './checkers/violation.ts'
 import { Faults, type FaultKind } from './faults.ts'
 import { type Actor, Committer, Consumer, IdempotentProducer, PlainProducer, topic, type KafkaClientFacts } from './kafka-clients.ts'
 import { kafkaPort, SimulatedBroker } from './kafka-broker.ts'
+import { Administrator, grown } from './kafka-administrator.ts'
 import { GroupMember } from './kafka-groups.ts'
 import { CommittedReader, ledger, ledgerPartitions, TransactionalProducer } from './kafka-transactions.ts'
 import { Machine, type LogLine } from './machine.ts'
@@ -92,6 +93,9 @@ async function run({ seed, onTrace, faultyMs = 30_000, ...options }: RunOptions,
   const writers = isTransactional ? [7, 8].map((index) => new TransactionalProducer(factsOf(index, 'transactional'), transactionLaws)) : []
   const committedReader = isTransactional ? new CommittedReader(factsOf(10, 'committed'), transactionLaws) : undefined
   actors.push(...writers, ...(committedReader ? [committedReader] : []))
+  const isMoving = brokerCount > 1 && options.scenario === 'moves'
+  const administrator = isMoving ? new Administrator(factsOf(14, 'administrator'), brokers.map(({ id }) => id)) : undefined
+  if (administrator) actors.push(administrator)
   const faults = new Faults(world, network, {
     plan: { kinds, coordination: zookeeper.machine, pauseMs: [50, 5_000], lastsMs: [200, 10_000] },
     // Brokers are what this is about: they fail oftener.
@@ -104,7 +108,7 @@ async function run({ seed, onTrace, faultyMs = 30_000, ...options }: RunOptions,
     for (const broker of brokers) broker.start()
     await world.sleep(brokerCount === 1 ? 0 : 3_000)
     await consumer.client.call({ kind: 'controller' }, CreateTopics, {
-      topics: [{ name: topic, numPartitions: partitionCount }, ...(isTransactional ? [{ name: ledger, numPartitions: ledgerPartitions }] : [])].map((each) => ({ ...each, replicationFactor: brokerCount, assignments: [], configs: [] })),
+      topics: [{ name: topic, numPartitions: partitionCount }, ...(isTransactional ? [{ name: ledger, numPartitions: ledgerPartitions }] : []), ...(isMoving ? [{ name: grown, numPartitions: 1 }] : [])].map((each) => ({ ...each, replicationFactor: brokerCount, assignments: [], configs: [] })),
     }, {
       errorsIn: ({ topics }) => topics, callTimeoutMs: 60_000,
     })
@@ -118,6 +122,7 @@ async function run({ seed, onTrace, faultyMs = 30_000, ...options }: RunOptions,
     await world.sleep(6_000)
     for (const actor of actors) actor.stop()
     await Promise.all(running)
+    await administrator?.restore()
     await world.sleep(14_000)
     for (let partition = 0; partition < partitionCount; partition++) {
       const records = await consumer.client.retrying('the whole partition', () => consumer.whole(partition), 30_000)
@@ -156,7 +161,7 @@ async function run({ seed, onTrace, faultyMs = 30_000, ...options }: RunOptions,
     seed, virtualMs: world.now, events: world.events, traceSum: world.traceSum, faults: faults.counts,
     laws: new Map([...replicaLaws.counts, ...transactionLaws.counts, ...groupLaws.counts]),
     operations: actors.reduce((sum, { operations }) => sum + operations, 0),
-    facts: { unknown: actors.reduce((sum, { unknown }) => sum + unknown, 0), starts: brokers.reduce((sum, { starts }) => sum + starts, 0), refusedStarts: brokers.reduce((sum, { refused }) => sum + refused, 0), zookeeperStarts: zookeeper.starts, records: laws.records, transactions: transactionLaws.committed, shares: groupLaws.shares, narrowPowerCuts: cuts.narrow, widePowerCuts: cuts.wide, losses: lost === undefined ? 0 : 1 },
+    facts: { unknown: actors.reduce((sum, { unknown }) => sum + unknown, 0), starts: brokers.reduce((sum, { starts }) => sum + starts, 0), refusedStarts: brokers.reduce((sum, { refused }) => sum + refused, 0), zookeeperStarts: zookeeper.starts, records: laws.records, transactions: transactionLaws.committed, shares: groupLaws.shares, moves: administrator?.moves ?? 0, narrowPowerCuts: cuts.narrow, widePowerCuts: cuts.wide, losses: lost === undefined ? 0 : 1 },
   }
 }
 

@@ -17,6 +17,8 @@ export class ClusterWatch {
   readonly #cuts: PowerCuts
   readonly #violated: (violation: unknown) => void
   readonly #overheard = new WeakSet<object>()
+  readonly #lives = new WeakMap<object, number>()
+  #replicas = 0
 
   constructor(world: World, facts: { brokers: readonly SimulatedBroker[]; laws: ReplicaLaws; cuts?: PowerCuts; violated: (violation: unknown) => void }) {
     this.#world = world
@@ -48,7 +50,7 @@ export class ClusterWatch {
       for (const partition of replicas.all()) {
         if (partition.failure) continue
         const { leader, log, highWatermark } = partition
-        seen.push({ partition: `${partition.topic}-${partition.index}`, broker: each.id, life: each.starts, logEndOffset: log.logEndOffset, highWatermark, leadership: leader && { epoch: leader.leaderEpoch, isr: leader.isr } })
+        seen.push({ partition: `${partition.topic}-${partition.index}`, broker: each.id, life: this.#lifeOf(partition), logEndOffset: log.logEndOffset, highWatermark, leadership: leader && { epoch: leader.leaderEpoch, isr: leader.isr } })
       }
     }
     for (const { partition, broker, leadership, highWatermark } of seen) {
@@ -56,6 +58,12 @@ export class ClusterWatch {
       for (const other of seen) if (other.partition === partition && other.logEndOffset >= highWatermark) this.#cuts.isWhole(partition, other.broker)
     }
     this.#laws.seen(seen, (partition, broker) => this.#cuts.isTorn(partition, broker))
+  }
+  /** A replica that is deleted and made anew, or is loaded by a new process, is another one. */
+  #lifeOf(replica: object): number {
+    const life = this.#lives.get(replica) ?? ++this.#replicas
+    this.#lives.set(replica, life)
+    return life
   }
   /** An append was answered: its records are there now, if they are anywhere. */
   acknowledged(partition: string, offset: number, minInsyncReplicas: number): void {

@@ -9,7 +9,7 @@ import { Violation } from './violation.ts'
 export interface SeenReplica {
   readonly partition: string
   readonly broker: number
-  /** Which start of the broker this is: memory alone does not outlive it. */
+  /** Another number for each time the replica was loaded or made: memory alone does not outlive it. */
   readonly life: number
   readonly logEndOffset: number
   readonly highWatermark: number
