@@ -20,13 +20,13 @@ test('compaction keeps what it promises to every reader, whoever fails in the mi
   }
 })
 
-const find = (options: Partial<RunOptions> = {}, seeds = 6) => (): Promise<string> => lawBroken(runCompaction, seeds, { scenario: 'one', faultyMs: 4_000, kinds: ['reset'], ...options })
+const find = (options: Partial<RunOptions> = {}, seeds = 14) => (): Promise<string> => lawBroken(runCompaction, seeds, { scenario: 'one', faultyMs: 4_000, kinds: ['reset'], ...options })
 const planted = (bug: string, run: () => Promise<void>): void => test(`planted: ${bug}`, patient, run)
 
 planted('a tombstone goes with the cleaning after the one that met it', async () => {
   const law = await withBug(PartitionLog.prototype, 'config', (config) => function (this: never) {
     return { ...(config.call(this) as LogConfig), deleteRetentionMs: 0 }
-  }, find({ kinds: [], faultyMs: 5_000 }))
+  }, find({ kinds: [], faultyMs: 10_000 }))
   expect(law).toBe('a tombstone stays for whoever has seen what it deletes')
 })
 planted('two keys are taken for one', async () => {
