@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	. "interop/report"
 )
@@ -26,17 +27,34 @@ func client(options ...kgo.Opt) *kgo.Client {
 }
 
 func create(partitions int32) *kadm.Client {
-	admin := kadm.NewClient(client())
+	anyone := client()
+	admin := kadm.NewClient(anyone)
 	Must(Got(admin.CreateTopics(ctx, partitions, -1, nil, topic)).Error())
 	// In a cluster brokers hear of it one after the other; what is sent without an acknowledgement to one that has not yet is lost.
-	for {
-		listed, err := admin.ListEndOffsets(ctx, topic)
-		if err == nil && listed.Error() == nil && len(listed[topic]) == int(partitions) {
-			return admin
+	for _, broker := range Got(admin.ListBrokers(ctx)) {
+		for !knows(anyone.Broker(int(broker.NodeID)), partitions) {
+			Must(ctx.Err())
+			time.Sleep(50 * time.Millisecond)
 		}
-		Must(ctx.Err())
-		time.Sleep(50 * time.Millisecond)
 	}
+	return admin
+}
+
+// Whether a broker tells of every partition's leader.
+func knows(broker *kgo.Broker, partitions int32) bool {
+	request, asked := kmsg.NewPtrMetadataRequest(), kmsg.NewMetadataRequestTopic()
+	asked.Topic = kmsg.StringPtr(topic)
+	request.Topics = append(request.Topics, asked)
+	answer, err := request.RequestWith(ctx, broker)
+	if err != nil || len(answer.Topics) != 1 || len(answer.Topics[0].Partitions) != int(partitions) {
+		return false
+	}
+	for _, partition := range answer.Topics[0].Partitions {
+		if partition.ErrorCode != 0 || partition.Leader < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 var codecs = map[string]kgo.CompressionCodec{"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression()}
