@@ -50,7 +50,7 @@ export class ClusterWatch {
       for (const partition of replicas.all()) {
         if (partition.failure) continue
         const { leader, log, highWatermark } = partition
-        seen.push({ partition: `${partition.topic}-${partition.index}`, broker: each.id, life: this.#lifeOf(partition), logEndOffset: log.logEndOffset, highWatermark, leadership: leader && { epoch: leader.leaderEpoch, isr: leader.isr } })
+        seen.push({ partition: `${partition.topic}-${partition.index}`, broker: each.id, life: this.#lifeOf(partition), logEndOffset: log.logEndOffset, highWatermark, leadership: leader && { epoch: leader.leaderEpoch, isr: leader.isr.filter((id) => id === each.id || leader.replicas.includes(id)) } })
       }
     }
     for (const { partition, broker, leadership, highWatermark } of seen) {

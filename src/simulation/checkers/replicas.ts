@@ -13,7 +13,7 @@ export interface SeenReplica {
   readonly life: number
   readonly logEndOffset: number
   readonly highWatermark: number
-  /** Of a leader alone. */
+  /** Of a leader alone. A replica that has just been moved away may be in the ISR still: nobody waits for it, and it is not elected. */
   readonly leadership: { readonly epoch: number; readonly isr: readonly number[] } | undefined
 }
 
