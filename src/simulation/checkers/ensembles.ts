@@ -16,7 +16,7 @@ interface Member {
   promised: number
   served: number
   /** A snapshot that it is about to take over: which of two histories a crash leaves, the files decide. */
-  installing: bigint[] | undefined
+  installing: { readonly zxid: bigint; readonly history: bigint[] } | undefined
 }
 /** A configuration of the ensemble. */
 export interface Membership {
@@ -79,7 +79,11 @@ export class EnsembleLaws {
   /** A member has read its files: they end with this transaction, and all of it is applied. */
   restored(server: number, lastZxid: bigint): void {
     const member = this.#member(server)
-    if (member.installing && !zero(lastZxid) && !member.history.includes(lastZxid)) member.history = member.installing
+    // Files that end where the snapshot does and the log never did are the snapshot's. It may end with the beginning of an epoch, which no
+    // log holds: only who was established in that epoch, and who took over what that leader had then, ever has this zxid, so it names one
+    // history too, and none of before.
+    const { installing } = member
+    if (installing?.zxid === lastZxid && !member.history.includes(lastZxid)) member.history = installing.history
     member.installing = undefined
     member.history = upTo(member.history, lastZxid)
     const last = member.history.at(-1)
@@ -108,11 +112,11 @@ export class EnsembleLaws {
   }
   /** It is about to replace everything by what `from` has up to this transaction; `installed`: it has. */
   installs(server: number, from: number, zxid: bigint): void {
-    this.#member(server).installing = upTo(this.#member(from).history, zxid)
+    this.#member(server).installing = { zxid, history: upTo(this.#member(from).history, zxid) }
   }
   installed(server: number): void {
     const member = this.#member(server)
-    member.history = member.installing ?? member.history
+    member.history = member.installing?.history ?? member.history
     member.installing = undefined
     this.#rests(member)
   }
