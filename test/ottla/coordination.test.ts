@@ -7,6 +7,7 @@ import { silentLogger } from '../../src/host/logger.ts'
 import { nodeHost } from '../../src/host/node.ts'
 import { KafkaClient } from '../../src/kafka/client/client.ts'
 import { parseAddresses } from '../../src/kafka/client/addresses.ts'
+import { errors } from '../../src/kafka/protocol/errors.ts'
 import { Metadata } from '../../src/kafka/protocol/metadata.ts'
 import { Ottla } from '../../src/ottla.ts'
 import { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
@@ -26,10 +27,13 @@ async function startBroker(options: { dataDir?: string; broker?: Record<string, 
   running.push(ottla)
   return ottla
 }
+/** Creates what is missing, and asks again while a topic is just coming into being, as clients do. */
 async function topicsOf(ottla: Ottla, ...names: string[]) {
   const client = new KafkaClient({ host, bootstrapServers: parseAddresses(ottla.bootstrapServers), clientId: 'test' })
   try {
-    const { topics } = await client.call({ kind: 'any' }, Metadata, { topics: names.map((name) => ({ name, topicId: 'AAAAAAAAAAAAAAAAAAAAAA' })), allowAutoTopicCreation: true })
+    const ask = async () => (await client.call({ kind: 'any' }, Metadata, { topics: names.map((name) => ({ name, topicId: 'AAAAAAAAAAAAAAAAAAAAAA' })), allowAutoTopicCreation: true })).topics
+    let topics: Awaited<ReturnType<typeof ask>> = []
+    await expect.poll(async () => (topics = await ask()).some(({ errorCode }) => errorCode === errors.leaderNotAvailable.code)).toBe(false)
     return topics.map(({ name, errorCode, partitions }) => ({ name, errorCode, leaders: partitions.map(({ leaderId }) => leaderId) }))
   } finally {
     await client.close()
