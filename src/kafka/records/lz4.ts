@@ -14,14 +14,20 @@ const blockSizes: readonly number[] = [0, 0, 0, 0, 65_536, 262_144, 1_048_576, 4
 
 interface NativeLz4 {
   compressFrameSync(data: Uint8Array): Buffer
+  /** One block behind four bytes (little-endian) of the most it may hold; throws where it holds more or is damaged. */
+  uncompressSync(data: Uint8Array): Buffer
 }
 const native = optionalLibrary<NativeLz4>('lz4-napi')
+/** Blocks below are read faster than they are handed over. */
+const nativeFrom = 512
+/** What the native library is given room for at first: blocks that hold more are rare, and read by the script. */
+const usualRatio = 16
 
 /**
  * Decompresses one frame after another. `anyHeaderChecksum`: clients of message format 0 computed the header's checksum over
- * the wrong bytes (KAFKA-3160), so it is not looked at there.
+ * the wrong bytes (KAFKA-3160), so it is not looked at there. `isScriptOnly`: not with the native library, where there is one.
  */
-export function decompressLz4(input: Uint8Array, sizeMax: number, { anyHeaderChecksum = false } = {}): Buffer {
+export function decompressLz4(input: Uint8Array, sizeMax: number, { anyHeaderChecksum = false, isScriptOnly = false } = {}): Buffer {
   const view = new DataView(input.buffer, input.byteOffset, input.byteLength)
   let output = Buffer.allocUnsafe(Math.min(sizeMax, Math.max(input.length * 4, 1024)))
   let written = 0
@@ -69,8 +75,13 @@ export function decompressLz4(input: Uint8Array, sizeMax: number, { anyHeaderChe
         written += size
       } else {
         // A block's real size is known only after it is read; a bound that would be exceeded is found inside.
-        reserve(Math.min(blockSizeMax, size * 255))
-        written = decompressBlock(input, at, at + size, output, written, independent ? written : frameStart, Math.min(output.length, written + blockSizeMax), sizeMax)
+        const most = Math.min(blockSizeMax, size * 255)
+        reserve(most)
+        const block = !isScriptOnly && independent && size >= nativeFrom ? decompressNative(input.subarray(at, at + size), Math.min(most, Math.max(65_536, size * usualRatio), sizeMax - written)) : undefined
+        if (block) {
+          output.set(block, written)
+          written += block.length
+        } else written = decompressBlock(input, at, at + size, output, written, independent ? written : frameStart, Math.min(output.length, written + blockSizeMax), sizeMax)
       }
       at += size + ((flags & 0x10) !== 0 ? 4 : 0)
     }
@@ -83,6 +94,19 @@ export function decompressLz4(input: Uint8Array, sizeMax: number, { anyHeaderChe
   return output.subarray(0, written)
 }
 
+/** The block's content; undefined without the library, and where the library refuses, so that the script says what is wrong. */
+function decompressNative(block: Uint8Array, sizeMax: number): Uint8Array | undefined {
+  const library = native()
+  if (!library) return undefined
+  const bytes = Buffer.allocUnsafe(4 + block.length)
+  bytes.writeUInt32LE(sizeMax, 0)
+  bytes.set(block, 4)
+  try {
+    return library.uncompressSync(bytes)
+  } catch {
+    return undefined
+  }
+}
 /** Decompresses one block into `out` from `to`; matches may reach back to `from`. Returns the new end. */
 function decompressBlock(input: Uint8Array, start: number, end: number, out: Uint8Array, to: number, from: number, outEnd: number, sizeMax: number): number {
   let at = start

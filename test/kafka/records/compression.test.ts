@@ -67,6 +67,31 @@ test('the scripts and the native libraries read each other', () => {
   )
 })
 
+test('lz4 blocks are the same to the script and to the native library, whole, damaged, and beyond the bound', () => {
+  const outcome = (read: () => Buffer) => {
+    try {
+      return read().toString('latin1')
+    } catch (error) {
+      return error instanceof CompressionError ? `refused: ${error.message}` : error
+    }
+  }
+  const damage = fc.record({ where: fc.nat(), change: fc.integer({ min: 0, max: 255 }), bound: fc.constantFrom(sizeMax, 50_000, 1_000) })
+  let refused = 0
+  let read = 0
+  fc.assert(
+    fc.property(data, damage, (bytes, { where, change, bound }) => {
+      const packed = Buffer.from(compress(3, Buffer.concat([Buffer.from(Array.from({ length: 2_000 }, (_, index) => Math.imul(index + 1, 0x9e3779b1) >>> 24)), bytes])))
+      packed[where % packed.length] ^= change
+      const [whole, script] = [false, true].map((isScriptOnly) => outcome(() => decompressLz4(packed, bound, { isScriptOnly })))
+      expect(whole).toBe(script)
+      if (typeof script === 'string' && script.startsWith('refused: ')) refused++
+      else read++
+    }),
+    { numRuns: 500 },
+  )
+  expect(Math.min(refused, read)).toBeGreaterThan(20)
+})
+
 test('lz4 of message format 0 has the header checksum that its clients expect (KAFKA-3160)', () => {
   const bytes = Buffer.from('hello')
   const broken = compress(3, bytes, { magic: 0 })
