@@ -10,6 +10,11 @@ import { snapshotHeaderSize, snapshotMagic, snapshotVersion, statSize, type Snap
 const pieceSize = 128 * 1024
 /** Room is left for the znode that comes last, so that it seldom needs a piece of its own. */
 const fullSize = pieceSize - 16 * 1024
+/**
+ * What a snapshot has written and not synced, at most. Where a file system's journal is one for all files (ext4), the sync of a transaction waits until
+ * all of it is on the device, and a client with it.
+ */
+const unsyncedMax = 1024 * 1024
 
 export class SnapshotWriter {
   readonly #file: DiskFile
@@ -22,6 +27,7 @@ export class SnapshotWriter {
   #ready: Uint8Array[] = []
   #readySize = 0
   #position = 0
+  #syncedTo = 0
   #adler = 1
 
   constructor(file: DiskFile) {
@@ -122,7 +128,7 @@ export class SnapshotWriter {
     }
   }
 
-  /** Writes what has been gathered; nothing may be added meanwhile. */
+  /** Writes what has been gathered, and now and then syncs; nothing may be added meanwhile. The file's end is for the caller to sync. */
   async flush(): Promise<void> {
     this.#cut()
     const ready = this.#ready
@@ -131,6 +137,10 @@ export class SnapshotWriter {
     this.#position += this.#readySize
     this.#readySize = 0
     if (ready.length > 0) await this.#file.write(ready, position)
+    if (this.#position - this.#syncedTo >= unsyncedMax) {
+      await this.#file.sync()
+      this.#syncedTo = this.#position
+    }
     this.#start = this.#filled = 0
   }
 

@@ -17,7 +17,7 @@ class Bench {
     this.tree.apply({ header: { clientId: 1n, cxid: 1, zxid, time: 1, type: op.create }, body: { type: op.create, path, data, acl: [...openAcl], ephemeral: false, parentCVersion: ++this.#count }, digest: undefined })
   }
 }
-const file = { write: async () => {} } as unknown as DiskFile
+const file = { write: async () => {}, sync: async () => {} } as unknown as DiskFile
 
 /** What each slice did, until there is no more to do. `msFor` each znode on a clock that nothing else moves. */
 function* slices(view: ReturnType<ZnodeTree['beginSnapshot']>, msFor: number, between: () => void = () => {}) {
@@ -105,4 +105,28 @@ test('a znode that goes and comes back between two slices is in the snapshot onc
   view.close()
   expect(new Set(seen).size).toBe(seen.length)
   expect(bench.tree.nodeCount).toBe(3005)
+})
+
+test('what is written and not synced never grows, so that the sync of a log behind it in the journal is short', async () => {
+  const bench = new Bench()
+  for (let index = 0; index < 6000; index++) bench.create(`/${index}`, Buffer.alloc(1000))
+  let unsynced = 0
+  let most = 0
+  let syncs = 0
+  const disk = {
+    write: async (pieces: readonly Uint8Array[]) => {
+      for (const { length } of pieces) unsynced += length
+      most = Math.max(most, unsynced)
+    },
+    sync: async () => {
+      unsynced = 0
+      syncs++
+    },
+  } as unknown as DiskFile
+  const writer = new SnapshotWriter(disk)
+  for (const end of snapshotSlices(bench.tree.beginSnapshot(), writer, { now: () => 0, monotonic: () => 0 })) if (end === 'full') await writer.flush()
+  await writer.flush()
+  expect(writer.size).toBeGreaterThan(6_000_000)
+  expect(syncs).toBeGreaterThanOrEqual(4)
+  expect(most).toBeLessThanOrEqual(1024 * 1024 + 128 * 1024)
 })
