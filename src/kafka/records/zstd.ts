@@ -54,16 +54,22 @@ export function decompressZstd(input: Uint8Array, sizeMax: number): Buffer {
   const zstd = implementation()
   if (!zstd) throw missing()
   const bytes = Buffer.from(input.buffer, input.byteOffset, input.byteLength)
-  if (outputBound(bytes) > sizeMax) throw tooLarge('zstd', sizeMax)
+  const { bound, frames } = survey(bytes)
+  if (bound > sizeMax) throw tooLarge('zstd', sizeMax)
   try {
-    return zstd.decompress(bytes, sizeMax)
+    // Frame by frame: Node's zlib ends with the first.
+    const contents = frames.map(({ from, to }) => zstd.decompress(bytes.subarray(from, to), sizeMax))
+    return contents.length === 1 ? contents[0] : Buffer.concat(contents)
   } catch (cause) {
     throw corrupt('zstd', 'a damaged frame', cause)
   }
 }
 
 /** An upper bound of what the frames hold, from their content sizes or else block by block (RFC 8878 §3.1.1). */
-export function outputBound(bytes: Buffer): number {
+export const outputBound = (bytes: Buffer): number => survey(bytes).bound
+/** The bound, and where each frame with content begins and ends. */
+function survey(bytes: Buffer): { bound: number; frames: { from: number; to: number }[] } {
+  const frames: { from: number; to: number }[] = []
   let at = 0
   let total = 0
   const need = (size: number): void => {
@@ -72,6 +78,7 @@ export function outputBound(bytes: Buffer): number {
   if (bytes.length === 0) throw corrupt('zstd', 'no frame')
   while (at < bytes.length) {
     need(5)
+    const from = at
     const magic = bytes.readUInt32LE(at)
     if (magic >>> 4 === 0x0184d2a5) {
       need(8)
@@ -119,9 +126,10 @@ export function outputBound(bytes: Buffer): number {
       need(4)
       at += 4
     }
+    frames.push({ from, to: at })
     total += contentSize === undefined ? blocks : Math.max(contentSize, 0)
     // Decoders reserve a window of the claimed size; a claim beyond the bound is refused like the data itself.
     if (window !== Infinity && window > 128 * 1024 * 1024) total = Math.max(total, window)
   }
-  return total
+  return { bound: total, frames }
 }
