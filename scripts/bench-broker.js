@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { cpuSeconds, freePort, here, javaOptions, load, log4jText, machine, median, MiB, onLinux, Processes, residentMiB, sleep, stop, touchPages } from './bench-processes.js'
+import { cpuSeconds, freePort, here, javaOptions, load, log4jText, machine, median, MiB, onLinux, Processes, residentMiB, runToEnd, sleep, stop, touchPages } from './bench-processes.js'
 
 const quick = process.argv.includes('--quick')
 const jsonFile = process.argv.includes('--json') ? process.argv[process.argv.indexOf('--json') + 1] : undefined
@@ -131,15 +131,4 @@ async function main() {
   if (jsonFile) writeFileSync(jsonFile, `${JSON.stringify({ machine, ...all }, null, 2)}\n`)
 }
 
-let failed = false
-try {
-  await main()
-} catch (error) {
-  failed = true
-  console.error(error)
-  console.error(processes.lastWords())
-} finally {
-  processes.killAll()
-  rmSync(folder, { recursive: true, force: true })
-}
-process.exit(failed ? 1 : 0)
+await runToEnd(processes, main)

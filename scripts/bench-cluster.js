@@ -7,12 +7,12 @@
  *   --only WORD,WORD   the figures of some kinds: throughput, latency (which needs throughput), small, failure, partitions
  *   --gigabytes N   what each broker holds in the part `partitions` (1)     --log FILE   what the servers said
  */
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { cpuOf, kafkaServers } from './bench-kafka-servers.js'
 import { measurePartitions } from './bench-partitions.js'
-import { load, machine, median, MiB, Processes, residentMiB, sleep, stop, touchPages } from './bench-processes.js'
+import { load, machine, median, MiB, Processes, residentMiB, runToEnd, sleep, stop, touchPages } from './bench-processes.js'
 
 const argument = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined)
 const quick = process.argv.includes('--quick')
@@ -142,20 +142,13 @@ function table() {
   return `| three brokers, three replicas | Ottla, median | runs |${libs ? ' Apache, median | runs | ratio |' : ''}\n| --- | --: | --: |${libs ? ' --: | --: | --: |' : ''}\n${lines.join('\n')}`
 }
 
-// An interrupted bench leaves no servers behind.
-for (const signal of ['SIGINT', 'SIGTERM'])
-  process.once(signal, () => {
-    processes.killAll()
-    rmSync(folder, { recursive: true, force: true })
-    process.exit(1)
-  })
 let failed = false
 /** What was measured before, and what comes after, is worth telling all the same. */
 function unfinished(error) {
   failed = true
   console.error(error)
 }
-try {
+await runToEnd(processes, async () => {
   touchPages(folder, (quick ? 3 : 6) * 1024 * MiB)
   const clusters = [await startCluster('ottla'), ...(libs ? [await startCluster('apache')] : [])]
   if (!libs) process.stderr.write('KAFKA_LIBS is not set: Apache is not measured\n')
@@ -165,14 +158,8 @@ try {
   console.log(`${machine}\n\n${table()}`)
   const jsonFile = argument('--json')
   if (jsonFile) writeFileSync(jsonFile, `${JSON.stringify({ machine, results }, null, 2)}\n`)
-} catch (error) {
-  failed = true
-  console.error(error)
-  console.error(processes.lastWords())
-} finally {
-  processes.killAll()
+  return !failed
+}, () => {
   const logFile = argument('--log')
   if (logFile) writeFileSync(logFile, processes.lastWords(Infinity))
-  rmSync(folder, { recursive: true, force: true })
-}
-process.exit(failed ? 1 : 0)
+})

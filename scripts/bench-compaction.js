@@ -6,12 +6,12 @@
  *   --quick   smaller and fewer runs     --json FILE   the figures for machines     --profile FOLDER   CPU profiles of Ottla's brokers
  *   --only cleaner|offsets|transactions
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Figures } from './bench-figures.js'
 import { cpuOf, kafkaServers } from './bench-kafka-servers.js'
-import { load, machine, MiB, peakMiBSince, Processes, residentMiB, sleep, startPeak, stop, touchPages } from './bench-processes.js'
+import { load, machine, MiB, peakMiBSince, Processes, residentMiB, runToEnd, sleep, startPeak, stop, touchPages } from './bench-processes.js'
 
 const argument = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined)
 const quick = process.argv.includes('--quick')
@@ -98,19 +98,10 @@ const parts = {
   offsets: () => loading(`${quick ? '200,000' : '1,000,000'} offsets`, { records: quick ? 200_000 : 1_000_000, fill: 'offsets', loaded: 'offsetsLoaded' }),
   transactions: () => loading(`${quick ? '50,000' : '200,000'} transactional ids`, { records: quick ? 50_000 : 200_000, fill: 'transactionalIds', loaded: 'transactionsLoaded' }),
 }
-let failed = false
-try {
+await runToEnd(processes, async () => {
   touchPages(folder, (quick ? 1 : 2) * 1024 * MiB)
   if (!libs) process.stderr.write('KAFKA_LIBS is not set: Apache is not measured\n')
   for (const [name, part] of Object.entries(parts)) if (!argument('--only') || argument('--only').split(',').includes(name)) await part()
   console.log(`${machine}\n\n${figures.table('cleaner and loading')}`)
   if (argument('--json')) writeFileSync(argument('--json'), `${JSON.stringify({ machine, results: figures.all }, null, 2)}\n`)
-} catch (error) {
-  failed = true
-  console.error(error)
-  console.error(processes.lastWords())
-} finally {
-  processes.killAll()
-  rmSync(folder, { recursive: true, force: true })
-}
-process.exit(failed ? 1 : 0)
+})

@@ -42,6 +42,31 @@ export class Processes {
     for (const child of this.#running) child.kill('SIGKILL')
   }
 }
+/**
+ * Runs a bench to its end: what fails is printed with the servers' last words, and nothing is left behind, of an interrupted one neither. `main` may answer
+ * false: something failed and is told already. `last` may keep something before the folder goes.
+ */
+export async function runToEnd(processes, main, last = () => {}) {
+  for (const signal of ['SIGINT', 'SIGTERM'])
+    process.once(signal, () => {
+      processes.killAll()
+      rmSync(processes.folder, { recursive: true, force: true })
+      process.exit(1)
+    })
+  let failed = false
+  try {
+    failed = (await main()) === false
+  } catch (error) {
+    failed = true
+    console.error(error)
+    console.error(processes.lastWords())
+  } finally {
+    processes.killAll()
+    last()
+    rmSync(processes.folder, { recursive: true, force: true })
+  }
+  process.exit(failed ? 1 : 0)
+}
 export async function stop(child, signal = 'SIGTERM') {
   if (child.exitCode !== null || child.signalCode !== null) return
   const gone = new Promise((done) => child.once('exit', done))

@@ -6,11 +6,11 @@
  *   --quick   fewer and shorter runs     --json FILE   the figures for machines     --profile FOLDER   CPU profiles of Ottla's brokers
  *   --brokers 1|3   one of the two sizes
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { cpuOf, kafkaServers } from './bench-kafka-servers.js'
-import { load, machine, median, MiB, Processes, touchPages } from './bench-processes.js'
+import { load, machine, median, MiB, Processes, runToEnd, touchPages } from './bench-processes.js'
 import { Figures } from './bench-figures.js'
 
 const argument = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined)
@@ -58,19 +58,10 @@ async function measure(size) {
   for (const cluster of clusters) await servers.stop(cluster)
 }
 
-let failed = false
-try {
+await runToEnd(processes, async () => {
   touchPages(folder, 1024 * MiB)
   if (!libs) process.stderr.write('KAFKA_LIBS is not set: Apache is not measured\n')
   for (const size of [1, 3]) if (!argument('--brokers') || Number(argument('--brokers')) === size) await measure(size)
   console.log(`${machine}\n\n${figures.table('producers × partitions each')}`)
   if (argument('--json')) writeFileSync(argument('--json'), `${JSON.stringify({ machine, results: figures.all }, null, 2)}\n`)
-} catch (error) {
-  failed = true
-  console.error(error)
-  console.error(processes.lastWords())
-} finally {
-  processes.killAll()
-  rmSync(folder, { recursive: true, force: true })
-}
-process.exit(failed ? 1 : 0)
+})
