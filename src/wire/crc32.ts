@@ -1,16 +1,8 @@
 /** CRC-32 (IEEE, zlib's): slice-by-8 for what is short, where a call out of JavaScript costs more than the checksum, and zlib's for the rest. */
 import { crc32 as crc32Native } from 'node:zlib'
+import { crcTables } from './crc-tables.ts'
 
-const polynomial = 0xedb88320
-const tables = Array.from({ length: 8 }, () => new Int32Array(256))
-for (let byte = 0; byte < 256; byte++) {
-  let crc = byte
-  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ polynomial : crc >>> 1
-  tables[0][byte] = crc
-}
-for (let slice = 1; slice < 8; slice++)
-  for (let byte = 0; byte < 256; byte++) tables[slice][byte] = (tables[slice - 1][byte] >>> 8) ^ tables[0][tables[slice - 1][byte] & 0xff]
-const [t0, t1, t2, t3, t4, t5, t6, t7] = tables
+const [t0, t1, t2, t3, t4, t5, t6, t7] = crcTables(0xedb88320)
 
 const nativeMin = 256
 

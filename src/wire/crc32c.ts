@@ -1,16 +1,8 @@
 /** CRC-32C (Castagnoli), as Kafka's record batches use it: slice-by-8 here, the native one for large inputs where it is installed. */
+import { crcTables } from './crc-tables.ts'
 import { optionalLibrary } from './optional-library.ts'
 
-const polynomial = 0x82f63b78
-const tables = Array.from({ length: 8 }, () => new Int32Array(256))
-for (let byte = 0; byte < 256; byte++) {
-  let crc = byte
-  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ polynomial : crc >>> 1
-  tables[0][byte] = crc
-}
-for (let slice = 1; slice < 8; slice++)
-  for (let byte = 0; byte < 256; byte++) tables[slice][byte] = (tables[slice - 1][byte] >>> 8) ^ tables[0][tables[slice - 1][byte] & 0xff]
-const [t0, t1, t2, t3, t4, t5, t6, t7] = tables
+const [t0, t1, t2, t3, t4, t5, t6, t7] = crcTables(0x82f63b78)
 
 /** The checksum without the native library. `previous`: the checksum of the bytes before these. */
 export function crc32cScript(bytes: Uint8Array, previous = 0): number {
