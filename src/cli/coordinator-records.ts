@@ -4,7 +4,8 @@ import { Assignment, Subscription } from '../kafka/protocol/consumer-protocol.ts
 import type { Record } from '../kafka/records/record.ts'
 import { TransactionRecords } from '../kafka/transactions/transaction-records.ts'
 import type { Partitions } from '../kafka/transactions/transaction-state.ts'
-import { inScalasOrder, stringHash } from './scala-order.ts'
+import { javaHashCode } from '../wire/java-hash.ts'
+import { inScalasOrder } from './scala-order.ts'
 
 /** A part that is undefined is not shown. */
 export type RecordDecoder = (record: Pick<Record, 'offset' | 'key' | 'value'>) => { key?: string | undefined; payload?: string | undefined }
@@ -75,7 +76,7 @@ export function transactionLogDecoder(): RecordDecoder {
 function partitionsText(partitions: Partitions): string {
   const all = [...partitions].flatMap(([topic, indexes]) => [...indexes].map((partition) => ({ topic, partition })))
   // `TopicPartition.hashCode` of Java.
-  return inScalasOrder(all, ({ topic, partition }) => (Math.imul(31, (31 + partition) | 0) + stringHash(topic)) | 0).map(({ topic, partition }) => `${topic}-${partition}`).join(',')
+  return inScalasOrder(all, ({ topic, partition }) => (Math.imul(31, (31 + partition) | 0) + javaHashCode(topic)) | 0).map(({ topic, partition }) => `${topic}-${partition}`).join(',')
 }
 
 /** JSON as Jackson prints it: 64-bit numbers in full, bytes in base64, escapes in capitals. */

@@ -7,7 +7,8 @@ import { timeEntrySize } from '../kafka/log/time-index.ts'
 import { Batch, batchHeadSize, headProblem, int32At, int64At, messageSizeMin } from '../kafka/records/batch.ts'
 import { controlType, controlTypeOf, coordinatorEpochOf } from '../kafka/records/control.ts'
 import { recordsOf } from '../kafka/records/decode.ts'
-import { inScalasOrder, stringHash } from './scala-order.ts'
+import { javaHashCode } from '../wire/java-hash.ts'
+import { inScalasOrder } from './scala-order.ts'
 import { offsetsDecoder, transactionLogDecoder, type RecordDecoder } from './coordinator-records.ts'
 import { OptionError, Options, type OptionSpec } from './options.ts'
 import { helpOrVersion, refuseCommandLine, runAsProgram, type Tool, type ToolIo } from './tool.ts'
@@ -60,25 +61,31 @@ export const kafkaDumpLog: Tool = async (argv, io) => {
   return isWrong ? 1 : 0
 }
 
+/** Kinds of what does not fit together, in the order in which they are told, and whether the file's name follows. */
+const problemKinds = {
+  mismatch: { title: 'Mismatches in :', namesFile: true },
+  timestamp: { title: 'Found timestamp mismatch in :', namesFile: true },
+  order: { title: 'Found out of order timestamp in :', namesFile: true },
+  missing: { title: 'The following indexed offsets are not found in the log.', namesFile: false },
+  gap: { title: 'Non-consecutive offsets in ', namesFile: true },
+}
+type ProblemKind = keyof typeof problemKinds
 /** What does not fit together, told when all files have been seen. */
 class Problems {
-  /** In the order in which they are told. */
-  readonly #kinds = ['Mismatches in :', 'Found timestamp mismatch in :', 'Found out of order timestamp in :', 'The following indexed offsets are not found in the log.', 'Non-consecutive offsets in '] as const
-  readonly #found = new Map<string, Map<string, string[]>>()
+  readonly #found = new Map<ProblemKind, Map<string, string[]>>()
 
-  add(kind: 'mismatch' | 'timestamp' | 'order' | 'missing' | 'gap', file: string, line: string): void {
-    const title = this.#kinds[(['mismatch', 'timestamp', 'order', 'missing', 'gap'] as const).indexOf(kind)]
-    const files = this.#found.get(title) ?? new Map<string, string[]>()
-    this.#found.set(title, files)
+  add(kind: ProblemKind, file: string, line: string): void {
+    const files = this.#found.get(kind) ?? new Map<string, string[]>()
+    this.#found.set(kind, files)
     const lines = files.get(resolve(file)) ?? []
     files.set(resolve(file), lines)
     // The last is told first.
     lines.unshift(line)
   }
   print(io: ToolIo): void {
-    for (const title of this.#kinds)
-      for (const [file, lines] of inScalasOrder(this.#found.get(title) ?? [], ([path]) => stringHash(path)))
-        io.err([/[ :]$/.test(title) ? title + file : title, ...lines].join('\n'))
+    for (const [kind, { title, namesFile }] of Object.entries(problemKinds))
+      for (const [file, lines] of inScalasOrder(this.#found.get(kind as ProblemKind) ?? [], ([path]) => javaHashCode(path)))
+        io.err([namesFile ? title + file : title, ...lines].join('\n'))
   }
 }
 

@@ -10,9 +10,3 @@ export function inScalasOrder<T>(elements: Iterable<T>, hashOf: (element: T) => 
   while (hashed.length >= slots * 0.75) slots *= 2
   return hashed.sort((one, other) => (one.hash & (slots - 1)) - (other.hash & (slots - 1)) || one.hash - other.hash).map(({ element }) => element)
 }
-/** `String.hashCode` of Java. */
-export function stringHash(text: string): number {
-  let hash = 0
-  for (let at = 0; at < text.length; at++) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0
-  return hash
-}

@@ -1,11 +1,5 @@
 /** Which partition of `__consumer_offsets` (or `__transaction_state`) an id belongs to. */
-
-/** Java's `String.hashCode`: UTF-16 units, int32 with wrap-around. */
-export function javaHashCode(text: string): number {
-  let hash = 0
-  for (let index = 0; index < text.length; index++) hash = (Math.imul(hash, 31) + text.charCodeAt(index)) | 0
-  return hash
-}
+import { javaHashCode } from '../../wire/java-hash.ts'
 
 /** `Utils.abs(hash) % partitionCount`, where the absolute value of −2³¹ is 0; not the producers' `& 0x7fffffff`. */
 export function offsetsPartitionOf(id: string, partitionCount: number): number {

@@ -2,6 +2,7 @@
 import type { Host } from '../../host/host.ts'
 import type { Partition } from './partition.ts'
 import { ReplicaFetcher, type FetcherOptions } from './replica-fetcher.ts'
+import { javaHashCode } from '../../wire/java-hash.ts'
 
 export interface FetchersOptions extends Omit<FetcherOptions, 'leaderId' | 'clientId'> {
   /** `num.replica.fetchers` */
@@ -25,7 +26,7 @@ export class ReplicaFetchers {
     const leaderId = partition.follower?.leaderId ?? -1
     if (leaderId < 0 || this.#stopped) return
     const { count, ...options } = this.#options
-    const fetcherId = Math.abs((Math.imul(31, hashOf(partition.topic)) + partition.index) | 0) % count()
+    const fetcherId = Math.abs((Math.imul(31, javaHashCode(partition.topic)) + partition.index) | 0) % count()
     const key = `${leaderId}/${fetcherId}`
     let fetcher = this.#fetchers.get(key)
     if (!fetcher) this.#fetchers.set(key, (fetcher = new ReplicaFetcher(this.#host, { ...options, leaderId, clientId: `broker-${options.brokerId}-fetcher-${fetcherId}` })))
@@ -53,11 +54,4 @@ export class ReplicaFetchers {
     this.#fetchers.clear()
     this.#fetcherOf.clear()
   }
-}
-
-/** Java's String.hashCode. */
-function hashOf(text: string): number {
-  let hash = 0
-  for (let at = 0; at < text.length; at++) hash = (Math.imul(31, hash) + text.charCodeAt(at)) | 0
-  return hash
 }

@@ -1,7 +1,8 @@
 /** The records of __consumer_offsets, against those Apache Kafka 3.9.1 wrote. */
 import { expect, test } from 'vitest'
 import { OffsetsPartition } from '../../../src/kafka/groups/offsets-partition.ts'
-import { javaHashCode, offsetsPartitionOf } from '../../../src/kafka/groups/offsets-partition-of.ts'
+import { offsetsPartitionOf } from '../../../src/kafka/groups/offsets-partition-of.ts'
+import { javaHashCode } from '../../../src/wire/java-hash.ts'
 import { OffsetsRecords } from '../../../src/kafka/groups/offsets-records.ts'
 import { Batch } from '../../../src/kafka/records/batch.ts'
 import { recordsOf } from '../../../src/kafka/records/decode.ts'
