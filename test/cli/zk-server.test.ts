@@ -1,11 +1,11 @@
 /** zkServer.sh and its sisters as programs, from the built package. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { freePort } from '../free-port.ts'
 import { propertiesOfFlags } from '../../src/cli/jvm-flags.ts'
 import { readServerPlace } from '../../src/cli/zookeeper-config-file.ts'
 
@@ -14,12 +14,7 @@ let port: number
 const children: ChildProcess[] = []
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'ottla-zkserver-'))
-  port = await new Promise((done) => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const address = probe.address()
-      probe.close(() => done(typeof address === 'object' && address ? address.port : 0))
-    })
-  })
+  port = await freePort()
   configure()
 })
 afterEach(() => {

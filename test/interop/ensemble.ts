@@ -7,8 +7,9 @@ import { nodeHost } from '../../src/host/node.ts'
 import { silentLogger } from '../../src/host/logger.ts'
 import { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
 import type { Network } from './network.ts'
+import { freePort } from '../free-port.ts'
 import { until } from './process.ts'
-import { fourLetterWord, freePort, zookeeperServer, type ApacheRelease, type Maker, type Server, type ServerOptions } from './target.ts'
+import { fourLetterWord, zookeeperServer, type ApacheRelease, type Maker, type Server, type ServerOptions } from './target.ts'
 
 const host = nodeHost({ logger: silentLogger })
 

@@ -2,11 +2,12 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { appendFileSync, existsSync, mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
+import { freePort } from '../free-port.ts'
 import { killGroup, until } from './process.ts'
 import { where } from './programs.ts'
 
@@ -150,7 +151,7 @@ export class Server {
   }
 
   /** SIGTERM, and waits for the end. Answers the exit code (a JVM says 143). */
-  async stop(timeoutMs = 60_000): Promise<number> {
+  async stop(timeoutMs = 180_000): Promise<number> {
     if (!this.#running) return this.#exited
     this.#child?.kill('SIGTERM')
     const late = Symbol('late')
@@ -305,27 +306,8 @@ function javaServer({ directory, release }: Pick<Recipe, 'directory' | 'release'
   return { command: 'java', args: [heap, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Djava.awt.headless=true', `-Dlog4j.configuration=file:${log4j}`, '-cp', where(release), ...main] }
 }
 
-/**
- * A loopback port nobody listens on right now. Systems give connections that clients make ports from 32768 on: what is found there may be
- * taken again before the server listens.
- */
-export async function freePort(): Promise<number> {
-  for (let tries = 0; tries < 1_000; tries++) {
-    const port = 10_000 + Math.floor(Math.random() * 22_000)
-    if (await isFree(port)) return port
-  }
-  throw new Error('no free port between 10000 and 32000')
-}
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer()
-    server.on('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
-}
-
-/** Sends bytes to a port and answers what comes back, until `enough`, the end, or two seconds. */
-export function exchange(port: number, request: Uint8Array | string, enough: (answer: Buffer) => boolean = () => false, host = '127.0.0.1'): Promise<Buffer> {
+/** Sends bytes to a port and answers what comes back, until `enough`, the end, or `patienceMs` of silence. */
+export function exchange(port: number, request: Uint8Array | string, enough: (answer: Buffer) => boolean = () => false, host = '127.0.0.1', patienceMs = 2_000): Promise<Buffer> {
   return new Promise((resolve) => {
     const socket = connect(port, host)
     let answer = Buffer.alloc(0)
@@ -333,7 +315,7 @@ export function exchange(port: number, request: Uint8Array | string, enough: (an
       socket.destroy()
       resolve(answer)
     }
-    socket.setTimeout(2_000, finish)
+    socket.setTimeout(patienceMs, finish)
     socket.on('error', finish)
     socket.on('close', finish)
     socket.on('connect', () => socket.write(request))
@@ -344,9 +326,9 @@ export function exchange(port: number, request: Uint8Array | string, enough: (an
   })
 }
 
-/** A four-letter word and its answer. */
+/** A four-letter word and its answer; '' from one that does not listen, or stands still for long. */
 export async function fourLetterWord(server: Server, word: string): Promise<string> {
-  return (await exchange(server.port, word, undefined, server.host)).toString()
+  return (await exchange(server.port, word, undefined, server.host, 30_000)).toString()
 }
 
 async function zookeeperAnswers(port: number, host: string): Promise<boolean> {

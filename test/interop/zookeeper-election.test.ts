@@ -9,9 +9,10 @@ import { Reader } from '../../src/wire/reader.ts'
 import { LearnerInfo, packetType, QuorumPacket } from '../../src/zookeeper/protocol/quorum.ts'
 import { ElectionDriver } from '../../src/zookeeper/zab/election-driver.ts'
 import { hostPort, readQuorumLines, type QuorumConfig } from '../../src/zookeeper/zab/quorum-config.ts'
+import { freePort } from '../free-port.ts'
 import { until } from './process.ts'
 import { describeWith } from './programs.ts'
-import { fourLetterWord, freePort, zookeeperServer, type Server } from './target.ts'
+import { fourLetterWord, zookeeperServer, type Server } from './target.ts'
 
 const host = nodeHost({ logger: silentLogger })
 const nothing = { zxid: 0n, epoch: 0 }

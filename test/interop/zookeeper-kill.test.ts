@@ -6,9 +6,10 @@ import { nodeHost } from '../../src/host/node.ts'
 import { silentLogger } from '../../src/host/logger.ts'
 import { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
 import type { ZooKeeperError } from '../../src/zookeeper/client/errors.ts'
+import { freePort } from '../free-port.ts'
 import { until } from './process.ts'
 import { describeWith } from './programs.ts'
-import { fourLetterWord, freePort, zookeeperServer, type Maker, type Server } from './target.ts'
+import { fourLetterWord, zookeeperServer, type Maker, type Server } from './target.ts'
 
 const host = nodeHost({ logger: silentLogger })
 const servers: Server[] = []

@@ -6,9 +6,10 @@ import { nodeHost } from '../../src/host/node.ts'
 import { silentLogger } from '../../src/host/logger.ts'
 import { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
 import { errorCode } from '../../src/zookeeper/protocol/errors.ts'
+import { freePort } from '../free-port.ts'
 import { run, until } from './process.ts'
 import { describeWith, python, where } from './programs.ts'
-import { fourLetterWord, freePort, program, zookeeperMaker, zookeeperServer, type Maker, type Server } from './target.ts'
+import { fourLetterWord, program, zookeeperMaker, zookeeperServer, type Maker, type Server } from './target.ts'
 
 const host = nodeHost({ logger: silentLogger })
 const servers: Server[] = []

@@ -6,10 +6,11 @@ import { nodeHost } from '../../src/host/node.ts'
 import { silentLogger } from '../../src/host/logger.ts'
 import { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
 import { isZooKeeperError } from '../../src/zookeeper/client/errors.ts'
+import { freePort } from '../free-port.ts'
 import { run, until } from './process.ts'
 import { describeWith, python, where } from './programs.ts'
 import { makerOf, targetMake, type Make } from './ensemble.ts'
-import { fourLetterWord, freePort, program, zookeeperServer, type Server } from './target.ts'
+import { fourLetterWord, program, zookeeperServer, type Server } from './target.ts'
 
 const host = nodeHost({ logger: silentLogger })
 const servers = new Map<number, Server>()

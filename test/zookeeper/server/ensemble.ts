@@ -1,27 +1,18 @@
 /** An ensemble of Ottla servers in one process, on loopback and temporary folders. */
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Logger } from '../../../src/host/host.ts'
 import { silentLogger } from '../../../src/host/logger.ts'
 import { nodeHost } from '../../../src/host/node.ts'
+import { freePort } from '../../free-port.ts'
 import { ElectionDriver } from '../../../src/zookeeper/zab/election-driver.ts'
 import { quorumConfig, type QuorumConfig } from '../../../src/zookeeper/zab/quorum-config.ts'
 import { zooKeeperConfig } from '../../../src/zookeeper/server/config.ts'
 import { ZooKeeperServer, type EnsembleOptions } from '../../../src/zookeeper/server/server.ts'
 
-/** Ports that were free a moment ago. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, () => new Promise<ReturnType<typeof createServer>>((done) => {
-    const server = createServer()
-    server.listen(0, '127.0.0.1', () => done(server))
-  })))
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
-  return ports
-}
-export async function until(what: string, holds: () => boolean | Promise<boolean>, ms = 60_000): Promise<void> {
+export const freePorts = (count: number): Promise<number[]> => Promise.all(Array.from({ length: count }, freePort))
+export async function until(what: string, holds: () => boolean | Promise<boolean>, ms = 120_000): Promise<void> {
   for (const end = performance.now() + ms; performance.now() < end; ) {
     if (await holds()) return
     await new Promise((done) => setTimeout(done, 5))
@@ -31,7 +22,7 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
 /** What makes a server a member: the election over real sockets. The limits are wide: machines that run tests stand still at times. */
 export function member(serverId: number, config: QuorumConfig, options: Partial<EnsembleOptions> = {}): EnsembleOptions {
   return {
-    serverId, config, initLimit: 50, syncLimit: 50,
+    serverId, config, initLimit: 300, syncLimit: 300,
     elections: (host, configurations) => ElectionDriver.start(host, { ...configurations, serverId, reconfigEnabled: true, minNotificationMs: 20, finalizeMs: 20, handshakeTimeoutMs: 1000 }), ...options,
   }
 }

@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Host, Logger, LogFacts } from '../../../src/host/host.ts'
 import { nodeHost } from '../../../src/host/node.ts'
+import { freePort } from '../../free-port.ts'
 import { ElectionDriver, ElectionStopped, type ElectionDriverSettings } from '../../../src/zookeeper/zab/election-driver.ts'
 import { encodeInitial, frameOf, readInitial } from '../../../src/zookeeper/zab/election-handshake.ts'
 import { decodeNotification, encodeNotification } from '../../../src/zookeeper/zab/notification.ts'
@@ -37,15 +38,8 @@ class Log implements Logger {
 }
 const hostWith = (log: Log): Host => nodeHost({ logger: log })
 
-/** Ports that are free now, all different. */
-async function freePorts(count: number): Promise<number[]> {
-  const { network } = hostWith(new Log())
-  const listeners = await Promise.all(Array.from({ length: count }, () => network.listen({ host: '127.0.0.1', port: 0 }, (connection) => connection.destroy())))
-  await Promise.all(listeners.map((listener) => listener.close()))
-  return listeners.map(({ port }) => port)
-}
 async function ensemble(size: number): Promise<QuorumConfig> {
-  const ports = await freePorts(size)
+  const ports = await Promise.all(Array.from({ length: size }, freePort))
   // Nobody listens at the quorum ports here.
   return quorumConfig({ servers: ports.map((electionPort, index) => ({ id: index + 1, addresses: [{ host: '127.0.0.1', quorumPort: index + 1, electionPort }] as const, role: 'participant' as const, client: undefined })) })
 }
