@@ -7,12 +7,12 @@ import { silentLogger } from '../../src/host/logger.ts'
 import { nodeHost } from '../../src/host/node.ts'
 import { KafkaClient } from '../../src/kafka/client/client.ts'
 import { parseAddresses } from '../../src/kafka/client/addresses.ts'
-import { errors } from '../../src/kafka/protocol/errors.ts'
 import { Metadata } from '../../src/kafka/protocol/metadata.ts'
 import { Ottla } from '../../src/ottla.ts'
 import { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
 import { zooKeeperConfig } from '../../src/zookeeper/server/config.ts'
 import { ZooKeeperServer } from '../../src/zookeeper/server/server.ts'
+import { freePort } from '../free-port.ts'
 
 const host = nodeHost({ logger: silentLogger })
 const running: { stop(): Promise<void> }[] = []
@@ -20,20 +20,20 @@ let folder: string
 let zookeeper: ZooKeeperServer
 let zk: ZooKeeperClient
 
-const startZooKeeper = (port = 0) =>
-  ZooKeeperServer.start(host, zooKeeperConfig({ dataDir: join(folder, 'zookeeper'), clientPort: port, clientPortAddress: '127.0.0.1', tickTime: 100, 'admin.enableServer': false }))
+const startZooKeeper = (port: number) =>
+  ZooKeeperServer.start(host, zooKeeperConfig({ dataDir: join(folder, 'zookeeper'), clientPort: port, clientPortAddress: '127.0.0.1', tickTime: 100, maxSessionTimeout: 60_000, 'admin.enableServer': false }))
 async function startBroker(options: { dataDir?: string; broker?: Record<string, string> } = {}): Promise<Ottla> {
   const ottla = await Ottla.start({ dataDir: options.dataDir ?? join(folder, 'broker'), zookeeperConnect: `127.0.0.1:${zookeeper.port}`, broker: options.broker })
   running.push(ottla)
   return ottla
 }
-/** Creates what is missing, and asks again while a topic is just coming into being, as clients do. */
+/** Creates what is missing, and asks again while a topic is just coming into being or the broker without its ZooKeeper, as clients do. */
 async function topicsOf(ottla: Ottla, ...names: string[]) {
   const client = new KafkaClient({ host, bootstrapServers: parseAddresses(ottla.bootstrapServers), clientId: 'test' })
   try {
     const ask = async () => (await client.call({ kind: 'any' }, Metadata, { topics: names.map((name) => ({ name, topicId: 'AAAAAAAAAAAAAAAAAAAAAA' })), allowAutoTopicCreation: true })).topics
     let topics: Awaited<ReturnType<typeof ask>> = []
-    await expect.poll(async () => (topics = await ask()).some(({ errorCode }) => errorCode === errors.leaderNotAvailable.code)).toBe(false)
+    await expect.poll(async () => (topics = await ask()).map(({ errorCode }) => errorCode)).toEqual(names.map(() => 0))
     return topics.map(({ name, errorCode, partitions }) => ({ name, errorCode, leaders: partitions.map(({ leaderId }) => leaderId) }))
   } finally {
     await client.close()
@@ -43,8 +43,8 @@ const registration = async () => (await zk.exists('/brokers/ids/0'))?.czxid
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'ottla-coordination-'))
-  zookeeper = await startZooKeeper()
-  zk = await ZooKeeperClient.connect(host, { connect: `127.0.0.1:${zookeeper.port}`, sessionTimeoutMs: 5_000 })
+  zookeeper = await startZooKeeper(await freePort())
+  zk = await ZooKeeperClient.connect(host, { connect: `127.0.0.1:${zookeeper.port}`, sessionTimeoutMs: 30_000 })
 })
 afterEach(async () => {
   await zk.close().catch(() => undefined)
@@ -70,7 +70,7 @@ test('a broker whose session has expired registers anew, is controller again, an
   await topicsOf(ottla, 'before')
   const epoch = await registration()
   const { session } = ottla.broker.services.zookeeper.sessions.client
-  const thief = await ZooKeeperClient.connect(host, { connect: `127.0.0.1:${zookeeper.port}`, sessionTimeoutMs: 5_000, session })
+  const thief = await ZooKeeperClient.connect(host, { connect: `127.0.0.1:${zookeeper.port}`, sessionTimeoutMs: 30_000, session })
   await thief.close()
   await expect.poll(registration).toBeGreaterThan(epoch!)
   await expect.poll(async () => (await topicsOf(ottla, 'after'))[0]).toEqual({ name: 'after', errorCode: 0, leaders: [0] })
@@ -96,7 +96,7 @@ test('a topic that is deleted is gone from disk and metadata, and its name is fr
   const { topics, metadata } = ottla.broker.services
   const before = metadata.topicId('phoenix')
   expect(await topics.markForDeletion('phoenix')).toBeUndefined()
-  expect(await topics.deleted(['phoenix'], 5_000)).toBe(true)
+  expect(await topics.deleted(['phoenix'], 60_000)).toBe(true)
   expect(metadata.topic('phoenix')).toBeUndefined()
   expect((await topicsOf(ottla, 'phoenix'))[0].errorCode).toBe(0)
   expect(metadata.topicId('phoenix')).not.toBe(before)

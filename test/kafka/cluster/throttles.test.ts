@@ -21,7 +21,7 @@ test.each(['leader', 'follower'] as const)('a new replica is copied no faster th
   await configure(1, 2, 't', { [`${side}.replication.throttled.replicas`]: side === 'leader' ? '0:1' : '*' })
   await configure(throttled, 4, String(throttled), { [`${side}.replication.throttled.rate`]: '10000' })
   const log = () => brokers.broker(2).services.replicas.find('t', 0)?.log.logEndOffset ?? 0
-  await brokers.ask(1, AlterPartitionReassignments, 0, { timeoutMs: 5_000, topics: [{ name: 't', partitions: [{ partitionIndex: 0, replicas: [1, 2] }] }] })
+  await brokers.ask(1, AlterPartitionReassignments, 0, { timeoutMs: 60_000, topics: [{ name: 't', partitions: [{ partitionIndex: 0, replicas: [1, 2] }] }] })
   // One fetch may take a mebibyte: then the bound holds the rest back for a hundred seconds.
   await until(() => log() > 0)
   const first = log()

@@ -9,7 +9,7 @@ afterEach(() => brokers?.stopAll())
 const elections = {
   'the configuration of the topic, changed at a broker that is not controller': () => configure(2, 't'),
   'the default of the cluster, changed at a broker that is not controller': () => configure(4, ''),
-  'an administrator': () => brokers.ask(brokers.controllerId, ElectLeaders, 2, { electionType: 1, topicPartitions: [{ topic: 't', partitions: [0] }], timeoutMs: 10_000 }),
+  'an administrator': () => brokers.ask(brokers.controllerId, ElectLeaders, 2, { electionType: 1, topicPartitions: [{ topic: 't', partitions: [0] }], timeoutMs: 60_000 }),
 }
 const configure = (resourceType: number, resourceName: string) =>
   brokers.ask(3, IncrementalAlterConfigs, 1, { validateOnly: false, resources: [{ resourceType, resourceName, configs: [{ name: 'unclean.leader.election.enable', configOperation: 0, value: 'true' }] }] })

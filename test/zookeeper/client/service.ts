@@ -18,7 +18,7 @@ export interface Service {
 }
 
 export async function startService({ port = 0, extendedTypes = false }: { port?: number; extendedTypes?: boolean } = {}): Promise<Service> {
-  const config = zooKeeperConfig({ dataDir: '/nowhere', clientPort: port, clientPortAddress: '127.0.0.1', tickTime: 50, minSessionTimeout: 100, 'admin.enableServer': false, extendedTypesEnabled: extendedTypes })
+  const config = zooKeeperConfig({ dataDir: '/nowhere', clientPort: port, clientPortAddress: '127.0.0.1', tickTime: 50, minSessionTimeout: 100, maxSessionTimeout: 60_000, 'admin.enableServer': false, extendedTypesEnabled: extendedTypes })
   const server = await ZooKeeperServer.start(testHost, config, { openStore: async () => new MemoryStore() })
   const clients: ZooKeeperClient[] = []
   return {
@@ -26,7 +26,7 @@ export async function startService({ port = 0, extendedTypes = false }: { port?:
     connect: `127.0.0.1:${server.port}`,
     server,
     async client(options = {}) {
-      const client = await ZooKeeperClient.connect(testHost, { connect: `127.0.0.1:${server.port}`, sessionTimeoutMs: 5_000, ...options })
+      const client = await ZooKeeperClient.connect(testHost, { connect: `127.0.0.1:${server.port}`, sessionTimeoutMs: 30_000, ...options })
       clients.push(client)
       return client
     },
@@ -37,8 +37,8 @@ export async function startService({ port = 0, extendedTypes = false }: { port?:
   }
 }
 
-/** Waits for a fact that an event will bring about; fails with `what` after five seconds. */
-export async function eventually(what: string, holds: () => boolean | Promise<boolean>, timeoutMs = 60_000): Promise<void> {
+/** Waits for a fact that an event will bring about; fails with `what` when it does not. */
+export async function eventually(what: string, holds: () => boolean | Promise<boolean>, timeoutMs = 120_000): Promise<void> {
   const until = testHost.clock.monotonic() + timeoutMs
   while (!(await holds())) {
     if (testHost.clock.monotonic() > until) throw new Error(`never came true: ${what}`)
