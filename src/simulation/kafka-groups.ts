@@ -20,6 +20,8 @@ export class GroupMember extends Actor {
   #memberId = ''
   /** −1: to be joined. */
   #generation = -1
+  /** The generation before, which this member was part of under the id it still has; −1: none. */
+  #former = -1
   readonly #next = new Map<number, number>()
 
   constructor(facts: KafkaClientFacts, laws: GroupLaws) {
@@ -33,6 +35,7 @@ export class GroupMember extends Actor {
     // Silent for longer than its session; it goes on as the member that it is no more.
     if (this.random.chance(0.01)) return this.facts.world.sleep(this.facts.world.between(sessionTimeoutMs, 3 * sessionTimeoutMs))
     const partitions = [...this.#next.keys()]
+    if (this.#former >= 0 && partitions.length > 0 && this.random.chance(0.05)) return this.#commitLate(connection, partitions[this.random.below(partitions.length)])
     if (partitions.length > 0 && this.random.chance(0.6)) return this.#commit(connection, partitions[this.random.below(partitions.length)])
     const { errorCode } = await connection.send(Heartbeat, { groupId: group, generationId: this.#generation, memberId: this.#memberId })
     this.#judge(errorCode)
@@ -49,9 +52,13 @@ export class GroupMember extends Actor {
   #judge(errorCode: number): void {
     if (errorCode === 0) return
     this.client.forget(target)
-    if (errorCode === errors.unknownMemberId.code) this.#memberId = ''
+    if (errorCode === errors.unknownMemberId.code) {
+      this.#memberId = ''
+      this.#former = -1
+    }
     const isOver = [errors.unknownMemberId, errors.illegalGeneration, errors.rebalanceInProgress].some(({ code }) => code === errorCode)
     if (!isOver) throw new RefusedError(errorCode)
+    if (this.#memberId !== '' && this.#generation >= 0) this.#former = this.#generation
     this.#generation = -1
   }
   async #join(connection: KafkaConnection): Promise<void> {
@@ -103,9 +110,21 @@ export class GroupMember extends Actor {
     this.#laws.committed(group, partitionIndex, offset, { generation, newest })
     this.#next.set(partitionIndex, offset + 1)
   }
+  /** A commit that comes after its generation: the member is still one, what it speaks for is over. */
+  async #commitLate(connection: KafkaConnection, partitionIndex: number): Promise<void> {
+    const generation = this.#former
+    const offset = this.#next.get(partitionIndex)!
+    const newest = this.#laws.newest(group)
+    this.#laws.commits(group, partitionIndex, offset)
+    const answer = await connection.send(OffsetCommit, {
+      groupId: group, generationIdOrMemberEpoch: generation, memberId: this.#memberId, topics: [{ name: topic, partitions: [{ partitionIndex, committedOffset: offset, committedMetadata: '' }] }],
+    }, { version: 7 })
+    if (answer.topics[0].partitions[0].errorCode === 0) this.#laws.committed(group, partitionIndex, offset, { generation, newest })
+  }
   async #leave(connection: KafkaConnection): Promise<void> {
     const memberId = this.#memberId
     this.#memberId = ''
+    this.#former = -1
     this.#generation = -1
     await connection.send(LeaveGroup, { groupId: group, members: [{ memberId }] }, { version: 3 })
   }

@@ -10,23 +10,30 @@ import type { ControllerWork } from './controller-work.ts'
 type Request = RequestOf<typeof AlterPartition>
 type Response = ResponseTo<typeof AlterPartition>
 interface Proposal {
+  /** Who proposes it. */
+  readonly brokerId: number
   readonly leaderEpoch: number
   readonly partitionEpoch: number
   readonly isr: readonly number[]
   readonly leaderRecoveryState: number
 }
 
-/** The verdict on one proposal against the state known: an error code, `same` when nothing is to be written, or the state to write. */
-export function judge(proposal: Proposal, state: PartitionState, isLive: (brokerId: number) => boolean, ineligible: number): number | 'same' | PartitionState {
+/**
+ * The verdict on one proposal against the state known: an error code, `same` when nothing is to be written, or the state to write.
+ * `mayJoin` knows the replicas that are online. That only the leader may propose, and itself among the others, is a rule of KRaft's
+ * controller; Apache's in ZooKeeper mode writes what it is told.
+ */
+export function judge(proposal: Proposal, state: PartitionState, mayJoin: (brokerId: number) => boolean, ineligible: number): number | 'same' | PartitionState {
   // The leader knows of changes that this controller does not: this controller is the stale one.
   if (proposal.partitionEpoch > state.partitionEpoch || proposal.leaderEpoch > state.leaderEpoch) return errors.notController.code
   if (proposal.leaderEpoch < state.leaderEpoch) return errors.fencedLeaderEpoch.code
   const same = proposal.leaderRecoveryState === state.leaderRecoveryState && proposal.isr.length === state.isr.length && proposal.isr.every((id, index) => id === state.isr[index])
   if (same) return 'same'
   if (proposal.partitionEpoch < state.partitionEpoch) return errors.invalidUpdateVersion.code
+  if (proposal.brokerId !== state.leader || !proposal.isr.includes(state.leader) || new Set(proposal.isr).size < proposal.isr.length) return errors.invalidRequest.code
   const { recovering, recovered } = recoveryStates
   if (proposal.leaderRecoveryState === recovering && (proposal.isr.length > 1 || state.leaderRecoveryState === recovered)) return errors.invalidRequest.code
-  if (!proposal.isr.every(isLive)) return ineligible
+  if (!proposal.isr.every(mayJoin)) return ineligible
   return { ...state, isr: proposal.isr, leaderRecoveryState: proposal.leaderRecoveryState }
 }
 
@@ -48,8 +55,8 @@ export async function alterPartition(work: ControllerWork, request: Request, ver
         const partition = topic?.partitions.get(each.partitionIndex)
         if (!partition?.state) return { index: each.partitionIndex, partition, verdict: unknown }
         const isr = version >= 3 ? each.newIsrWithEpochs.map(({ brokerId }) => brokerId) : each.newIsr
-        const proposal = { leaderEpoch: each.leaderEpoch, partitionEpoch: each.partitionEpoch, isr, leaderRecoveryState: version >= 1 ? each.leaderRecoveryState : partition.state.leaderRecoveryState }
-        const verdict = judge(proposal, partition.state, (id) => context.isReplicaOnline(id, partition), ineligible)
+        const proposal = { brokerId: request.brokerId, leaderEpoch: each.leaderEpoch, partitionEpoch: each.partitionEpoch, isr, leaderRecoveryState: version >= 1 ? each.leaderRecoveryState : partition.state.leaderRecoveryState }
+        const verdict = judge(proposal, partition.state, (id) => partition.assignment.replicas.includes(id) && context.isReplicaOnline(id, partition), ineligible)
         if (typeof verdict === 'object') proposals.push({ partition, write: { topic: partition.topic, partition: partition.index, state: { ...verdict, controllerEpoch: work.epoch } } })
         return { index: each.partitionIndex, partition, verdict }
       }),

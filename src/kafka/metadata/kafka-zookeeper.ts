@@ -73,10 +73,29 @@ export class KafkaZooKeeper {
       return decodeClusterId((await this.#dataOf(paths.clusterId))?.data ?? null)
     }
   }
-  /** An id that no broker has had: above `reserved.broker.max.id`. */
+  /**
+   * An id that no broker has had: above `reserved.broker.max.id`, and of none that is registered or has replicas. The counter in
+   * `/brokers/seqid` begins anew when somebody has deleted it; an id that it gives once more would make an empty folder somebody's replicas.
+   */
   async generateBrokerId(reservedMax: number): Promise<number> {
-    await this.run((zk) => makePath(zk, paths.sequenceId))
-    return (await this.run((zk) => zk.setData(paths.sequenceId, Buffer.alloc(0)))).version + reservedMax
+    const taken = await this.#knownIds()
+    for (;;) {
+      await this.run((zk) => makePath(zk, paths.sequenceId))
+      const id = (await this.run((zk) => zk.setData(paths.sequenceId, Buffer.alloc(0)))).version + reservedMax
+      if (!taken.has(id)) return id
+    }
+  }
+  /** Brokers that are registered or that replicas are assigned to, as far as topics can be read. */
+  async #knownIds(): Promise<Set<number>> {
+    const ids = new Set(await this.brokerIds())
+    await this.each(await this.topicNames(), async (topic) => {
+      try {
+        for (const { replicas } of (await this.topic(topic))?.partitions.values() ?? []) for (const id of replicas) ids.add(id)
+      } catch (error) {
+        if (!(error instanceof ZnodeError)) throw error
+      }
+    })
+    return ids
   }
 
   async brokerIds(watch?: Watcher): Promise<number[]> {

@@ -44,6 +44,8 @@ test('forged fetches are refused, and change neither the high watermark nor the 
     if (errorCode !== 0) expect(known.has(errorCode), note).toBe(true)
     else expect(divergingEpoch.endOffset, note).toBeGreaterThanOrEqual(0)
   }
+  const elsewhere = await brokers.ask(1, Fetch, 12, { clusterId: 'xtzWWN4bTjitpL3kfd9s5g', replicaId: 2, maxWaitMs: 0, minBytes: 1, sessionEpoch: -1, topics: [{ topic: 't', partitions: [{ partition: 0, fetchOffset: 10, partitionMaxBytes: 1 << 20 }] }], forgottenTopicsData: [], rackId: '' })
+  expect(elsewhere).toMatchObject({ errorCode: errors.inconsistentClusterId.code, responses: [] })
   expect(partition.highWatermark).toBe(10)
   expect([...partition.leader!.isr].sort()).toEqual([1, 2])
   sent.push('after')

@@ -5,6 +5,7 @@ import { afterEach, expect, test } from 'vitest'
 import { AlterReplicaLogDirs } from '../../../src/kafka/protocol/alter-replica-log-dirs.ts'
 import { DescribeLogDirs } from '../../../src/kafka/protocol/describe-log-dirs.ts'
 import { errors } from '../../../src/kafka/protocol/errors.ts'
+import { LeaderAndIsr } from '../../../src/kafka/protocol/leader-and-isr.ts'
 import { IncrementalAlterConfigs } from '../../../src/kafka/protocol/incremental-alter-configs.ts'
 import { Brokers, until } from './brokers.ts'
 
@@ -120,4 +121,13 @@ test('a broker whose folder fails goes on with the other; the partitions in it g
   await brokers.produce('one', 'and after')
   expect(existsSync(join(well, 'one-0'))).toBe(false)
   expect([...(brokers.view('one', 0, brokers.controllerId)?.isr ?? [])]).toEqual([2])
+  // Whatever a controller says of it: nobody knows what lies in the folder.
+  const { controller, metadata } = brokers.broker(brokers.controllerId).services
+  const state = { partitionIndex: 0, controllerEpoch: controller.epoch, leader: 2, leaderEpoch: metadata.partition('one', 0)!.leaderEpoch + 1, isr: [2], partitionEpoch: 99, replicas: [1, 2], addingReplicas: [], removingReplicas: [], isNew: false, leaderRecoveryState: 0 }
+  const told = await brokers.ask(1, LeaderAndIsr, 7, {
+    controllerId: brokers.controllerId, controllerEpoch: controller.epoch, brokerEpoch: (await brokers.broker(1).services.zookeeper.broker(1))!.epoch,
+    topicStates: [{ topicName: 'one', topicId: metadata.topicId('one'), partitionStates: [state] }], liveLeaders: [],
+  })
+  expect(told.topics[0].partitionErrors[0].errorCode).toBe(errors.kafkaStorageError.code)
+  expect(existsSync(join(well, 'one-0'))).toBe(false)
 })

@@ -188,6 +188,42 @@ test('with unclean elections allowed for the topic, a live replica out of sync l
   expect(await zookeeper.partitionState('t', 0)).toMatchObject({ leader: 1, isr: [1], leaderRecoveryState: 1 })
 })
 
+test('another ISR is taken from the leader of this life alone, of replicas alone; forged proposals change nothing', async () => {
+  cluster = await TestCluster.start()
+  const { controller, registrar, zookeeper } = await cluster.add(1)
+  const second = await cluster.add(2)
+  const third = await cluster.add(3)
+  await eventually('all are known', () => cluster.broker(1).metadata.brokers.size === 3)
+  await createTopic(zookeeper, 't', [[1, 2]])
+  await eventually('1 leads', () => leaders(1, 't').join() === '1')
+  const state = (await zookeeper.partitionState('t', 0))!
+  const propose = async (more: { brokerId?: number; brokerEpoch?: bigint; topicId?: string; leaderEpoch?: number; partitionEpoch?: number; isr?: number[] }): Promise<number> => {
+    const { brokerId = 1, brokerEpoch = registrar.epoch, isr = [1], leaderEpoch = state.leaderEpoch, partitionEpoch = state.partitionEpoch, topicId: id = topicId } = more
+    const newIsrWithEpochs = isr.map((member) => ({ brokerId: member, brokerEpoch: -1n }))
+    const answer = await controller.alterPartition({ brokerId, brokerEpoch, topics: [{ topicName: '', topicId: id, partitions: [{ partitionIndex: 0, leaderEpoch, newIsr: [], newIsrWithEpochs, leaderRecoveryState: 0, partitionEpoch }] }] }, 3)
+    return answer.errorCode || answer.topics![0].partitions[0].errorCode!
+  }
+  for (const [forged, error] of [
+    [{ brokerEpoch: registrar.epoch - 1n }, errors.staleBrokerEpoch],
+    [{ brokerId: 9 }, errors.staleBrokerEpoch],
+    [{ brokerId: 2, brokerEpoch: second.registrar.epoch, isr: [2] }, errors.invalidRequest],
+    [{ brokerId: 3, brokerEpoch: third.registrar.epoch, isr: [3] }, errors.invalidRequest],
+    [{ isr: [] }, errors.invalidRequest],
+    [{ isr: [2] }, errors.invalidRequest],
+    [{ isr: [1, 3] }, errors.ineligibleReplica],
+    [{ isr: [1, 99] }, errors.ineligibleReplica],
+    [{ leaderEpoch: state.leaderEpoch - 1 }, errors.fencedLeaderEpoch],
+    [{ leaderEpoch: state.leaderEpoch + 1 }, errors.notController],
+    [{ partitionEpoch: state.partitionEpoch + 1 }, errors.notController],
+    [{ partitionEpoch: state.partitionEpoch - 1 }, errors.invalidUpdateVersion],
+    [{ topicId: 'xtzWWN4bTjitpL3kfd9s5g' }, errors.unknownTopicId],
+  ] as const)
+    expect(await propose({ ...forged, isr: 'isr' in forged ? [...forged.isr] : undefined }), JSON.stringify(forged, (_, value) => (typeof value === 'bigint' ? String(value) : value))).toBe(error.code)
+  expect(await zookeeper.partitionState('t', 0)).toEqual(state)
+  expect(await propose({})).toBe(0)
+  expect((await zookeeper.partitionState('t', 0))?.isr).toEqual([1])
+})
+
 test('when the controller dies another takes over with the next epoch, and the old one can write no more', async () => {
   cluster = await TestCluster.start()
   await cluster.add(1)

@@ -40,7 +40,7 @@ test('the last replica in sync stays in the ISR when it dies', () => {
 })
 
 test('proposals of another ISR are judged in the order of the rules', () => {
-  const proposal = { leaderEpoch: 5, partitionEpoch: 7, isr: [1, 2], leaderRecoveryState: 0 }
+  const proposal = { brokerId: 1, leaderEpoch: 5, partitionEpoch: 7, isr: [1, 2], leaderRecoveryState: 0 }
   const verdict = (more: Partial<typeof proposal> = {}, known: Partial<PartitionState> = {}) => judge({ ...proposal, ...more }, state(known), online(1, 2, 3), errors.ineligibleReplica.code)
   expect(verdict()).toEqual(state({ isr: [1, 2] }))
   expect(verdict({ partitionEpoch: 8 })).toBe(errors.notController.code)
@@ -51,6 +51,8 @@ test('proposals of another ISR are judged in the order of the rules', () => {
   // Compared as lists: the same members in another order are a change.
   expect(verdict({ isr: [2, 1, 3] })).toEqual(state({ isr: [2, 1, 3] }))
   expect(verdict({ isr: [1, 4] })).toBe(errors.ineligibleReplica.code)
+  // The leader alone proposes, itself among the others, each once.
+  for (const forged of [{ brokerId: 2 }, { isr: [] }, { isr: [2, 3] }, { isr: [1, 2, 2] }]) expect(verdict(forged)).toBe(errors.invalidRequest.code)
   expect(verdict({ leaderRecoveryState: 1, isr: [1] })).toBe(errors.invalidRequest.code)
   expect(verdict({ leaderRecoveryState: 1, isr: [1, 2] }, { leaderRecoveryState: 1 })).toBe(errors.invalidRequest.code)
   expect(verdict({ leaderRecoveryState: 0, isr: [1] }, { leaderRecoveryState: 1, isr: [1] })).toEqual(state({ isr: [1] }))

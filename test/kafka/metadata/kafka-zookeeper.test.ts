@@ -7,7 +7,8 @@ import { BrokerRegistrar, RegistrationRefusedError, sessionFileName } from '../.
 import { ConfigChanges } from '../../../src/kafka/metadata/config-changes.ts'
 import { ControllerMovedError, ControllerZooKeeper } from '../../../src/kafka/metadata/controller-zookeeper.ts'
 import { KafkaZooKeeper, NoControllerError } from '../../../src/kafka/metadata/kafka-zookeeper.ts'
-import { assigned } from '../../../src/kafka/metadata/topic-znode.ts'
+import { assigned, encodeTopic } from '../../../src/kafka/metadata/topic-znode.ts'
+import { paths } from '../../../src/kafka/metadata/znode-paths.ts'
 import { eventually, startService, testHost, type Service } from '../../zookeeper/client/service.ts'
 
 let service: Service
@@ -44,6 +45,20 @@ test('the chroot is made, and one cluster id for all', async () => {
   expect(id).toMatch(/^[A-Za-z0-9_-]{22}$/)
   expect(await one.generateBrokerId(1_000)).toBe(1_001)
   expect(await other.generateBrokerId(1_000)).toBe(1_002)
+})
+
+test('a counter of broker ids that was damaged goes on; one that was deleted gives no id that is registered or has replicas', async () => {
+  const zookeeper = await connect('/ids')
+  await zookeeper.makePersistentPaths()
+  const next = (): Promise<number> => zookeeper.generateBrokerId(1_000)
+  expect([await next(), await next()]).toEqual([1_001, 1_002])
+  await zookeeper.run((zk) => zk.setData(paths.sequenceId, 'damaged'))
+  expect(await next()).toBe(1_004)
+  await registrarOf(zookeeper, 1_001, 9092, undefined).start()
+  await zookeeper.run((zk) => zk.create(paths.topic('t'), encodeTopic({ topicId: 'l6eYaCzdRvid3t-1JT-3_g', partitions: new Map([[0, assigned([1_002, 1_004])]]) })))
+  await zookeeper.run((zk) => zk.create(paths.topic('damaged'), '{"partitions":'))
+  await zookeeper.run((zk) => zk.delete(paths.sequenceId))
+  expect([await next(), await next()]).toEqual([1_003, 1_005])
 })
 
 test('a registration is one multi: version 1 right away, its czxid the broker epoch', async () => {

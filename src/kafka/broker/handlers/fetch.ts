@@ -44,6 +44,8 @@ export const fetch = handler({
   refuse: (errorCode) => ({ errorCode, responses: [] }),
   async answer(request, context) {
     const { broker, version } = context
+    // Nobody has to say it; who does and means another cluster has come to the wrong door.
+    if (request.clusterId !== null && request.clusterId !== broker.clusterId) return { errorCode: errors.inconsistentClusterId.code, responses: [] }
     const replicaId = version >= 15 ? request.replicaState.replicaId : request.replicaId
     const session = broker.fetchSessions.begin(
       {
