@@ -130,6 +130,13 @@ def offsets():
     return seen
 
 
+def until(look, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not (found := look()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
 def administration():
     seen = {}
 
@@ -140,9 +147,9 @@ def administration():
             return type(e).__name__
 
     seen["create"] = [error(ADMIN.create_topics, [NewTopic(TOPIC, 2, 1)]), error(ADMIN.create_topics, [NewTopic(TOPIC, 2, 1)])]
-    seen["listed"] = TOPIC in ADMIN.list_topics()
-    [described] = ADMIN.describe_topics([TOPIC])
-    seen["partitions"] = len(described["partitions"])
+    # Another broker than the one that made it may be asked, which hears of it a little later.
+    seen["listed"] = until(lambda: TOPIC in ADMIN.list_topics())
+    seen["partitions"] = until(lambda: len(ADMIN.describe_topics([TOPIC])[0]["partitions"]))
     produce(range(4), 2)
     c = KafkaConsumer(TOPIC, bootstrap_servers=BROKER, group_id=TOPIC + "-group", auto_offset_reset="earliest")
     read(c, 4)
