@@ -43,7 +43,7 @@ function start(name: string, args: string[], until: RegExp): Promise<Started> {
     child.stderr.on('data', heard)
   })
 }
-const run = (name: string, ...args: string[]): { status: number | null; stdout: string; stderr: string } => spawnSync(bin(name), args, { cwd: folder, encoding: 'utf8', timeout: 20_000, env: { ...process.env, LOG_DIR: join(folder, 'logs') } })
+const run = (name: string, ...args: string[]): { status: number | null; stdout: string; stderr: string } => spawnSync(bin(name), args, { cwd: folder, encoding: 'utf8', timeout: 150_000, env: { ...process.env, LOG_DIR: join(folder, 'logs') } })
 const up = (...args: string[]): Promise<Started> => start('ottla', ['up', '--kafka-port', '0', '--zookeeper-port', '0', '--host', '127.0.0.1', ...args], /Ctrl-C/)
 
 test('ottla up says where it listens, answers there, keeps others off its folder and ports, and stops cleanly on SIGTERM and Ctrl-C', async () => {

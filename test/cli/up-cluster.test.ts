@@ -35,7 +35,7 @@ class Up {
   }
   /** Waits until it has printed this. */
   async says(words: RegExp): Promise<RegExpExecArray> {
-    for (const deadline = Date.now() + 60_000; Date.now() < deadline; await new Promise((done) => setTimeout(done, 20))) {
+    for (const deadline = Date.now() + 150_000; Date.now() < deadline; await new Promise((done) => setTimeout(done, 20))) {
       const found = words.exec(this.text)
       if (found) return found
       if (!started.has(this)) break
@@ -55,7 +55,7 @@ async function up(...args: string[]): Promise<Up> {
   await started.says(/Ctrl-C/)
   return started
 }
-const run = (name: string, ...args: string[]) => spawnSync(join(import.meta.dirname, '../../bin', name), args, { cwd: folder, encoding: 'utf8', timeout: 60_000 })
+const run = (name: string, ...args: string[]) => spawnSync(join(import.meta.dirname, '../../bin', name), args, { cwd: folder, encoding: 'utf8', timeout: 150_000 })
 const isAlive = (processId: number): boolean => {
   try {
     return process.kill(processId, 0) && !/^State:\s+Z/m.test(readFileSync(`/proc/${processId}/status`, 'utf8'))
@@ -72,7 +72,9 @@ test('three brokers and three coordinators: kept running, kept data, stopped in 
   expect(processes.every(isAlive)).toBe(true)
   expect(run('kafka-topics.sh', '--bootstrap-server', servers(first), '--create', '--topic', 'kept', '--partitions', '3', '--replication-factor', '3')).toMatchObject({ status: 0, stderr: '' })
 
-  const status = run('ottla', 'status', '--data-dir', 'cluster')
+  let status = run('ottla', 'status', '--data-dir', 'cluster')
+  // Brokers hear of the topic one after the other.
+  await expect.poll(() => (status = run('ottla', 'status', '--data-dir', 'cluster')).status).toBe(0)
   expect([status.status, status.stdout]).toEqual([0, expect.stringMatching(/^ZooKeeper\n(.*\n)+Brokers\n(.*\n)+Partitions\n {2}3 {2}in 1 topic\n(.*\n)+Everything is in order\.\n$/)])
   expect(status.stdout.match(/ (follower|leader) +zxid 0x/g)).toHaveLength(3)
 
@@ -89,8 +91,8 @@ test('three brokers and three coordinators: kept running, kept data, stopped in 
   const second = await up('--data-dir', 'cluster')
   expect([...processes, restarted].filter(isAlive)).toEqual([])
   expect(names.every((name) => isAlive(second.processOf(name)))).toBe(true)
-  const described = run('kafka-topics.sh', '--bootstrap-server', servers(second), '--describe', '--topic', 'kept')
-  expect(described.stdout).toMatch(/^Topic: kept\t.*PartitionCount: 3\tReplicationFactor: 3\t/)
+  const describe = () => run('kafka-topics.sh', '--bootstrap-server', servers(second), '--describe', '--topic', 'kept').stdout
+  await expect.poll(describe).toMatch(/^Topic: kept\t.*PartitionCount: 3\tReplicationFactor: 3\t/)
 
   expect(await second.stop('SIGINT')).toBe(0)
   for (const name of ['broker-0', 'broker-1', 'broker-2']) expect(readFileSync(join(folder, 'cluster/logs', `${name}.log`), 'utf8').trim().split('\n').at(-1), name).toContain('stopped')

@@ -16,7 +16,7 @@ const wish = (name: string, more: Partial<{ numPartitions: number; replicationFa
   name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [], ...more,
 })
 const create = async (version: number, topics: ReturnType<typeof wish>[], more: { validateOnly?: boolean; timeoutMs?: number } = {}) =>
-  (await broker.ask(CreateTopics, version, { topics, timeoutMs: 10_000, validateOnly: false, ...more })).topics
+  (await broker.ask(CreateTopics, version, { topics, timeoutMs: 60_000, validateOnly: false, ...more })).topics
 
 test('CreateTopics makes a topic that can be used at once, in every version', async () => {
   broker = await startBroker()
@@ -33,7 +33,7 @@ test('CreateTopics makes a topic that can be used at once, in every version', as
     expect(partition.partitions.map(({ errorCode, leaderId }) => [errorCode, leaderId])).toEqual([[0, 0], [0, 0], [0, 0]])
     if (version >= 7) expect(created.topicId).toBe(partition.topicId)
     // The log is there: an empty set of records is refused for what it is, not for a missing leader.
-    const answer = await broker.ask(Produce, 9, { transactionalId: null, acks: 1, timeoutMs: 1_000, topicData: [{ name, partitionData: [{ index: 2, records: Buffer.alloc(0) }] }] })
+    const answer = await broker.ask(Produce, 9, { transactionalId: null, acks: 1, timeoutMs: 60_000, topicData: [{ name, partitionData: [{ index: 2, records: Buffer.alloc(0) }] }] })
     expect([errors.notLeaderOrFollower.code, errors.unknownTopicOrPartition.code]).not.toContain(answer.responses[0].partitionResponses[0].errorCode)
   }
 })
@@ -71,13 +71,13 @@ test('DeleteTopics answers when the topic is gone and its name is free, in every
       const [{ topicId, errorCode }] = await create(7, [wish('t', { numPartitions: 4 })])
       expect(errorCode).toBe(0)
       const asked = version < 6 ? { topicNames: ['t', 'nope'] } : { topics: [round === 0 ? { name: 't', topicId: uuidZero } : { name: null, topicId }, { name: 'nope', topicId: uuidZero }] }
-      const { responses } = await broker.ask(DeleteTopics, version, { timeoutMs: 10_000, ...asked })
+      const { responses } = await broker.ask(DeleteTopics, version, { timeoutMs: 60_000, ...asked })
       expect(responses.map((response) => [response.name, response.errorCode])).toEqual([['t', 0], ['nope', errors.unknownTopicOrPartition.code]])
       if (version >= 6) expect(responses[0].topicId).toBe(round === 0 ? uuidZero : topicId)
       expect((await broker.ask(Metadata, 12, { topics: null })).topics.map(({ name }) => name)).not.toContain('t')
     }
   }
-  const strange = await broker.ask(DeleteTopics, 6, { timeoutMs: 1_000, topics: [{ name: null, topicId: 'w9kn2776QcC5HpZLtF_HjA' }, { name: 'x', topicId: 'w9kn2776QcC5HpZLtF_HjA' }] })
+  const strange = await broker.ask(DeleteTopics, 6, { timeoutMs: 60_000, topics: [{ name: null, topicId: 'w9kn2776QcC5HpZLtF_HjA' }, { name: 'x', topicId: 'w9kn2776QcC5HpZLtF_HjA' }] })
   expect(strange.responses.map(({ errorCode }) => errorCode)).toEqual([errors.unknownTopicId.code, errors.invalidRequest.code])
 })
 
@@ -85,7 +85,7 @@ test('with delete.topic.enable=false deletion is refused, by an older code befor
   broker = await startBroker({ 'delete.topic.enable': 'false' })
   await create(7, [wish('t')])
   for (const version of versionsOf(DeleteTopics)) {
-    const { responses } = await broker.ask(DeleteTopics, version, { timeoutMs: 1_000, ...(version < 6 ? { topicNames: ['t'] } : { topics: [{ name: 't', topicId: uuidZero }] }) })
+    const { responses } = await broker.ask(DeleteTopics, version, { timeoutMs: 60_000, ...(version < 6 ? { topicNames: ['t'] } : { topics: [{ name: 't', topicId: uuidZero }] }) })
     expect(responses[0].errorCode).toBe(version < 3 ? errors.invalidRequest.code : errors.topicDeletionDisabled.code)
   }
 })
@@ -94,7 +94,7 @@ test('CreatePartitions raises the total in every version; what is no raise is re
   broker = await startBroker()
   await create(7, [wish('t')])
   const expand = async (version: number, name: string, count: number, assignments: { brokerIds: number[] }[] | null = null, validateOnly = false) =>
-    (await broker.ask(CreatePartitions, version, { topics: [{ name, count, assignments }], timeoutMs: 10_000, validateOnly })).results[0]
+    (await broker.ask(CreatePartitions, version, { topics: [{ name, count, assignments }], timeoutMs: 60_000, validateOnly })).results[0]
   let count = 1
   for (const version of versionsOf(CreatePartitions)) {
     expect(await expand(version, 't', ++count)).toEqual({ name: 't', errorCode: 0, errorMessage: null })
@@ -116,11 +116,11 @@ test('ElectLeaders: nothing to do where the preferred replica leads', async () =
   broker = await startBroker()
   await create(7, [wish('t', { numPartitions: 2 })])
   for (const version of versionsOf(ElectLeaders)) {
-    const some = await broker.ask(ElectLeaders, version, { electionType: 0, topicPartitions: [{ topic: 't', partitions: [0, 7] }], timeoutMs: 1_000 })
+    const some = await broker.ask(ElectLeaders, version, { electionType: 0, topicPartitions: [{ topic: 't', partitions: [0, 7] }], timeoutMs: 60_000 })
     expect(some.replicaElectionResults).toMatchObject([{ topic: 't', partitionResult: [{ partitionId: 7, errorCode: errors.unknownTopicOrPartition.code }, { partitionId: 0, errorCode: errors.electionNotNeeded.code }].sort((one, other) => one.partitionId - other.partitionId) }])
-    expect((await broker.ask(ElectLeaders, version, { electionType: 0, topicPartitions: null, timeoutMs: 1_000 })).replicaElectionResults).toEqual([])
+    expect((await broker.ask(ElectLeaders, version, { electionType: 0, topicPartitions: null, timeoutMs: 60_000 })).replicaElectionResults).toEqual([])
   }
-  expect((await broker.ask(ElectLeaders, 2, { electionType: 5, topicPartitions: null, timeoutMs: 1_000 })).errorCode).toBe(errors.invalidRequest.code)
+  expect((await broker.ask(ElectLeaders, 2, { electionType: 5, topicPartitions: null, timeoutMs: 60_000 })).errorCode).toBe(errors.invalidRequest.code)
 })
 
 test('a topic comes into being when a client asks for it, unless that is off', async () => {
@@ -147,9 +147,9 @@ test('a topic comes into being when a client asks for it, unless that is off', a
 test('many topics at once', async () => {
   broker = await startBroker()
   const names = Array.from({ length: 60 }, (_, index) => `many-${index}`)
-  const topics = await create(7, names.map((name) => wish(name, { numPartitions: 2 })), { timeoutMs: 20_000 })
+  const topics = await create(7, names.map((name) => wish(name, { numPartitions: 2 })), { timeoutMs: 60_000 })
   expect(topics.filter(({ errorCode }) => errorCode !== 0)).toEqual([])
-  const { responses } = await broker.ask(DeleteTopics, 5, { topicNames: names, timeoutMs: 20_000 })
+  const { responses } = await broker.ask(DeleteTopics, 5, { topicNames: names, timeoutMs: 60_000 })
   expect(responses.filter(({ errorCode }) => errorCode !== 0)).toEqual([])
   expect((await broker.ask(Metadata, 12, { topics: null })).topics).toEqual([])
 })

@@ -14,7 +14,7 @@ afterEach(async () => {
   for (const client of clients.splice(0)) await client.close()
 })
 const clientOf = (servers: string, options: Partial<ConstructorParameters<typeof KafkaClient>[0]> = {}) => {
-  const client = new KafkaClient({ host, bootstrapServers: servers, clientId: 't', retryBackoffMs: 1, callTimeoutMs: 3000, ...options })
+  const client = new KafkaClient({ host, bootstrapServers: servers, clientId: 't', retryBackoffMs: 1, callTimeoutMs: 60_000, ...options })
   clients.push(client)
   return client
 }

@@ -30,19 +30,20 @@ interface Stage {
   said: { event: string; facts: string }[]
   leader: number
   follower: number
+  epoch: bigint
 }
-async function stage(): Promise<Stage> {
+async function stage({ initLimit = 300 } = {}): Promise<Stage> {
   const said: { event: string; facts: string }[] = []
   const note = (event: string, facts: object = {}): void => void said.push({ event, facts: Object.values(facts).map(String).join(' ') })
   const logger: Logger = { debug() {}, info: note, warn: note, error: note, named: () => logger }
   const ensemble = await TestEnsemble.create({ logger })
   ensembles.push(ensemble)
-  // Who is silent is given up after two seconds.
-  ensemble.membership = { initLimit: 20 }
+  ensemble.membership = { initLimit }
   await ensemble.start()
   await ensemble.settled()
   const idOf = (mode: string): number => [...ensemble.servers].find(([, server]) => server.mode === mode)?.[0] as number
-  return { ensemble, said, leader: idOf('leader'), follower: idOf('follower') }
+  const leader = idOf('leader')
+  return { ensemble, said, leader, follower: idOf('follower'), epoch: (ensemble.servers.get(leader)?.tree.lastProcessedZxid ?? 0n) >> 32n }
 }
 const addressOf = ({ ensemble }: Stage, id: number) => ensemble.config.servers.get(id)?.addresses[0] as { quorumPort: number; electionPort: number }
 /** Sends bytes; answers when the other side has closed, or it took them and keeps silent for a moment. */
@@ -57,7 +58,7 @@ const closed = (socket: Socket): Promise<void> => new Promise((done) => (socket.
 const packet = (type: number, zxid: bigint, data: Buffer | null): Buffer => QuorumPacket.encode({ type, zxid, data, authinfo: null })
 const info = (serverid: bigint, protocolVersion = 0x10000): Buffer => LearnerInfo.encode({ serverid, protocolVersion, configVersion: 0n })
 /** It still leads, in the epoch that it led in, and takes writes through every server. */
-async function goesOn({ ensemble, leader }: Stage, name: string, epoch: bigint): Promise<void> {
+async function goesOn({ ensemble, leader, epoch }: Stage, name: string): Promise<void> {
   for (const [id, port] of ensemble.clientPorts) {
     const client = await WireClient.session(port)
     clients.push(client)
@@ -82,7 +83,7 @@ describe('who does not belong there is named and sent away', () => {
       await send(addressOf(on, on.follower).electionPort, Buffer.from(text.padEnd(40, '\0'), 'latin1'))
     }
     await heard(on, /a stranger at the election port .*protocol version -?\d+ on an election port|a stranger at the election port .*is no server id/)
-    await goesOn(on, 'a', 1n)
+    await goesOn(on, 'a')
   })
   test('peers of other versions', async () => {
     const on = await stage()
@@ -97,7 +98,7 @@ describe('who does not belong there is named and sent away', () => {
     initial.writeBigInt64BE(-77n)
     await closed(await send(addressOf(on, on.follower).electionPort, initial))
     await heard(on, /protocol version -77 on an election port; -65536 and -65535 are known/)
-    await goesOn(on, 'v', 1n)
+    await goesOn(on, 'v')
   })
   test('forged epochs and histories', async () => {
     const on = await stage()
@@ -112,7 +113,7 @@ describe('who does not belong there is named and sent away', () => {
     const vote = { leader: 9, zxid: 0x7000_0000_0000_0000n, electionEpoch: 1_000_000, peerEpoch: 0x7000_0000 }
     for (const state of ['looking', 'leading', 'following'] as const)
       for (const id of [9, on.follower]) await send(electionPort, Buffer.concat([encodeInitial(id, [{ host: '127.0.0.1', port: 1 }], false), ...frameOf(encodeNotification({ state, vote, config: on.ensemble.config }))]))
-    await goesOn(on, 'e', 1n)
+    await goesOn(on, 'e')
     // And they do not last: the next election is among those who are there.
     await on.ensemble.stop(on.leader)
     const next = await on.ensemble.settled()
@@ -120,25 +121,25 @@ describe('who does not belong there is named and sent away', () => {
   })
   test('a stranger with the number of a member that is connected: the member stays', async () => {
     const on = await stage()
-    const epoch = on.ensemble.servers.get(on.leader)!.tree.lastProcessedZxid >> 32n
     const stranger = await send(addressOf(on, on.leader).quorumPort, packet(packetType.followerInfo, 0n, info(BigInt(on.follower))), { stays: true })
     await closed(stranger)
     await heard(on, new RegExp(`a server is connected twice.* ${on.follower} `))
     await heard(on, new RegExp(`server ${on.follower} is connected already, and answers there`))
     expect(on.said.filter(({ event, facts }) => /learner is closed/.test(event) && !/is connected already/.test(facts))).toEqual([])
-    await goesOn(on, 'stranger', epoch)
+    await goesOn(on, 'stranger')
   })
   test('half a packet, and then silence', async () => {
-    const on = await stage()
+    // Who is silent is given up after two seconds.
+    const on = await stage({ initLimit: 20 })
     const whole = packet(packetType.followerInfo, 0n, info(9n))
     const halves = [
       await send(addressOf(on, on.leader).quorumPort, whole.subarray(0, 17), { stays: true }),
       await send(addressOf(on, on.leader).quorumPort, Buffer.alloc(0), { stays: true }),
       await send(addressOf(on, on.follower).electionPort, encodeInitial(9, [{ host: '127.0.0.1', port: 1 }], false).subarray(0, 19), { stays: true }),
     ]
-    await goesOn(on, 'h', 1n)
+    await goesOn(on, 'h')
     await Promise.all(halves.map(closed))
-    await goesOn(on, 'i', 1n)
+    await goesOn(on, 'i')
   })
 })
 
@@ -186,7 +187,7 @@ test.each([1, 2, 3])('random, recorded and damaged bytes at all ports, while cli
   await writing
   expect(written).toBeGreaterThan(0)
   expect(on.said.filter(({ event }) => /\bbug\b/.test(event))).toEqual([])
-  await goesOn(on, 'r', 1n)
+  await goesOn(on, 'r')
 })
 
 test.each([1, 2])('snapshots that are cut in the middle (seed %i): the learner throws away what it has, asks again and gets it in the end', async (seed) => {

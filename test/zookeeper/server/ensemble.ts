@@ -74,7 +74,7 @@ export class TestEnsemble {
   async settled(): Promise<ZooKeeperServer> {
     await until('an ensemble with a leader', () => {
       const running = [...this.servers.values()]
-      return running.every(({ isServing }) => isServing) && running.filter(({ mode }) => mode === 'leader').length === 1
+      return running.every(({ isServing, mode }) => isServing && mode !== 'read-only') && running.filter(({ mode }) => mode === 'leader').length === 1
     })
     return [...this.servers.values()].find(({ mode }) => mode === 'leader') as ZooKeeperServer
   }

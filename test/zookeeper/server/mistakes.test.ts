@@ -47,8 +47,8 @@ test('peers that cannot be reached are named, with address and since when, and n
   const address = (id: number): string => `127.0.0.1:${ensemble.config.servers.get(id)?.addresses[0].electionPort}`
   expect((await heard(/peer is unreachable at its election port.*"peer":2/)).facts).toMatchObject({ address: address(2), forMs: expect.any(Number), error: expect.stringContaining('ECONNREFUSED') })
   const summary = await heard(/there is no leader yet, and some servers cannot be reached: start them, or correct their server lines, names and firewalls/)
-  expect(summary.facts).toMatchObject({ connected: 'none', silent: `2 (${address(2)}, for 0 s) 3 (${address(3)}, for 0 s)` })
-  await until('it is said again', () => said.filter(({ event }) => event.startsWith('there is no leader yet')).length === 2)
+  expect(summary.facts).toMatchObject({ connected: 'none', silent: expect.stringMatching(new RegExp(`^2 \\(${address(2)}, for \\d+ s\\) 3 \\(${address(3)}, for \\d+ s\\)$`)) })
+  await until('it is said again', () => said.filter(({ event }) => event.startsWith('there is no leader yet')).length >= 2)
   expect(said.filter(({ event }) => event.startsWith('peer is unreachable')).length).toBe(2)
   ensemble.membership = {}
 })

@@ -40,7 +40,7 @@ class Members {
     await mkdir(data, { recursive: true })
     await writeFile(join(data, 'myid'), `${id}\n`)
     await writeFile(this.file(id), [
-      `# server ${id}`, `dataDir=${data}`, 'tickTime=100', 'initLimit=30', 'syncLimit=20', 'preAllocSize=64', 'admin.enableServer=false', 'reconfigEnabled=true', 'skipACL=yes', 'maxSessionTimeout=60000',
+      `# server ${id}`, `dataDir=${data}`, 'tickTime=100', 'initLimit=300', 'syncLimit=300', 'preAllocSize=64', 'admin.enableServer=false', 'reconfigEnabled=true', 'skipACL=yes', 'maxSessionTimeout=60000',
       'fastleader.minNotificationInterval=20', this.settings, ...lines,
     ].join('\n'))
     return this.start(id)
