@@ -218,10 +218,23 @@ export class OttlaCluster {
 }
 
 const loopback = '127.0.0.1'
-/** Ports that nobody listens on. All are held at once, so that none comes twice. */
+/**
+ * Ports that nobody listens on. All are held at once, so that none comes twice; and none is one that systems give to connections (from 32768 on), which could take it
+ * while its server is stopped.
+ */
 async function freePorts(host: Host, count: number): Promise<number[]> {
-  const listeners = await Promise.all(Array.from({ length: count }, () => host.network.listen({ host: loopback, port: 0 }, (connection) => connection.destroy())))
-  await Promise.all(listeners.map((listener) => listener.close()))
+  const listeners: { readonly port: number; close(): Promise<void> }[] = []
+  try {
+    for (let tries = 0; listeners.length < count; tries++) {
+      const port = tries < 1_000 ? 10_000 + host.random.below(22_000) : 0
+      const listener = await host.network.listen({ host: loopback, port }, (connection) => connection.destroy()).catch((error: unknown) => {
+        if (port === 0) throw error
+      })
+      if (listener) listeners.push(listener)
+    }
+  } finally {
+    await Promise.all(listeners.map((listener) => listener.close()))
+  }
   return listeners.map(({ port }) => port)
 }
 

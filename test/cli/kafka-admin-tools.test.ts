@@ -23,7 +23,7 @@ let ottla: Ottla
 let kafka: Kafka
 beforeAll(async () => {
   ottla = await Ottla.start()
-  kafka = new Kafka({ brokers: [ottla.bootstrapServers], logLevel: logLevel.NOTHING })
+  kafka = new Kafka({ brokers: [ottla.bootstrapServers], connectionTimeout: 30_000, logLevel: logLevel.NOTHING })
 })
 afterAll(() => ottla.stop())
 

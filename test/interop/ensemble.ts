@@ -6,6 +6,7 @@ import { expect } from 'vitest'
 import { nodeHost } from '../../src/host/node.ts'
 import { silentLogger } from '../../src/host/logger.ts'
 import { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
+import { isZooKeeperError } from '../../src/zookeeper/client/errors.ts'
 import type { Network } from './network.ts'
 import { freePort } from '../free-port.ts'
 import { until } from './process.ts'
@@ -27,7 +28,7 @@ export interface EnsembleOptions {
   /** Servers live apart, and can be cut off from each other. */
   readonly network?: Network
   readonly directories?: readonly (string | undefined)[]
-  /** Of `connect`; default 10 s. */
+  /** Of `connect`, at most a minute; default 20 s. */
   readonly sessionTimeoutMs?: number
 }
 
@@ -42,9 +43,9 @@ export class Ensemble {
   }
 
   /** Prepares server 1 to n on folders of their own; none is started. */
-  static async prepare(makes: readonly Make[], { config, observers = [], network, directories = [], sessionTimeoutMs = 10_000 }: EnsembleOptions = {}): Promise<Ensemble> {
+  static async prepare(makes: readonly Make[], { config, observers = [], network, directories = [], sessionTimeoutMs = 20_000 }: EnsembleOptions = {}): Promise<Ensemble> {
     const ensemble = new Ensemble(sessionTimeoutMs)
-    const lines: Record<string, string | number | boolean> = { initLimit: 20, syncLimit: 6, preAllocSize: 64, extendedTypesEnabled: false, maxSessionTimeout: Math.max(10_000, sessionTimeoutMs), ...config }
+    const lines: Record<string, string | number | boolean> = { initLimit: 60, syncLimit: 20, preAllocSize: 64, extendedTypesEnabled: false, ...config }
     for (const at of makes.keys()) {
       const address = network?.hosts[at] ?? '127.0.0.1'
       lines[`server.${at + 1}`] = `${address}:${await freePort()}:${await freePort()}${observers.includes(at + 1) ? ':observer' : ''}`
@@ -84,7 +85,7 @@ export class Ensemble {
   /** A session of our own client at these servers, by default at all. */
   async connect(...to: Server[]): Promise<ZooKeeperClient> {
     const at = to.length > 0 ? to : this.servers
-    const client = await ZooKeeperClient.connect(host, { connect: at.map(({ address }) => address).join(','), sessionTimeoutMs: this.#sessionTimeoutMs, connectTimeoutMs: 30_000 })
+    const client = await ZooKeeperClient.connect(host, { connect: at.map(({ address }) => address).join(','), sessionTimeoutMs: this.#sessionTimeoutMs, connectTimeoutMs: 120_000 })
     this.#clients.push(client)
     return client
   }
@@ -106,23 +107,22 @@ export class Ensemble {
     await write()
     await now.kill()
     await third.start()
-    await until('the best history leads', async () => (await modeOf(wanted)) === 'leader', 60_000)
+    await until('the best history leads', async () => (await modeOf(wanted)) === 'leader')
     await now.start()
     await this.allServe()
   }
   /** Waits until every server that runs serves. */
   async allServe(): Promise<void> {
-    await until('all serve', async () => (await Promise.all(this.servers.filter(({ running }) => running).map(modeOf))).every((mode) => /leader|follower|observer/.test(mode)), 60_000)
+    await until('all serve', async () => (await Promise.all(this.servers.filter(({ running }) => running).map(modeOf))).every((mode) => /leader|follower|observer/.test(mode)))
   }
-  /** Every server shows the same tree, down to zxids and times. */
+  /** Every server shows the same tree, down to zxids and times. Whose connection breaks meanwhile is asked again. */
   async agreed(): Promise<void> {
-    const trees = await Promise.all(this.servers.map(async (server) => {
-      const client = await this.connect(server)
-      await client.sync('/')
-      const tree = await contents(client)
-      await client.close()
+    const trees = await Promise.all(this.servers.map((server) => until(`the whole tree of ${server.address}`, async () => {
+      const client = await this.connect(server).catch(() => undefined)
+      const tree = client && (await client.sync('/').then(() => contents(client)).catch(onLoss(undefined)))
+      await client?.close()
       return tree
-    }))
+    })))
     for (const tree of trees.slice(1)) expect(tree).toEqual(trees[0])
   }
   async dispose(): Promise<void> {
@@ -135,6 +135,24 @@ export class Ensemble {
   }
 }
 
+/** A client's server may end, or wait for the others, at any time: then this is the answer, and everything else is thrown on. */
+function onLoss<T>(answer: T): (error: unknown) => T {
+  return (error) => {
+    if (isZooKeeperError(error, 'connectionLoss', 'sessionExpired')) return answer
+    throw error
+  }
+}
+/** Asks until it is answered, on connections that may break. Not for what must not be done twice. */
+export async function patiently<T>(client: ZooKeeperClient, ask: () => Promise<T>): Promise<T> {
+  const { answer } = await until('an answer of ZooKeeper', () => client.connected(60_000).then(ask).then((answer) => ({ answer })).catch(onLoss(undefined)))
+  return answer
+}
+/** Makes a znode, also where the connection breaks after it has been made. */
+export async function made(client: ZooKeeperClient, path: string, data = '', mode: 'persistent' | 'ephemeral' = 'persistent'): Promise<void> {
+  await patiently(client, () => client.create(path, data, { mode }).catch((error: unknown) => {
+    if (!isZooKeeperError(error, 'nodeExists')) throw error
+  }))
+}
 /** Stops a server's process where it is; returns when none of its threads runs any more, which a busy machine takes its time for. */
 export async function freeze(server: Server): Promise<void> {
   process.kill(-server.pid!, 'SIGSTOP')

@@ -108,11 +108,16 @@ export async function fetchAll(): Promise<Record<ProgramName, Found>> {
   const names = Object.keys(programs) as ProgramName[]
   const found = await Promise.all(
     names.map(async (name): Promise<[ProgramName, Found]> => {
-      try {
-        return [name, { path: await programs[name].install(installer) }]
-      } catch (error) {
-        return [name, { missing: (error as Error).message.trim().slice(0, 1_500) }]
+      let last: unknown
+      // A registry may be away for a moment; what has come stays.
+      for (let attempts = 3; attempts > 0; attempts--) {
+        try {
+          return [name, { path: await programs[name].install(installer) }]
+        } catch (error) {
+          last = error
+        }
       }
+      return [name, { missing: (last as Error).message.trim().slice(0, 1_500) }]
     }),
   )
   return Object.fromEntries(found) as Record<ProgramName, Found>
@@ -230,8 +235,7 @@ class Installer {
     if (apt === undefined) throw new Error(`${file} is missing, and there is no apt-get to install ${debianPackage} with`)
     if (process.getuid?.() !== 0) throw new Error(`${file} is missing: run "apt-get install ${debianPackage}" as root`)
     const env = { DEBIAN_FRONTEND: 'noninteractive' }
-    if (!this.#listed) await run(apt, ['update', '-q'], { env, timeoutMs: installTimeoutMs })
-    this.#listed = true
+    if (!this.#listed) this.#listed = (await run(apt, ['update', '-q'], { env, timeoutMs: installTimeoutMs })).code === 0
     await succeed(apt, ['install', '-y', '-q', '--no-install-recommends', debianPackage], { env, timeoutMs: installTimeoutMs })
     const path = located(file)
     if (path === undefined) throw new Error(`Debian's ${debianPackage} is installed, but has no ${file}`)

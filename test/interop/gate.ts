@@ -1,6 +1,7 @@
 /** A door in front of a server's port that a test can shut: for clients that must not knock while a server starts. */
 import { connect, createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
+import { freePort } from '../free-port.ts'
 
 export interface Gate {
   /** `127.0.0.1:port`, the same after every `open`. */
@@ -13,7 +14,7 @@ export interface Gate {
 /** A gate before `port`, open. */
 export async function gateTo(port: number): Promise<Gate> {
   const sockets = new Set<Socket>()
-  let gatePort = 0
+  const gatePort = await freePort()
   let server: Server | undefined
   const open = () =>
     new Promise<void>((resolve, reject) => {
@@ -30,11 +31,7 @@ export async function gateTo(port: number): Promise<Gate> {
         }
       })
       server.on('error', reject)
-      server.listen(gatePort, '127.0.0.1', () => {
-        const address = server?.address()
-        if (typeof address === 'object' && address !== null) gatePort = address.port
-        resolve()
-      })
+      server.listen(gatePort, '127.0.0.1', resolve)
     })
   const shut = () =>
     new Promise<void>((resolve) => {

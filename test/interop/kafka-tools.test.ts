@@ -42,7 +42,9 @@ describeWith(['apache'], "Kafka 3.9's tools", () => {
   }
   const anyId = `[${brokerIds.join('')}]`
   const replicas = brokerIds.map(() => anyId).join()
-  const produce = (topic: string, input: string, ...args: string[]) => tool('producer', [...server(), '--topic', topic, ...args], { input })
+  /** By itself it gives a broker a second and a half, three times, and then drops the lines. */
+  const patience = ['--request-timeout-ms', '60000', '--message-send-max-retries', '1000']
+  const produce = (topic: string, input: string, ...args: string[]) => tool('producer', [...server(), '--topic', topic, ...patience, ...args], { input })
 
   test('TopicCommand: create, list, describe, alter, delete, and refusals', async () => {
     const topic = await created(2, '--config', 'retention.ms=1000000')
@@ -62,7 +64,7 @@ describeWith(['apache'], "Kafka 3.9's tools", () => {
     const topic = await created()
     const records = Array.from({ length: 200 }, (_, i) => `h:${i}\tkey ${i}\tvalue ${i}`)
     await produce(topic, records.map((line) => `${line}\n`).join(''), '--compression-codec', codec, '--property', 'parse.key=true', '--property', 'parse.headers=true')
-    const { stdout } = await tool('consumer', [...server(), '--topic', topic, '--from-beginning', '--max-messages', '200', '--timeout-ms', '20000', '--property', 'print.headers=true', '--property', 'print.key=true', '--property', 'print.offset=true', '--property', 'print.partition=true'])
+    const { stdout } = await tool('consumer', [...server(), '--topic', topic, '--from-beginning', '--max-messages', '200', '--timeout-ms', '120000', '--property', 'print.headers=true', '--property', 'print.key=true', '--property', 'print.offset=true', '--property', 'print.partition=true'])
     expect(lines(stdout)).toEqual(records.map((line, i) => `Partition:0\tOffset:${i}\t${line}`))
   })
 
@@ -99,8 +101,8 @@ describeWith(['apache'], "Kafka 3.9's tools", () => {
     const topic = await created(2)
     const group = unique('group')
     await produce(topic, Array.from({ length: 20 }, (_, i) => `${i}\n`).join(''))
-    expect(lines((await tool('consumer', [...server(), '--topic', topic, '--group', group, '--from-beginning', '--max-messages', '20', '--timeout-ms', '20000'])).stdout)).toHaveLength(20)
-    const groups = (...args: string[]) => tool('groups', [...server(), ...args])
+    expect(lines((await tool('consumer', [...server(), '--topic', topic, '--group', group, '--from-beginning', '--max-messages', '20', '--timeout-ms', '120000'])).stdout)).toHaveLength(20)
+    const groups = (...args: string[]) => tool('groups', [...server(), '--timeout', '120000', ...args])
     expect(lines((await groups('--list')).stdout)).toContain(group)
     /** [partition, committed, end, lag] */
     const positions = async () => {
@@ -109,6 +111,8 @@ describeWith(['apache'], "Kafka 3.9's tools", () => {
     }
     const ends = (await positions()).map((row) => row[2])
     expect(await positions()).toEqual(ends.map((end, partition) => [String(partition), end, end, '0']))
+    // Who leaves does not wait for the answer.
+    await until('the member has left', async () => / Empty /.test((await groups('--describe', '--group', group, '--state')).stdout))
     expect(lines((await groups('--describe', '--group', group, '--state')).stdout).at(-1)).toMatch(new RegExp(`^${group}\\s+(${cluster.brokers.map(({ address }, index) => `${address} +\\(${index + 1}\\)`).join('|')})\\s+Empty\\s+0$`))
     const reset = async (...how: string[]) => {
       await groups('--reset-offsets', '--group', group, '--topic', topic, '--execute', ...how)
@@ -128,7 +132,7 @@ describeWith(['apache'], "Kafka 3.9's tools", () => {
     const topic = await created(2)
     const group = unique('group')
     const consuming = tool('consumer', [...server(), '--topic', topic, '--group', group, '--from-beginning', '--max-messages', '1'])
-    const members = async () => lines((await tool('groups', [...server(), '--describe', '--group', group, '--members', '--verbose'])).stdout).filter((line) => line.startsWith(group))
+    const members = async () => lines((await tool('groups', [...server(), '--timeout', '120000', '--describe', '--group', group, '--members', '--verbose'])).stdout).filter((line) => line.startsWith(group))
     const [member] = await until('the member', async () => {
       const found = await members().catch(() => [])
       // Between its joining and the group's being stable it has no assignment yet.
@@ -144,7 +148,7 @@ describeWith(['apache'], "Kafka 3.9's tools", () => {
     const props = ['bootstrap.servers=' + cluster.kafka.address, 'acks=all', 'compression.type=lz4']
     const sent = await tool('producerPerf', ['--topic', topic, '--num-records', '50000', '--record-size', '200', '--throughput', '-1', '--producer-props', ...props])
     expect(sent.stdout).toMatch(/50000 records sent, /)
-    const read = await tool('consumerPerf', [...server(), '--topic', topic, '--messages', '50000', '--timeout', '20000'])
+    const read = await tool('consumerPerf', [...server(), '--topic', topic, '--messages', '50000', '--timeout', '120000'])
     expect(Number(lines(read.stdout).at(-1)!.split(',')[4])).toBe(50_000)
   })
 

@@ -220,8 +220,9 @@ export async function zookeeperServer(options: ServerOptions): Promise<Server> {
     dataDir: place.dataDirectory,
     clientPort: place.port,
     clientPortAddress: place.host,
-    // A short tick: sessions may be as short as a second and as long as ten.
+    // A short tick: sessions may be as short as a second; and long, because machines stand still at times.
     tickTime: 500,
+    maxSessionTimeout: 60_000,
     maxClientCnxns: 0,
     'admin.enableServer': false,
     '4lw.commands.whitelist': '*',
@@ -276,7 +277,7 @@ async function prepared(kind: 'zookeeper' | 'kafka', options: ServerOptions): Pr
     port: options.port ?? (await freePort()),
     configFile: join(directory, kind === 'kafka' ? 'server.properties' : 'zoo.cfg'),
     env: { ...options.env },
-    readyMs: options.readyMs ?? 120_000,
+    readyMs: options.readyMs ?? 240_000,
     temporary: options.directory === undefined,
   }
 }
@@ -375,12 +376,14 @@ export interface Cluster {
 export function useCluster(options: { kafka?: ServerOptions; zookeeper?: ServerOptions } = {}): Cluster {
   const cluster = {} as Cluster
   beforeAll(async () => {
-    cluster.zookeeper = await startZookeeper(options.zookeeper)
+    // A machine that stands still ends no session; Apache's broker is back after a kill only when its old one has ended.
+    const session: ServerOptions['config'] = brokerMakers.includes('apache') ? {} : { 'zookeeper.session.timeout.ms': 60_000 }
+    cluster.zookeeper = await startZookeeper({ ...options.zookeeper, config: { maxSessionTimeout: 60_000, ...options.zookeeper?.config } })
     const count = brokerMakers.length
     // Topics that do not say how many replicas they want have one on each broker.
     const replicas = { 'default.replication.factor': count, 'offsets.topic.replication.factor': count, 'transaction.state.log.replication.factor': count }
     const start = (maker: Maker, index: number): Promise<Server> =>
-      startKafka({ zookeeper: cluster.zookeeper.address, maker, ...options.kafka, config: { 'broker.id': index + 1, ...(count > 1 && replicas), ...options.kafka?.config } })
+      startKafka({ zookeeper: cluster.zookeeper.address, maker, ...options.kafka, config: { 'broker.id': index + 1, ...session, ...(count > 1 && replicas), ...options.kafka?.config } })
     cluster.brokers = []
     for (const [index, maker] of brokerMakers.entries()) cluster.brokers = [...cluster.brokers, await start(maker, index)]
     cluster.kafka = cluster.brokers[0]

@@ -14,7 +14,7 @@ import { where } from './programs.ts'
 
 const host = nodeHost({ logger: silentLogger })
 const registers = [0, 1, 2, 3].map((number) => `/register${number}`)
-const kazooTimeoutMs = 60_000
+const kazooTimeoutMs = 180_000
 /** As Python's `time.monotonic_ns` has it: both are the machine's own monotonic clock. */
 const now = (): number => Number(process.hrtime.bigint())
 
@@ -63,7 +63,7 @@ export class Workload {
   /** Waits until our own clients were answered this often more. */
   async progress(count: number): Promise<void> {
     const before = this.answered
-    await until(`${count} answers more`, () => this.answered >= before + count, 60_000)
+    await until(`${count} answers more`, () => this.answered >= before + count)
   }
   /** Lets the clients end; then each server, synced, shows what it has. */
   async finish(addresses: readonly string[]): Promise<readonly Operation[]> {
@@ -92,7 +92,7 @@ export class Workload {
   }
 
   async #connect(addresses: readonly string[]): Promise<ZooKeeperClient> {
-    const client = await ZooKeeperClient.connect(host, { connect: addresses.join(','), sessionTimeoutMs: 10_000, connectTimeoutMs: 60_000 })
+    const client = await ZooKeeperClient.connect(host, { connect: addresses.join(','), sessionTimeoutMs: 20_000, connectTimeoutMs: 60_000 })
     this.#clients.add(client)
     return client
   }

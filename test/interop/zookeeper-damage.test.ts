@@ -6,7 +6,7 @@ import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, truncat
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
-import { Ensemble, targetMake } from './ensemble.ts'
+import { Ensemble, made, targetMake } from './ensemble.ts'
 import { describeWith } from './programs.ts'
 import type { Server } from './target.ts'
 
@@ -39,7 +39,7 @@ describeWith(isApache ? ['apache'] : [], `three servers of ${targetMake}`, () =>
     ensemble = await Ensemble.start([targetMake, targetMake, targetMake], { config: { snapCount: 200, commitLogCount: 500 } })
   })
   afterAll(() => ensemble?.dispose())
-  const write = async (count: number): Promise<void> => void (await Promise.all(Array.from({ length: count }, () => client.create(`/n${written++}`, 'x'.repeat(50)))))
+  const write = async (count: number): Promise<void> => void (await Promise.all(Array.from({ length: count }, () => made(client, `/n${written++}`, 'x'.repeat(50)))))
 
   /** A follower, which is stopped, damaged, and started when the others have gone on without it. */
   async function damaged(damage: (server: Server) => void): Promise<Server> {

@@ -27,7 +27,7 @@ describeWith(['apache'], 'a folder of ZooKeeper', () => {
     return server
   }
   const connect = (server: Server, session?: { id: bigint; password: Uint8Array }) =>
-    ZooKeeperClient.connect(host, { connect: server.address, sessionTimeoutMs: 10_000, auth: [credentials], ...(session && { session }) })
+    ZooKeeperClient.connect(host, { connect: server.address, sessionTimeoutMs: 60_000, connectTimeoutMs: 120_000, auth: [credentials], ...(session && { session }) })
 
   for (const [writer, reader] of [['apache', 'ottla'], ['ottla', 'apache']] as const) {
     for (const ending of ['stop', 'kill'] as const) {

@@ -36,7 +36,7 @@ describeWith(['apache'], 'an election with two Apache servers', () => {
     for (const id of [1, 2, 3]) lines[`server.${id}`] = `127.0.0.1:${await freePort()}:${await freePort()}${id === own ? role : ''}`
     config = readQuorumLines(Object.entries(lines).map(([key, value]) => ({ key, value })))
     for (const id of [1, 2, 3].filter((other) => other !== own)) {
-      const server = await zookeeperServer({ maker: 'apache', config: { initLimit: 120, syncLimit: 10, extendedTypesEnabled: false, ...lines } })
+      const server = await zookeeperServer({ maker: 'apache', config: { initLimit: 120, syncLimit: 60, extendedTypesEnabled: false, ...lines } })
       writeFileSync(join(server.dataDirectory, 'myid'), `${id}\n`)
       servers.set(id, server)
     }
@@ -87,7 +87,9 @@ describeWith(['apache'], 'an election with two Apache servers', () => {
       await servers.get(leader)?.kill()
       const left = own === 1 ? (leader === 2 ? 3 : 2) : leader === 1 ? 2 : 1
       // Nobody wrote anything, so that what is left beats our empty history by its epoch, whatever its id.
-      expect(await driver.lookForLeader(nothing)).toMatchObject({ leader: left, electionEpoch: vote.electionEpoch + 1 })
+      const next = await driver.lookForLeader(nothing)
+      expect(next.leader).toBe(left)
+      expect(next.electionEpoch).toBeGreaterThan(vote.electionEpoch)
     })
 
   test('the best history is ours: both Apache servers come to follow the smallest id, the second a while after the first', async () => {

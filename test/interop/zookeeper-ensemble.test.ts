@@ -5,6 +5,7 @@ import { afterEach, expect, test } from 'vitest'
 import { nodeHost } from '../../src/host/node.ts'
 import { silentLogger } from '../../src/host/logger.ts'
 import { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
+import { freeze, made, patiently } from './ensemble.ts'
 import { freePort } from '../free-port.ts'
 import { until } from './process.ts'
 import { describeWith } from './programs.ts'
@@ -21,7 +22,7 @@ describeWith(['apache'], 'a mixed ensemble', () => {
   })
   let settings: Record<string, string | number | boolean> = {}
   async function ensemble(makers: readonly Maker[], { observer }: { observer?: number } = {}): Promise<Server[]> {
-    settings = { initLimit: 20, syncLimit: 10, preAllocSize: 64, extendedTypesEnabled: false }
+    settings = { initLimit: 60, syncLimit: 10, preAllocSize: 64, extendedTypesEnabled: false }
     for (const at of makers.keys()) settings[`server.${at + 1}`] = `127.0.0.1:${await freePort()}:${await freePort()}${at + 1 === observer ? ':observer' : ''}`
     for (const [at, maker] of makers.entries()) {
       const server = await zookeeperServer({ maker, config: { ...settings, ...(at + 1 === observer && { peerType: 'observer' }) } })
@@ -32,7 +33,7 @@ describeWith(['apache'], 'a mixed ensemble', () => {
     return servers
   }
   async function connect(...to: Server[]): Promise<ZooKeeperClient> {
-    const client = await ZooKeeperClient.connect(host, { connect: to.map(({ address }) => address).join(','), sessionTimeoutMs: 10_000 })
+    const client = await ZooKeeperClient.connect(host, { connect: to.map(({ address }) => address).join(','), sessionTimeoutMs: 40_000, connectTimeoutMs: 120_000 })
     clients.push(client)
     return client
   }
@@ -40,8 +41,7 @@ describeWith(['apache'], 'a mixed ensemble', () => {
   async function agreed(): Promise<void> {
     const dumps = await Promise.all(servers.map(async (server) => {
       const client = await connect(server)
-      await client.sync('/')
-      const dump = await contents(client)
+      const dump = await patiently(client, () => client.sync('/').then(() => contents(client)))
       await client.close()
       return dump
     }))
@@ -65,10 +65,10 @@ describeWith(['apache'], 'a mixed ensemble', () => {
       await ensemble(makers)
       for (const [at, server] of servers.entries()) {
         const client = await connect(server)
-        await client.create(`/server${at + 1}`, 'x')
-        for (let count = 0; count < 5; count++) await client.create(`/server${at + 1}/n-`, `${count}`, { mode: 'persistentSequential' })
-        await client.create(`/server${at + 1}/ephemeral`, '', { mode: 'ephemeral' })
-        await client.setData(`/server${at + 1}`, 'y')
+        await made(client, `/server${at + 1}`, 'x')
+        for (let count = 0; count < 5; count++) await patiently(client, () => client.create(`/server${at + 1}/n-`, `${count}`, { mode: 'persistentSequential' }))
+        await made(client, `/server${at + 1}/ephemeral`, '', 'ephemeral')
+        await patiently(client, () => client.setData(`/server${at + 1}`, 'y'))
         await expect(client.create(`/server${at + 1}`, 'x')).rejects.toThrow()
         if (at > 0) await client.close()
       }
@@ -80,10 +80,10 @@ describeWith(['apache'], 'a mixed ensemble', () => {
         const others = servers.filter((other) => other !== server)
         await until('the others serve', async () => (await Promise.all(others.map(modeOf))).every((found) => found !== 'none'))
         const client = await connect(...others)
-        await client.create(`/without${at + 1}`, mode)
+        await made(client, `/without${at + 1}`, mode)
         // The last to be away lacks more than a leader keeps in memory.
         const count = at === servers.length - 1 ? 1200 : 20
-        await Promise.all(Array.from({ length: count }, (_, index) => client.create(`/without${at + 1}/${index}`, 'data')))
+        await Promise.all(Array.from({ length: count }, (_, index) => made(client, `/without${at + 1}/${index}`, 'data')))
         await client.close()
         await server.start()
         await agreed()
@@ -96,23 +96,27 @@ describeWith(['apache'], 'a mixed ensemble', () => {
       await ensemble(makers)
       const [first, second, last] = servers
       // Whoever leads is stopped until the third, with the highest id, is elected.
-      for (const server of [first, second]) if ((await modeOf(server)) === 'leader') {
-        await server.kill()
-        await until('another leader', async () => (await Promise.all([first, second, last].filter(({ running }) => running).map(modeOf))).includes('leader'))
-        await server.start()
-      }
-      expect(await modeOf(last)).toBe('leader')
+      await until('the third leads', async () => {
+        for (const server of [first, second]) if ((await modeOf(server)) === 'leader') {
+          await server.kill()
+          await until('another leader', async () => (await Promise.all([first, second, last].filter(({ running }) => running).map(modeOf))).includes('leader'))
+          await server.start()
+        }
+        return (await modeOf(last)) === 'leader'
+      })
       const client = await connect(last)
-      await client.create('/before', '')
-      await Promise.all([first.kill(), second.kill(), client.create('/lost', '').catch(() => undefined), client.create('/lost2', '').catch(() => undefined)])
+      await made(client, '/before')
+      // Frozen, they cannot take it; killed, they never will.
+      await Promise.all([first, second].map(freeze))
+      const lost = ['/lost', '/lost2'].map((path) => client.create(path, '').catch(() => undefined))
       await until('it gives up', async () => (await modeOf(last)) === 'none')
       client.abandon()
-      await last.kill()
+      await Promise.all([...lost, last.kill(), first.kill(), second.kill()])
       await Promise.all([first.start(), second.start()])
       // Apache's leader sends a snapshot where a new epoch has transactions already, ours cuts all the same.
       if (makers[2] === 'ottla') await last.start()
       const other = await connect(first)
-      await other.create('/after', '')
+      await made(other, '/after')
       await other.close()
       if (makers[2] === 'apache') await last.start()
       await agreed()
@@ -125,13 +129,13 @@ describeWith(['apache'], 'a mixed ensemble', () => {
       await ensemble(makers, { observer: 3 })
       expect(await modeOf(servers[2])).toBe('observer')
       const client = await connect(servers[2])
-      await client.create('/observed', '')
-      for (let count = 0; count < 20; count++) await client.create('/observed/n-', `${count}`, { mode: 'persistentSequential' })
-      await client.create('/observed/ephemeral', '', { mode: 'ephemeral' })
+      await made(client, '/observed')
+      for (let count = 0; count < 20; count++) await patiently(client, () => client.create('/observed/n-', `${count}`, { mode: 'persistentSequential' }))
+      await made(client, '/observed/ephemeral', '', 'ephemeral')
       await agreed()
       await servers[2].kill()
       const other = await connect(servers[0])
-      await Promise.all(Array.from({ length: 700 }, (_, index) => other.create(`/while${index}`, '')))
+      await Promise.all(Array.from({ length: 700 }, (_, index) => made(other, `/while${index}`)))
       await servers[2].start()
       await agreed()
     })

@@ -16,7 +16,7 @@ import type { Server } from './target.ts'
 import { Workload } from './workload.ts'
 
 const soakMinutes = Number(process.env.SOAK ?? 0)
-const timeout = soakMinutes * 60_000 + 300_000
+const timeout = soakMinutes * 60_000 + 900_000
 const noNetwork = whyNoNetwork()
 let ensemble: Ensemble | undefined
 let workload: Workload | undefined
@@ -35,7 +35,7 @@ afterEach(async () => {
 
 /** One client that goes anywhere and one at each server alone, whatever becomes of it. */
 async function underLoad(makes: readonly Make[], options: { network?: Network; directories?: string[] } = {}): Promise<{ ensemble: Ensemble; workload: Workload }> {
-  ensemble = await Ensemble.start(makes, { ...options, config: { snapCount: 3_000 } })
+  ensemble = await Ensemble.start(makes, { ...options, config: { snapCount: 3_000, syncLimit: 6 } })
   workload = await Workload.start({ kazoo: true, clients: [ensemble.addresses, ...ensemble.addresses.map((address) => [address])] })
   await workload.progress(500)
   return { ensemble, workload }
@@ -70,7 +70,7 @@ const freeze = (role: 'leader' | 'follower'): Fault => async () => {
   const { [role]: server } = await roles()
   try {
     await freezeServer(server)
-    if (role === 'leader') await until('another leads', () => isOther(server), 60_000)
+    if (role === 'leader') await until('another leads', () => isOther(server))
     await workload!.progress(300)
   } finally {
     thaw(server)
@@ -87,7 +87,7 @@ const cut = (role: 'leader' | 'follower', ways: 'both' | 'speaks' | 'hears'): Fa
     if (ways !== 'speaks') network!.cut(at, other)
     if (ways !== 'hears') network!.cut(other, at)
   }
-  if (role === 'leader') await until('another leads', () => isOther(server), 60_000)
+  if (role === 'leader') await until('another leads', () => isOther(server))
   await workload!.progress(300)
   network!.heal()
   await ensemble!.allServe()
@@ -105,7 +105,7 @@ const freezeFollowers: Fault = async () => {
   const followers = ensemble!.servers.filter((server) => server !== leader)
   try {
     await Promise.all(followers.map(freezeServer))
-    await until('the leader gives up', async () => (await modeOf(leader)) !== 'leader', 60_000)
+    await until('the leader gives up', async () => (await modeOf(leader)) !== 'leader')
   } finally {
     followers.forEach(thaw)
   }
@@ -211,12 +211,12 @@ describeWith(targetMake === 'apache' ? ['python', 'apache'] : ['python'], `disks
     for (const role of ['follower', 'leader'] as const) {
       const { [role]: server } = await roles()
       fill(server)
-      await until('it says so', () => /No space left|ENOSPC/.test(server.log()), 60_000)
-      if (role === 'leader') await until('another leads', () => isOther(server), 60_000)
+      await until('it says so', () => /No space left|ENOSPC/.test(server.log()))
+      if (role === 'leader') await until('another leads', () => isOther(server))
       await workload!.progress(300)
       unlinkSync(ballast(server))
       // Whether it ends or waits: with space again it serves again, after a start at the latest.
-      await until('it has ended or serves', async () => !server.running || (await modeOf(server)) === 'follower', 60_000)
+      await until('it has ended or serves', async () => !server.running || (await modeOf(server)) === 'follower')
       if (!server.running) await server.start()
       await ensemble!.allServe()
       await workload!.progress(100)

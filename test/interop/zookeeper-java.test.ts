@@ -51,7 +51,7 @@ describeWith(['zookeeper-java'], "ZooKeeper's Java client", () => {
 
   test('sessions: negotiated timeouts, taken over, expired, refused to a wrong password', async () => {
     expect(await client('sessions')).toEqual({
-      'timeouts': [6_000, 1_000, 10_000],
+      'timeouts': [30_000, 1_000, 60_000],
       'moved': true,
       'expired': true,
       'gone': true,

@@ -6,6 +6,7 @@ import { nodeHost } from '../../src/host/node.ts'
 import { silentLogger } from '../../src/host/logger.ts'
 import { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
 import { errorCode } from '../../src/zookeeper/protocol/errors.ts'
+import { made, patiently } from './ensemble.ts'
 import { freePort } from '../free-port.ts'
 import { run, until } from './process.ts'
 import { describeWith, python, where } from './programs.ts'
@@ -22,7 +23,7 @@ afterEach(async () => {
 })
 const address = async (): Promise<string> => `127.0.0.1:${await freePort()}:${await freePort()}`
 async function ensemble(makers: readonly Maker[], config: Record<string, string | number | boolean>): Promise<Server[]> {
-  const settings: Record<string, string | number | boolean> = { initLimit: 20, syncLimit: 10, preAllocSize: 64, extendedTypesEnabled: false, ...config }
+  const settings: Record<string, string | number | boolean> = { initLimit: 60, syncLimit: 20, preAllocSize: 64, extendedTypesEnabled: false, ...config }
   for (const at of makers.keys()) settings[`server.${at + 1}`] = await address() + (config['multiAddress.enabled'] ? `|${await address()}` : '')
   for (const [at, maker] of makers.entries()) {
     // Apache's server takes these as properties of its JVM alone.
@@ -38,7 +39,7 @@ async function ensemble(makers: readonly Maker[], config: Record<string, string 
 }
 const modeOf = async (server: Server): Promise<string> => /Mode: (\S+)/.exec(await fourLetterWord(server, 'srvr'))?.[1] ?? 'none'
 async function connect(server: Server): Promise<ZooKeeperClient> {
-  const client = await ZooKeeperClient.connect(host, { connect: server.address, sessionTimeoutMs: 8_000 })
+  const client = await ZooKeeperClient.connect(host, { connect: server.address, sessionTimeoutMs: 40_000, connectTimeoutMs: 120_000 })
   clients.push(client)
   return client
 }
@@ -48,8 +49,8 @@ describeWith(['apache', 'python', 'zkCli'], 'a member without a quorum', () => {
   test('serves reads to kazoo and to both makers’ zkCli.sh -r, and is a server as before once the quorum is back', async () => {
     const [first, second, third] = await ensemble([zookeeperMaker, zookeeperMaker, zookeeperMaker], { 'readonlymode.enabled': true, localSessionsEnabled: true, localSessionsUpgradingEnabled: true })
     const writer = await connect(first)
-    await writer.create('/a', 'one')
-    await writer.create('/a/b', 'two')
+    await made(writer, '/a', 'one')
+    await made(writer, '/a/b', 'two')
     await second.kill()
     await third.kill()
     await until('it serves without the others', async () => (await fourLetterWord(first, 'isro')) === 'ro')
@@ -70,7 +71,7 @@ describeWith(['apache', 'python', 'zkCli'], 'a member without a quorum', () => {
     await second.start()
     await until('a quorum again', async () => (await fourLetterWord(first, 'isro')) === 'rw')
     const again = await connect(first)
-    await again.create('/after', '')
+    await made(again, '/after')
     expect((await again.getData('/a')).data?.toString()).toBe('one')
   })
 })
@@ -83,7 +84,7 @@ describeWith(['apache'], 'away for longer than a leader remembers', () => {
     await last.kill()
     await until('the others serve', async () => (await modeOf(first)) !== 'none')
     const client = await connect(first)
-    await Promise.all(Array.from({ length: 1500 }, (_, index) => client.create(`/away/${index}`, 'data')))
+    await Promise.all(Array.from({ length: 1500 }, (_, index) => made(client, `/away/${index}`, 'data')))
     await last.start()
     const reader = await connect(last)
     await reader.sync('/')
@@ -99,15 +100,15 @@ describeWith(['apache'], 'several addresses of one server', () => {
   test('members of both makers that listen at two addresses each', async () => {
     await ensemble(['apache', 'ottla', 'apache'], { 'multiAddress.enabled': true })
     const client = await connect(servers[1])
-    await client.create('/several', 'x')
+    await made(client, '/several', 'x')
     // Whoever leads is stopped: the others find each other again.
     const leader = (await Promise.all(servers.map(modeOf))).indexOf('leader')
     await servers[leader].kill()
     const others = servers.filter((_, at) => at !== leader)
     await until('the others serve', async () => (await Promise.all(others.map(modeOf))).every((mode) => mode !== 'none'))
     const reader = await connect(others[0])
-    await reader.sync('/')
-    expect((await reader.getData('/several')).data?.toString()).toBe('x')
+    await patiently(reader, () => reader.sync('/'))
+    expect((await patiently(reader, () => reader.getData('/several'))).data?.toString()).toBe('x')
   })
 })
 /** Names of all fields, those of lists by their first element. */

@@ -5,7 +5,7 @@
 import { afterEach, expect, test } from 'vitest'
 import type { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
 import { isZooKeeperError } from '../../src/zookeeper/client/errors.ts'
-import { Ensemble, freeze, modeOf, type Make } from './ensemble.ts'
+import { Ensemble, freeze, made, modeOf, type Make } from './ensemble.ts'
 import { until } from './process.ts'
 import { describeWith } from './programs.ts'
 import type { ApacheRelease } from './target.ts'
@@ -24,7 +24,7 @@ async function write(count: number): Promise<void> {
     await until(`${path} is written`, () => client.create(path, 'data').then(() => true, (error: unknown) => {
       // The client's server may have been the one that was killed.
       if (isZooKeeperError(error, 'nodeExists')) return true
-      if (isZooKeeperError(error, 'connectionLoss')) return client.connected(30_000).then(() => false)
+      if (isZooKeeperError(error, 'connectionLoss')) return client.connected(60_000).then(() => false)
       throw error
     }))
   }))
@@ -32,7 +32,7 @@ async function write(count: number): Promise<void> {
 async function form(makes: readonly Make[], observer: number): Promise<void> {
   // Without the log on disk as a source: what a leader's memory lacks takes a snapshot. And with sessions that outlive the starts of
   // virtual machines: the end of one would be a transaction, and a leader that has one in its epoch does not send TRUNC.
-  ensemble = await Ensemble.start(makes, { observers: [observer], sessionTimeoutMs: 60_000, config: { snapshotSizeFactor: -1 } })
+  ensemble = await Ensemble.start(makes, { observers: [observer], sessionTimeoutMs: 60_000, config: { snapshotSizeFactor: -1, syncLimit: 6 } })
   client = await ensemble.connect(...ensemble.servers.slice(0, 3))
   await write(few)
 }
@@ -49,8 +49,10 @@ async function returns(at: number, way: Way): Promise<void> {
   const before = witness.log().length
   await learner.start()
   await ensemble.allServe()
-  const ways = Object.entries(sentences).filter(([, sentence]) => sentence.test(witness.log().slice(before))).map(([found]) => found)
-  expect(ways, `${leader.maker} leads, ${learner.maker} returns`).toEqual([way])
+  // How it came back first: on a slow machine it may have to come again.
+  const said = witness.log().slice(before)
+  const ways = Object.entries(sentences).map(([found, sentence]) => ({ found, at: said.search(sentence) })).filter(({ at }) => at >= 0).sort((one, other) => one.at - other.at)
+  expect(ways[0]?.found, `${leader.maker} leads, ${learner.maker} returns`).toBe(way)
   await ensemble.agreed()
 }
 async function comesBack(at: number, way: 'DIFF' | 'SNAP'): Promise<void> {
@@ -64,12 +66,12 @@ async function comesBackByTrunc(at: number): Promise<void> {
   const leader = ensemble.servers[at]
   const others = ensemble.servers.filter((server) => server !== leader)
   const lonely = await ensemble.connect(leader)
-  await lonely.create('/before', '')
+  await made(lonely, '/before')
   await ensemble.agreed()
   // Frozen, they cannot take it; killed, they never will.
   await Promise.all(others.map(freeze))
   const lost = [1, 2, 3].map((number) => lonely.create(`/lost${number}`, '').then(() => 'acknowledged', () => 'lost'))
-  await until('it gives up', async () => (await modeOf(leader)) === 'none', 30_000)
+  await until('it gives up', async () => (await modeOf(leader)) === 'none')
   lonely.abandon()
   await leader.kill()
   await Promise.all(others.map((server) => server.kill()))
@@ -81,7 +83,7 @@ async function comesBackByTrunc(at: number): Promise<void> {
 
 /** With 3.8.4 only for `SOAK=1`: zookeeper-ensemble has it. */
 const releases: ApacheRelease[] = ['zookeeper-3.8.0', 'zookeeper-3.9', ...(process.env.SOAK ? ['apache' as const] : [])]
-const timeout = 300_000
+const timeout = 900_000
 for (const release of releases) {
   describeWith([release], `with ${release === 'apache' ? 'zookeeper-3.8.4' : release}`, () => {
     test('one server of Ottla and two of Apache, and an observer of Ottla', { timeout }, async () => {

@@ -44,7 +44,7 @@ describeWith(['npm'], 'node-zookeeper-client', () => {
   const open: Client[] = []
   const load = () => createRequire(join(where('npm'), 'package.json'))('node-zookeeper-client') as Package
   const connected = async (address = servers.zookeeper.address): Promise<Client> => {
-    const client = load().createClient(address, { sessionTimeout: 10_000, spinDelay: 50 })
+    const client = load().createClient(address, { sessionTimeout: 40_000, spinDelay: 50 })
     open.push(client)
     client.connect()
     await new Promise<void>((resolve) => client.once('connected', resolve))

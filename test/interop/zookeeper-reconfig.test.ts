@@ -9,7 +9,7 @@ import { isZooKeeperError } from '../../src/zookeeper/client/errors.ts'
 import { freePort } from '../free-port.ts'
 import { run, until } from './process.ts'
 import { describeWith, python, where } from './programs.ts'
-import { makerOf, targetMake, type Make } from './ensemble.ts'
+import { made, makerOf, patiently, targetMake, type Make } from './ensemble.ts'
 import { fourLetterWord, program, zookeeperServer, type Server } from './target.ts'
 
 const host = nodeHost({ logger: silentLogger })
@@ -35,7 +35,7 @@ async function create(id: number, make: Make, lines: readonly string[], settings
   const server = await zookeeperServer({
     ...makerOf(make), port: ports.get(id)?.client as number,
     config: {
-      initLimit: 20, syncLimit: 10, preAllocSize: 64, extendedTypesEnabled: false, reconfigEnabled: true, ...(make === 'ottla' && { skipACL: 'yes' }), ...settings,
+      initLimit: 60, syncLimit: 20, preAllocSize: 64, extendedTypesEnabled: false, reconfigEnabled: true, ...(make === 'ottla' && { skipACL: 'yes' }), ...settings,
       ...Object.fromEntries(lines.map((each) => [each.slice(0, each.indexOf('=')), each.slice(each.indexOf('=') + 1)])),
     },
     // Apache's server reads it before its configuration.
@@ -57,13 +57,13 @@ async function leaderOf(...ids: number[]): Promise<number> {
   return found
 }
 async function connect(...ids: number[]): Promise<ZooKeeperClient> {
-  const client = await ZooKeeperClient.connect(host, { connect: addressOf(...ids), sessionTimeoutMs: 10_000 })
+  const client = await ZooKeeperClient.connect(host, { connect: addressOf(...ids), sessionTimeoutMs: 40_000, connectTimeoutMs: 120_000 })
   clients.push(client)
   return client
 }
 async function configOf(id: number): Promise<string> {
   const client = await connect(id)
-  const { data } = await client.getConfig()
+  const { data } = await patiently(client, () => client.getConfig())
   await client.close()
   return String(data)
 }
@@ -122,24 +122,25 @@ describeWith(['apache', 'zookeeper-3.8.0', 'zookeeper-3.9', 'python', 'zkCli'], 
       const follower = [1, 2].find((id) => id !== leader) as number
       await servers.get(follower)?.kill()
       const others = [1, 2, 3].filter((id) => id !== follower)
-      await (await connect(...others)).create('/with-the-third', '')
+      await made(await connect(...others), '/with-the-third')
       await servers.get(follower)?.start()
       await leaderOf(1, 2, 3)
 
       // The one that leads goes: another leads, what was written is there, and it follows without a vote.
       const before = await connect(leader)
-      await before.create('/before', 'x')
+      await made(before, '/before', 'x')
       await leave(before, leader)
       const left = [1, 2, 3].filter((id) => id !== leader)
       await leaderOf(...left)
       expect(membersOf(await agreed(...left))).toEqual(left.map((id) => line(id)))
       await until('it follows', async () => (await modeOf(leader)) === 'follower')
-      await (await connect(leader)).create('/from-outside', '')
-      expect(String((await (await connect(...left)).getData('/before')).data)).toBe('x')
-      const back = String((await (await connect(...left)).reconfig({ joining: line(leader, 'observer') })).data)
+      await made(await connect(leader), '/from-outside')
+      const [reader, changing] = [await connect(...left), await connect(...left)]
+      expect(String((await patiently(reader, () => reader.getData('/before'))).data)).toBe('x')
+      const back = String((await patiently(changing, () => changing.reconfig({ joining: line(leader, 'observer') }))).data)
       await until('it observes', async () => (await modeOf(leader)) === 'observer')
       expect(await agreed(1, 2, 3)).toBe(back)
-      await (await connect(...left)).reconfig({ joining: line(leader) })
+      await patiently(changing, () => changing.reconfig({ joining: line(leader) }))
       await until('it votes', async () => (await modeOf(leader)) === 'follower')
       const whole = await agreed(1, 2, 3)
       for (const id of [1, 2, 3]) await filesOf(id, whole)
@@ -157,18 +158,18 @@ describeWith(['apache', 'zookeeper-3.8.0', 'zookeeper-3.9', 'python', 'zkCli'], 
     await create(1, maker, [line(1)], { standaloneEnabled: false })
     await servers.get(1)?.start()
     const client = await connect(1)
-    await client.create('/one', 'of two')
+    await made(client, '/one', 'of two')
     await create(2, other, [line(1), line(2, 'observer')], { standaloneEnabled: false })
     await servers.get(2)?.start()
-    await client.reconfig({ joining: line(2) })
-    await client.create('/one/ephemeral', '', { mode: 'ephemeral' })
+    await patiently(client, () => client.reconfig({ joining: line(2) }))
+    await made(client, '/one/ephemeral', '', 'ephemeral')
     await leave(client, 1)
     await until('the second leads alone', async () => (await modeOf(2)) === 'leader' && membersOf(await configOf(2)).length === 1)
     await servers.get(1)?.kill()
     const after = await connect(2)
-    await after.create('/two', 'alone')
-    expect(String((await after.getData('/one')).data)).toBe('of two')
-    expect((await after.getChildren('/one')).children).toEqual(['ephemeral'])
+    await made(after, '/two', 'alone')
+    expect(String((await patiently(after, () => after.getData('/one'))).data)).toBe('of two')
+    expect((await patiently(after, () => after.getChildren('/one'))).children).toEqual(['ephemeral'])
   })
 
   test('zkCli of both makers: config and reconfig, in the same words', async () => {

@@ -4,7 +4,8 @@
  */
 import { afterEach, expect, test } from 'vitest'
 import { judge } from '../../src/simulation/checkers/histories.ts'
-import { Ensemble, type Make } from './ensemble.ts'
+import { Ensemble, patiently, type Make } from './ensemble.ts'
+import { until } from './process.ts'
 import { describeWith } from './programs.ts'
 import type { ApacheRelease } from './target.ts'
 import { Workload } from './workload.ts'
@@ -21,8 +22,8 @@ const ways: readonly [ApacheRelease, 'first' | 'last'][] = [['zookeeper-3.8.0', 
 // `SOAK=1`: all of them.
 for (const [release, leaderIs] of process.env.SOAK ? ways : ways.slice(0, 2)) {
   describeWith(['python', release], release, () => {
-    test(`is replaced and comes back, the leader ${leaderIs}`, { timeout: 300_000 }, async () => {
-      const { servers } = (ensemble = await Ensemble.start([release, release, release], { config: { snapCount: 2_000 } }))
+    test(`is replaced and comes back, the leader ${leaderIs}`, { timeout: 1_200_000 }, async () => {
+      const { servers } = (ensemble = await Ensemble.start([release, release, release], { sessionTimeoutMs: 60_000, config: { snapCount: 2_000 } }))
       const turned = [ensemble.addresses, [...ensemble.addresses.slice(1), ensemble.addresses[0]], ensemble.addresses.toReversed()]
       workload = await Workload.start({ kazoo: true, clients: turned })
       const keeper = await ensemble.connect(...servers)
@@ -44,9 +45,10 @@ for (const [release, leaderIs] of process.env.SOAK ? ways : ways.slice(0, 2)) {
         }
         expect(servers.map(({ maker }) => maker)).toEqual(Array(3).fill(make === 'ottla' ? 'ottla' : 'apache'))
         expect(keeper.session.id).toBe(id)
-        expect(await keeper.getEphemerals()).toEqual(['/mine'])
+        expect(await patiently(keeper, () => keeper.getEphemerals())).toEqual(['/mine'])
       }
-      await keeper.setData('/watched', 'after')
+      await patiently(keeper, () => keeper.setData('/watched', 'after'))
+      await until('the watch', () => events.length > 0)
       expect(events).toEqual(['dataChanged /watched'])
 
       const history = await workload.finish(ensemble.addresses)

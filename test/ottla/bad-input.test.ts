@@ -34,7 +34,7 @@ beforeAll(async () => {
   await producer.disconnect()
 })
 afterAll(() => ottla?.stop())
-const kafka = () => new Kafka({ brokers: [ottla.bootstrapServers], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 20, maxRetryTime: 500, retries: 60 } })
+const kafka = () => new Kafka({ brokers: [ottla.bootstrapServers], connectionTimeout: 30_000, logLevel: logLevel.NOTHING, retry: { initialRetryTime: 20, maxRetryTime: 500, retries: 60 } })
 
 /** A connection that is opened anew whenever the server has closed it. */
 class Attacker {

@@ -7,7 +7,7 @@ test('three brokers and an ensemble in one process: a topic survives a broker, a
   const cluster = await OttlaCluster.start()
   try {
     expect([cluster.bootstrapServers.split(',').length, cluster.zookeeperConnect.split(',').length, [...cluster.brokers.keys()].sort()]).toEqual([3, 3, [0, 1, 2]])
-    const kafka = new Kafka({ brokers: cluster.bootstrapServers.split(','), logLevel: logLevel.NOTHING, retry: { retries: 60, initialRetryTime: 50, maxRetryTime: 500 } })
+    const kafka = new Kafka({ brokers: cluster.bootstrapServers.split(','), connectionTimeout: 30_000, logLevel: logLevel.NOTHING, retry: { retries: 60, initialRetryTime: 50, maxRetryTime: 500 } })
     const admin = kafka.admin()
     await admin.connect()
     // kafkajs does not ask again where a broker is late or is not the controller any more.

@@ -10,7 +10,7 @@ afterEach(async () => {
 
 test('a compacted topic of a client keeps the newest record of each key, and takes none without a key', async () => {
   ottla = await Ottla.start({ broker: { 'log.cleaner.backoff.ms': '50' } })
-  const kafka = new Kafka({ brokers: [ottla.bootstrapServers], logLevel: logLevel.NOTHING, retry: { retries: 30, maxRetryTime: 1_000 } })
+  const kafka = new Kafka({ brokers: [ottla.bootstrapServers], connectionTimeout: 30_000, logLevel: logLevel.NOTHING, retry: { retries: 30, maxRetryTime: 1_000 } })
   const admin = kafka.admin()
   await admin.connect()
   const configEntries = Object.entries({ 'cleanup.policy': 'compact', 'segment.bytes': '1000', 'min.cleanable.dirty.ratio': '0.01' }).map(([name, value]) => ({ name, value }))

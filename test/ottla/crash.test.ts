@@ -41,7 +41,7 @@ async function end(signal: NodeJS.Signals): Promise<number | null> {
   child.kill(signal)
   return ((await exited) as [number | null])[0]
 }
-const kafkaAt = (address: string, retries = 30) => new Kafka({ brokers: [address], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 50, maxRetryTime: 500, retries } })
+const kafkaAt = (address: string, retries = 30) => new Kafka({ brokers: [address], connectionTimeout: 30_000, logLevel: logLevel.NOTHING, retry: { initialRetryTime: 50, maxRetryTime: 500, retries } })
 
 async function allValues(address: string, topic: string): Promise<Set<string>> {
   const kafka = kafkaAt(address)

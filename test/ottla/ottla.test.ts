@@ -25,7 +25,7 @@ afterEach(async () => {
   for (const ottla of running.splice(0)) await ottla.stop()
   for (const path of folders.splice(0)) await rm(path, { recursive: true, force: true })
 })
-const kafkaOf = (ottla: Ottla) => new Kafka({ brokers: [ottla.bootstrapServers], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 60 } })
+const kafkaOf = (ottla: Ottla) => new Kafka({ brokers: [ottla.bootstrapServers], connectionTimeout: 30_000, logLevel: logLevel.NOTHING, retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 60 } })
 
 async function produce(ottla: Ottla, topic: string, messages: Message[]): Promise<void> {
   const producer = kafkaOf(ottla).producer({ idempotent: true, maxInFlightRequests: 1 })

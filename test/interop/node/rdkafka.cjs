@@ -8,7 +8,7 @@ const { join } = require('node:path')
 
 const [folder, server, topic] = process.argv.slice(2)
 const kafka = createRequire(join(folder, 'package.json'))('node-rdkafka')
-const timeoutMs = 60_000
+const timeoutMs = 120_000
 const common = { 'metadata.broker.list': server, 'log_level': 0 }
 
 /** One call with a callback. */

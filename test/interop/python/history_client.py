@@ -72,7 +72,7 @@ def wait(asked):
         time.sleep(0.001)
 
 
-client = Client(hosts=HOSTS, timeout=10)
+client = Client(hosts=HOSTS, timeout=20)
 
 
 def on(state):
@@ -82,7 +82,7 @@ def on(state):
 
 
 client.add_listener(on)
-client.start(timeout=30)
+client.start(timeout=120)
 round = 0
 while not os.path.exists(STOP):
     path = REGISTERS[round % len(REGISTERS)]

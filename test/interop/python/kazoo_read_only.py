@@ -18,8 +18,8 @@ def error(call, *args, **options):
         return type(e).__name__
 
 
-c = KazooClient(hosts=HOSTS, timeout=8, read_only=True)
-c.start(timeout=15)
+c = KazooClient(hosts=HOSTS, timeout=40, read_only=True)
+c.start(timeout=120)
 seen["state"] = str(c.client_state)
 seen["get"] = c.get(PATH)[0].decode()
 seen["children"] = c.get_children(PATH)
@@ -34,7 +34,7 @@ time.sleep(1)
 seen["still"] = c.get(PATH)[0].decode()
 c.stop()
 
-w = KazooClient(hosts=HOSTS, timeout=8)
+w = KazooClient(hosts=HOSTS, timeout=40)
 try:
     w.start(timeout=3)
     seen["writer"] = "connected"

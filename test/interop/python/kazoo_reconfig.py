@@ -8,8 +8,8 @@ from kazoo.exceptions import KazooException
 
 HOSTS, JOINING, LEAVING, MEMBERS = sys.argv[1:5]
 VERSION = int(sys.argv[5]) if len(sys.argv) > 5 else -1
-c = KazooClient(hosts=HOSTS, timeout=10)
-c.start(timeout=20)
+c = KazooClient(hosts=HOSTS, timeout=40)
+c.start(timeout=120)
 seen = {}
 fired = []
 try:
@@ -19,7 +19,7 @@ try:
     seen["data"] = text.decode()
     seen["version"] = stat.version
     seen["is its zxid"] = "version=%x" % stat.mzxid == text.decode().split("\n")[-1]
-    until = time.time() + 10
+    until = time.time() + 60
     while not fired and time.time() < until:
         time.sleep(0.01)
     seen["watch"] = fired[:1]

@@ -1,4 +1,5 @@
 /** A ZooKeeper of our own for tests: in memory, on a free port, with ticks short enough to see sessions expire. */
+import { freePort } from '../../free-port.ts'
 import { silentLogger } from '../../../src/host/logger.ts'
 import { nodeHost } from '../../../src/host/node.ts'
 import type { Host } from '../../../src/host/host.ts'
@@ -17,8 +18,8 @@ export interface Service {
   stop(): Promise<void>
 }
 
-export async function startService({ port = 0, extendedTypes = false }: { port?: number; extendedTypes?: boolean } = {}): Promise<Service> {
-  const config = zooKeeperConfig({ dataDir: '/nowhere', clientPort: port, clientPortAddress: '127.0.0.1', tickTime: 50, minSessionTimeout: 100, maxSessionTimeout: 60_000, 'admin.enableServer': false, extendedTypesEnabled: extendedTypes })
+export async function startService({ port, extendedTypes = false }: { port?: number; extendedTypes?: boolean } = {}): Promise<Service> {
+  const config = zooKeeperConfig({ dataDir: '/nowhere', clientPort: port ?? (await freePort()), clientPortAddress: '127.0.0.1', tickTime: 50, minSessionTimeout: 100, maxSessionTimeout: 60_000, 'admin.enableServer': false, extendedTypesEnabled: extendedTypes })
   const server = await ZooKeeperServer.start(testHost, config, { openStore: async () => new MemoryStore() })
   const clients: ZooKeeperClient[] = []
   return {

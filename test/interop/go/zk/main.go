@@ -36,7 +36,7 @@ func connect() *client {
 		c.socket = socket
 		return socket, err
 	}
-	conn, events, err := zk.Connect([]string{server}, 8*time.Second, zk.WithDialer(dial), zk.WithLogger(quiet{}))
+	conn, events, err := zk.Connect([]string{server}, 40*time.Second, zk.WithDialer(dial), zk.WithLogger(quiet{}))
 	Must(err)
 	c.Conn, c.events = conn, events
 	if !Until(func() bool { return conn.State() == zk.StateHasSession }) {
@@ -185,7 +185,7 @@ func move() any {
 	select {
 	case e := <-events:
 		event = e.Type.String()
-	case <-time.After(10 * time.Second):
+	case <-time.After(60 * time.Second):
 	}
 	there, stat, err := other.Exists(parent + "/mine")
 	Must(err)

@@ -26,7 +26,7 @@ public final class ZooKeeperClient {
     public static void main(String[] args) throws Exception {
         server = args[1];
         parent = args[2];
-        try (ZooKeeper setup = connect(server, 8_000, e -> {})) {
+        try (ZooKeeper setup = connect(server, 40_000, e -> {})) {
             setup.create(parent, null, ZooDefs.Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT);
         }
         Object seen = switch (args[0]) {
@@ -54,7 +54,7 @@ public final class ZooKeeperClient {
     }
 
     private static ZooKeeper connect() throws Exception {
-        return connect(server, 8_000, e -> {});
+        return connect(server, 40_000, e -> {});
     }
 
     private static String refusal(Callable<?> call) throws Exception {
@@ -223,7 +223,7 @@ public final class ZooKeeperClient {
         Map<String, Object> seen = new TreeMap<>();
         List<Object> states = Collections.synchronizedList(new ArrayList<>());
         List<Object> events = Collections.synchronizedList(new ArrayList<>());
-        ZooKeeper first = connect(server, 6_000, e -> states.add(e.getState().toString()));
+        ZooKeeper first = connect(server, 30_000, e -> states.add(e.getState().toString()));
         ZooKeeper other = connect();
         seen.put("timeouts", Report.list(first.getSessionTimeout(), connect(server, 300, e -> {}).getSessionTimeout(), connect(server, 600_000, e -> {}).getSessionTimeout()));
         create(first, "/mine", null, CreateMode.EPHEMERAL);
@@ -233,7 +233,7 @@ public final class ZooKeeperClient {
 
         // Another connection takes the session over; the first notices, comes back and takes it again.
         CountDownLatch taken = new CountDownLatch(1);
-        ZooKeeper thief = new ZooKeeper(server, 6_000, e -> taken.countDown(), first.getSessionId(), first.getSessionPasswd());
+        ZooKeeper thief = new ZooKeeper(server, 30_000, e -> taken.countDown(), first.getSessionId(), first.getSessionPasswd());
         taken.await();
         seen.put("moved", patient(() -> thief.getSessionId() == first.getSessionId() && thief.exists(parent + "/mine", false).getEphemeralOwner() == first.getSessionId()));
         thief.close();
@@ -242,7 +242,7 @@ public final class ZooKeeperClient {
         seen.put("refused", refusal(() -> first.exists(parent, false)));
 
         long session = other.getSessionId();
-        ZooKeeper wrong = new ZooKeeper(server, 6_000, e -> states.add("wrong " + e.getState()), other.getSessionId(), new byte[16]);
+        ZooKeeper wrong = new ZooKeeper(server, 30_000, e -> states.add("wrong " + e.getState()), other.getSessionId(), new byte[16]);
         seen.put("wrong password", Report.until(() -> states.contains("wrong Expired")));
         wrong.close();
         seen.put("still there", patient(() -> other.exists(parent, false) != null && other.getSessionId() == session));
@@ -250,7 +250,7 @@ public final class ZooKeeperClient {
     }
 
     private static Object chroot() throws Exception {
-        ZooKeeper client = connect(server + parent, 8_000, e -> {});
+        ZooKeeper client = connect(server + parent, 40_000, e -> {});
         List<Object> events = Collections.synchronizedList(new ArrayList<>());
         client.exists("/x", e -> events.add(e.getType() + " " + e.getPath()));
         String path = client.create("/x", bytes("1"), ZooDefs.Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT);
