@@ -4,7 +4,8 @@
  * producer's partitions. `commit`: EndTxn until it is answered without error; `whole`: from AddPartitionsToTxn on; both at seven tenths of the smaller
  * rate, the same load for both. CPU of all brokers.
  *   --quick   fewer and shorter runs     --json FILE   the figures for machines     --profile FOLDER   CPU profiles of Ottla's brokers
- *   --brokers 1|3   one of the two sizes
+ *   --brokers 1|3   one of the two sizes     --only 16x10   one number of producers and of partitions each
+ *   --maker ottla|apache   one alone, then with --rate N: latencies at N transactions a second, and no rate of its own
  */
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,6 +16,8 @@ import { Figures } from './bench-figures.js'
 
 const argument = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined)
 const quick = process.argv.includes('--quick')
+const only = argument('--only')
+const fixedRate = argument('--rate') && Number(argument('--rate'))
 const runs = quick ? 1 : 3
 const libs = process.env['KAFKA_LIBS']
 const folder = mkdtempSync(join(tmpdir(), 'ottla-bench-'))
@@ -29,13 +32,14 @@ async function measure(size) {
   const replicas = size
   const properties = `offsets.topic.replication.factor=${replicas}\ntransaction.state.log.replication.factor=${replicas}\ntransaction.state.log.min.isr=${Math.min(2, replicas)}\nmin.insync.replicas=${Math.min(2, replicas)}\n`
   const clusters = []
-  for (const maker of ['ottla', ...(libs ? ['apache'] : [])]) clusters.push(await servers.start(maker, { name: `${maker}-${size}`, brokers: size, properties }))
+  for (const maker of ['ottla', ...(libs ? ['apache'] : [])]) if ((argument('--maker') ?? maker) === maker) clusters.push(await servers.start(maker, { name: `${maker}-${size}`, brokers: size, properties }))
   for (const producers of [1, 16])
     for (const partitions of [1, 10]) {
+      if (only && only !== `${producers}x${partitions}`) continue
       const title = `${size} broker${size > 1 ? 's' : ''}, ${producers} × ${partitions}`
       const job = { topic: `t-${producers}-${partitions}`, producers, partitions, replicas }
       const note = (cluster, what, unit, value, better) => figures.note(`${title}, ${what}`, unit, cluster.maker, value, better)
-      for (let run = -1; run < runs; run++)
+      for (let run = -1; run < (fixedRate ? 0 : runs); run++)
         for (const cluster of clusters) {
           let cpuBefore
           const { transactions, seconds, retries } = await transact(cluster, { ...job, seconds: quick ? 0.8 : 1.5 }, () => (cpuBefore = cpuOf(cluster)))
@@ -45,7 +49,7 @@ async function measure(size) {
           note(cluster, 'CPU each', 'µs', (cpu / transactions) * 1e6)
           note(cluster, 'told to try again, for each', '', retries / transactions)
         }
-      const rate = 0.7 * Math.min(...clusters.map(({ maker }) => median(figures.all[`${title}, transactions`][maker])))
+      const rate = fixedRate ?? 0.7 * Math.min(...clusters.map(({ maker }) => median(figures.all[`${title}, transactions`][maker])))
       for (let run = 0; run < runs; run++)
         for (const cluster of clusters) {
           const { commit, whole } = await transact(cluster, { ...job, seconds: quick ? 0.8 : 1.5, rate })
