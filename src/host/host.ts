@@ -17,6 +17,8 @@ export interface Timers {
   every(ms: number, then: () => void): Timer
   /** Runs `then` at the end of the loop's turn, after everything this turn has received. */
   endOfTurn(then: () => void): void
+  /** Runs `then` when what runs now, and every promise settled by it, have come to their end: before anything else of this turn. */
+  afterPromises(then: () => void): void
   sleep(ms: number): Promise<void>
 }
 

@@ -27,6 +27,7 @@ const timers: Timers = {
     return { cancel: () => clearInterval(timer) }
   },
   endOfTurn: (then) => void setImmediate(then),
+  afterPromises: (then) => process.nextTick(then),
   sleep: (ms) => new Promise((done) => setTimeout(done, ms)),
 }
 

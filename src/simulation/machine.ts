@@ -131,6 +131,8 @@ export class Machine implements Station {
           return { cancel: () => current.cancel() }
         },
         endOfTurn: (then) => void world.schedule(0, then, life),
+        // The world goes on when no promise is left to follow: what is next of this moment comes after them.
+        afterPromises: (then) => void world.schedule(0, then, life),
         sleep: (ms) => world.sleep(worldMs(ms), life),
       },
       disk: new MachineDisk(world, life, this.disk, this.speed),

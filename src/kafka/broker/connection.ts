@@ -165,12 +165,12 @@ export class ClientConnection {
     }
     if (this.#outgoing.length > 0 && !this.#flushing) {
       this.#flushing = true
-      this.#options.host.timers.endOfTurn(() => this.#flush())
+      this.#options.host.timers.afterPromises(() => this.#flush())
     }
     if (this.#ending && this.#slots.length === 0 && !this.#flushing) this.#socket.end()
   }
 
-  /** All answers that one turn of the loop has completed leave in one write. */
+  /** All answers that one write of the logs, or one piece of what came in, has completed leave in one write, before what follows from them is begun. */
   #flush(): void {
     this.#flushing = false
     if (this.#closed) return

@@ -22,6 +22,7 @@ export class VirtualHost implements Host {
     set: (ms: number, then: () => void): Timer => this.#set(ms, undefined, then),
     every: (ms: number, then: () => void): Timer => this.#set(ms, ms, then),
     endOfTurn: (then: () => void) => queueMicrotask(then),
+    afterPromises: (then: () => void) => process.nextTick(then),
     sleep: (ms: number) => new Promise<void>((resolve) => this.#set(ms, undefined, resolve)),
   }
   get timerCount(): number {

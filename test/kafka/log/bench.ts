@@ -32,6 +32,7 @@ export function hostOn(disk: Disk, { start = 1_700_000_000_000, logger = silentL
     set: (ms, run) => add(ms, undefined, run),
     every: (ms, run) => add(ms, ms, run),
     endOfTurn: (run) => queueMicrotask(run),
+    afterPromises: (run) => process.nextTick(run),
     sleep: async (ms) => void (now += ms),
   }
   return {
