@@ -26,6 +26,9 @@ export interface TransactionMarkersOptions {
   /** Told before a marker is appended here. */
   readonly ending: (producerId: number, partition: TopicPartition) => void
 }
+export interface EncodedMarker extends Pick<Marker, 'producer' | 'committed'> {
+  readonly batch: Uint8Array
+}
 const writeTxnMarkersVersion = 1
 
 export class TransactionMarkers implements MarkerChannel {
@@ -34,13 +37,20 @@ export class TransactionMarkers implements MarkerChannel {
     this.#options = options
   }
 
+  /** To be appended to any number of partitions, by `append`. */
+  encoded({ producer, committed, coordinatorEpoch }: Marker): EncodedMarker {
+    const batch = encodeTransactionMarker({ type: committed ? 'commit' : 'abort', producerId: producer.id, producerEpoch: producer.epoch, coordinatorEpoch, timestamp: this.#options.clock.now() })
+    return { producer, committed, batch }
+  }
   /** Appends one marker here, acks −1: an error code, or 0 when it is committed. It takes its place in the log before this returns. */
-  append({ producer, committed, coordinatorEpoch }: Marker, of: TopicPartition): Promise<number> {
-    const { replicas, metadata, clock, groups, timeoutMs, ending } = this.#options
+  append(marker: EncodedMarker, of: TopicPartition): Promise<number> {
+    const { replicas, metadata, groups, timeoutMs, ending } = this.#options
+    const { producer, committed } = marker
     const { topic, partition: index } = of
     const partition = replicas.find(topic, index)
     if (!partition) return Promise.resolve(metadata.partition(topic, index) ? errors.notLeaderOrFollower.code : errors.unknownTopicOrPartition.code)
-    const batch = encodeTransactionMarker({ type: committed ? 'commit' : 'abort', producerId: producer.id, producerEpoch: producer.epoch, coordinatorEpoch, timestamp: clock.now() })
+    // What differs from log to log, its offset and leader epoch, lies outside the checksum.
+    const batch = Buffer.from(marker.batch)
     ending(producer.id, of)
     return new Promise((done) =>
       partition.append(batch, batch.length, { requiredAcks: -1, timeoutMs, origin: 'coordinator' }, ({ errorCode }) => {
@@ -56,11 +66,12 @@ export class TransactionMarkers implements MarkerChannel {
     const outcomes: MarkerOutcome[] = partitions.map((each) => ({ ...each, errorCode: errors.leaderNotAvailable.code }))
     const places = new Map<number, number[]>()
     const waiting: Promise<void>[] = []
+    let encoded: EncodedMarker | undefined
     for (const [place, { topic, partition }] of partitions.entries()) {
       const leader = metadata.partition(topic, partition)?.leader
       if (!metadata.topic(topic)) waiting.push(this.#isGone(topic).then((isGone) => void (outcomes[place] = { topic, partition, errorCode: errors.unknownTopicOrPartition.code, isGone })))
       else if (leader === brokerId)
-        waiting.push(this.append(marker, partitions[place]).then((errorCode) => void (outcomes[place] = { topic, partition, errorCode })))
+        waiting.push(this.append((encoded ??= this.encoded(marker)), partitions[place]).then((errorCode) => void (outcomes[place] = { topic, partition, errorCode })))
       else if (leader !== undefined && leader >= 0) {
         const there = places.get(leader)
         if (there) there.push(place)

@@ -35,6 +35,9 @@ interface Transactional {
   hasOpenTransaction(producerId: number, epoch: number): boolean
 }
 
+/** What one request asks about, and who waits for it, in the order of the writes. */
+type Question = { readonly partition: TopicPartition; readonly told: (errorCode: number) => void }[]
+
 const verifyVersion = 4
 /** Producers whose first write is remembered; the oldest are forgotten beyond that. */
 const attemptsMax = 50_000
@@ -44,6 +47,8 @@ export class TransactionVerifier {
   readonly #options: TransactionVerifierOptions
   /** First writes of transactions, until their marker comes. */
   readonly #attempts = new Map<string, Attempt>()
+  /** Not sent yet, by coordinator and producer. */
+  readonly #questions = new Map<string, Question>()
 
   constructor(options: TransactionVerifierOptions) {
     this.#options = options
@@ -69,7 +74,7 @@ export class TransactionVerifier {
     const coordinator = this.#options.coordinatorOf(write.transactionalId)
     if (coordinator === this.#options.brokerId) return verified(judge(this.#options.coordinator.verify(write.transactionalId, producer, partition)))
     if (coordinator < 0) return verified(judge(errors.coordinatorNotAvailable.code))
-    void this.#ask(coordinator, write).then((errorCode) => verified(judge(errorCode)))
+    this.#ask(coordinator, write, (errorCode) => verified(judge(errorCode)))
   }
   /** A marker of the producer is about to be appended to the partition: what was verified before does not count any more. */
   ending(producerId: number, partition: TopicPartition): void {
@@ -85,15 +90,44 @@ export class TransactionVerifier {
     if (baseSequence < attempt.lowestSequence) attempt.lowestSequence = baseSequence
     return attempt
   }
-  async #ask(coordinator: number, { transactionalId, producer, partition: { topic, partition } }: TransactionalWrite): Promise<number> {
-    const transaction = { transactionalId, producerId: producer.id, producerEpoch: producer.epoch, verifyOnly: true, topics: [{ name: topic, partitions: [partition] }] }
+  /** Partitions that one request of the producer writes to are asked about together. What comes when that has been sent is asked anew. */
+  #ask(coordinator: number, { transactionalId, producer, partition }: TransactionalWrite, told: (errorCode: number) => void): void {
+    const key = `${coordinator}/${producer.id}/${producer.epoch}/${transactionalId}`
+    let question = this.#questions.get(key)
+    if (!question) {
+      this.#questions.set(key, (question = []))
+      void Promise.resolve().then(() => {
+        const asked = this.#questions.get(key)!
+        this.#questions.delete(key)
+        return this.#send(coordinator, transactionalId, producer, asked)
+      })
+    }
+    question.push({ partition, told })
+  }
+  async #send(coordinator: number, transactionalId: string, producer: ProducerClaim, asked: Question): Promise<void> {
+    const topics = new Map<string, Set<number>>()
+    for (const { partition: { topic, partition } } of asked) {
+      const indexes = topics.get(topic)
+      if (indexes) indexes.add(partition)
+      else topics.set(topic, new Set([partition]))
+    }
+    const transaction = {
+      transactionalId, producerId: producer.id, producerEpoch: producer.epoch, verifyOnly: true,
+      topics: [...topics].map(([name, partitions]) => ({ name, partitions: [...partitions] })),
+    }
+    const codes = new Map<string, number>()
+    let whole: number = errors.unknownServerError.code
     try {
       const { errorCode, resultsByTransaction } = await this.#options.links.send(coordinator, AddPartitionsToTxn, { transactions: [transaction] }, verifyVersion)
-      if (errorCode !== 0) return errorCode
-      return resultsByTransaction[0]?.topicResults[0]?.resultsByPartition[0]?.partitionErrorCode ?? errors.unknownServerError.code
+      if (errorCode !== 0) whole = errorCode
+      else
+        for (const { name, resultsByPartition } of resultsByTransaction.flatMap(({ topicResults }) => topicResults))
+          for (const { partitionIndex, partitionErrorCode } of resultsByPartition) codes.set(`${partitionIndex}/${name}`, partitionErrorCode)
     } catch {
-      return errors.networkException.code
+      whole = errors.networkException.code
     }
+    // In the order of the writes: each finds in the log what the one before has appended.
+    for (const { partition: { topic, partition }, told } of asked) told(codes.get(`${partition}/${topic}`) ?? whole)
   }
 }
 
@@ -102,6 +136,8 @@ function clientError(code: number, { abortableKnown }: TransactionalWrite): numb
   switch (code) {
     case errors.concurrentTransactions.code: case errors.networkException.code: case errors.coordinatorLoadInProgress.code:
     case errors.coordinatorNotAvailable.code: case errors.notCoordinator.code:
+    // Another partition of the request is not known there yet.
+    case errors.operationNotAttempted.code:
       return errors.notEnoughReplicas.code
     case errors.producerFenced.code:
       return errors.invalidProducerEpoch.code

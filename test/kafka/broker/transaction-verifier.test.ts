@@ -78,3 +78,23 @@ test('two writes whose answers come together: the second finds the first in the 
   expect(await Promise.all(told)).toEqual([0, 0])
   expect(appended).toEqual([3, 4])
 })
+
+test('partitions of one request are asked about together, each is told its own; what comes later is asked anew', async () => {
+  const asked: { name: string; partitions: number[] }[][] = []
+  const send = async (_: number, __: unknown, { transactions }: { transactions: { topics: { name: string; partitions: number[] }[] }[] }) => {
+    asked.push(transactions[0].topics)
+    return {
+      throttleTimeMs: 0, errorCode: 0,
+      resultsByTransaction: transactions.map(({ topics }) => ({
+        transactionalId: 'id',
+        topicResults: topics.map(({ name, partitions }) => ({ name, resultsByPartition: partitions.map((index) => ({ partitionIndex: index, partitionErrorCode: index === 1 ? errors.invalidTxnState.code : 0 })) })),
+      })),
+    }
+  }
+  const verifier = new TransactionVerifier({ brokerId: 1, isEnabled: () => true, coordinatorOf: () => 2, coordinator: { verify: () => 0 }, links: { send } as unknown as BrokerLinks })
+  const of = (topic: string, index: number) => write({ partition: { topic, partition: index } })
+  const together = [of('t', 0), of('t', 1), of('u', 0), of('t', 0)].map((each) => later(verifier, each))
+  expect(await Promise.all(together)).toEqual([0, errors.invalidTxnState.code, 0, 0])
+  await later(verifier, of('t', 2))
+  expect(asked).toEqual([[{ name: 't', partitions: [0, 1] }, { name: 'u', partitions: [0] }], [{ name: 't', partitions: [2] }]])
+})

@@ -12,7 +12,7 @@ export const writeTxnMarkers = handler({
   }),
   async answer({ markers }, { broker }) {
     const answered = markers.map(async ({ producerId, producerEpoch, transactionResult, coordinatorEpoch, topics }) => {
-      const marker = { producer: { id: producerId, epoch: producerEpoch }, committed: transactionResult, coordinatorEpoch }
+      const marker = broker.transactionMarkers.encoded({ producer: { id: producerId, epoch: producerEpoch }, committed: transactionResult, coordinatorEpoch })
       const perTopic = topics.map(async ({ name, partitionIndexes }) => ({
         name,
         partitions: await Promise.all(
