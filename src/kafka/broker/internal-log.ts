@@ -16,7 +16,7 @@ export class InternalLog implements GroupStorage, TransactionStorage {
     const partition = this.#replicas.find(this.#topic, index)
     if (!partition) return Promise.resolve({ errorCode: errors.notLeaderOrFollower.code, baseOffset: -1 })
     return new Promise((done) =>
-      partition.append(batch, batch.length, { requiredAcks: -1, timeoutMs, origin: 'coordinator' }, ({ errorCode, baseOffset }) => done({ errorCode, baseOffset })),
+      partition.append(batch, batch.length, { requiredAcks: -1, timeoutMs, origin: 'coordinator', isFirst: true }, ({ errorCode, baseOffset }) => done({ errorCode, baseOffset })),
     )
   }
 

@@ -13,6 +13,8 @@ export interface AppendFacts {
   origin: 'client' | 'coordinator' | 'replication'
   /** Version of the Produce request: 0–1 may carry magic 0–1, 2 magic ≤ 1, 3+ exactly one batch of magic 2. Without it: magic 2, any number of batches. */
   produceVersion?: number
+  /** Written before what else this turn has brought: somebody waits for it who does nothing meanwhile. */
+  isFirst?: boolean
 }
 
 export interface Appended {

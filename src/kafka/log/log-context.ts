@@ -10,8 +10,8 @@ export interface LogContext {
   syncs: SyncGate
   /** Producers silent for so long are forgotten (`producer.id.expiration.ms`). */
   producerIdExpirationMs: number
-  /** Gathers what the appends of one turn want written. */
-  writeAtEndOfTurn(write: () => void): void
+  /** Gathers what the appends of one turn want written; `isFirst`: before the others. */
+  writeAtEndOfTurn(write: () => void, isFirst: boolean): void
   /** The log directory is offline from now on. */
   directoryFailed(logDir: string, failure: Error): void
 }

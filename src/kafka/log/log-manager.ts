@@ -13,6 +13,7 @@ import { PartitionLog } from './partition-log.ts'
 import { ProducerState } from './producer-state.ts'
 import { RecentMemory } from './recent-batches.ts'
 import { Segment } from './segment.ts'
+import { TurnWrites } from './turn-writes.ts'
 
 /** Broker settings this room looks at, under Kafka's names; what is not given has Kafka's default. */
 export interface LogSettings {
@@ -79,18 +80,18 @@ export class LogManager {
   readonly #failureHandlers: ((directory: string, failure: Error) => void)[] = []
   readonly #timers: Timer[] = []
   readonly #cleaner: LogCleaner
-  #pendingWrites: (() => void)[]
+  readonly #turnWrites: TurnWrites
   #tasks: Promise<void> = Promise.resolve()
   #isClosed = false
   /** One change of the set of logs at a time for each partition. */
   readonly #changes = new Map<string, Promise<unknown>>()
 
-  private constructor(host: Host, options: LogManagerOptions, made: { directories: LogDirectory[]; brokerId: number; context: LogContext; logs: PartitionLog[]; futures: PartitionLog[]; pendingWrites: (() => void)[] }) {
+  private constructor(host: Host, options: LogManagerOptions, made: { directories: LogDirectory[]; brokerId: number; context: LogContext; logs: PartitionLog[]; futures: PartitionLog[]; turnWrites: TurnWrites }) {
     this.#host = host
     this.#options = options
     this.#directories = made.directories
     this.#context = made.context
-    this.#pendingWrites = made.pendingWrites
+    this.#turnWrites = made.turnWrites
     this.brokerId = made.brokerId
     this.clusterId = options.clusterId
     for (const log of made.logs) this.#logs.set(log.name, log)
@@ -115,17 +116,14 @@ export class LogManager {
       })
       const brokerId = await agreedBrokerId(directories, options)
       let manager: LogManager | undefined
-      const pendingWrites: (() => void)[] = []
+      const turnWrites = new TurnWrites(host.timers)
       const context: LogContext = {
         host,
         files: new OpenFiles(host.disk),
         recent: new RecentMemory(),
         syncs: new SyncGate(),
         producerIdExpirationMs: options.settings?.['producer.id.expiration.ms'] ?? defaults['producer.id.expiration.ms'],
-        writeAtEndOfTurn: (write) => {
-          if (manager) manager.#writeAtEndOfTurn(write)
-          else pendingWrites.push(write)
-        },
+        writeAtEndOfTurn: (write, isFirst) => turnWrites.add(write, isFirst),
         directoryFailed: (path, failure) => manager?.failDirectory(path, failure),
       }
       const { logs, futures } = await loadAll(context, directories, options)
@@ -133,7 +131,7 @@ export class LogManager {
       const live = directories.filter(({ failure }) => !failure)
       if (live.length === 0) throw new Error(`no log directory can be used: ${directories.map(({ failure }) => failure?.message).join('; ')}`)
       const isLive = ({ logDir }: PartitionLog): boolean => live.some(({ path }) => path === logDir)
-      manager = new LogManager(host, options, { directories, brokerId, context, logs: logs.filter(isLive), futures: futures.filter(isLive), pendingWrites })
+      manager = new LogManager(host, options, { directories, brokerId, context, logs: logs.filter(isLive), futures: futures.filter(isLive), turnWrites })
       manager.#startTasks()
       return manager
     } catch (error) {
@@ -364,15 +362,7 @@ export class LogManager {
 
   /** Writes what the appends of this turn gathered; else it happens at the end of the turn. */
   writePending(): void {
-    while (this.#pendingWrites.length > 0) {
-      const writes = this.#pendingWrites
-      this.#pendingWrites = []
-      for (const write of writes) write()
-    }
-  }
-  #writeAtEndOfTurn(write: () => void): void {
-    this.#pendingWrites.push(write)
-    if (this.#pendingWrites.length === 1) this.#host.timers.endOfTurn(() => this.writePending())
+    this.#turnWrites.run()
   }
 
   /** Takes a directory offline with all its logs. */

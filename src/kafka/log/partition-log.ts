@@ -85,7 +85,7 @@ export class PartitionLog {
   #failure: Error | undefined
   #isClosed = false
   #isCopied = false
-  #writeScheduled = false
+  #writeScheduled: 'yes' | 'first' | undefined
   #saving: Promise<void> = Promise.resolve()
   #savings = 0
   /** Changes of the set of segments, one at a time; `#changesWaiting` counts those that are not done. */
@@ -226,7 +226,7 @@ export class PartitionLog {
     }
     if (size > this.#config.segmentBytes)
       return refusal(codes.recordListTooLarge, `${size} bytes for ${this.name} in one append; segment.bytes allows ${this.#config.segmentBytes}`)
-    return this.#place(prepared, size, done, this.#config.messageTimestampType === 'LogAppendTime' ? BigInt(now) : -1n)
+    return this.#place(prepared, size, done, this.#config.messageTimestampType === 'LogAppendTime' ? BigInt(now) : -1n, facts.isFirst)
   }
   #offline(): Refused {
     return refusal(codes.kafkaStorageError, `the log directory ${this.logDir} of ${this.name} is offline: ${this.#failure?.message}`)
@@ -275,7 +275,7 @@ export class PartitionLog {
   }
 
   /** Gives prepared batches, whose offsets are set, their place. */
-  #place(prepared: readonly Prepared[], size: number, done: AppendDone, logAppendTimeMs: bigint): AppendOutcome {
+  #place(prepared: readonly Prepared[], size: number, done: AppendDone, logAppendTimeMs: bigint, isFirst = false): AppendOutcome {
     const firstOffset = prepared[0].batch.baseOffset
     const lastOffset = prepared[prepared.length - 1].batch.lastOffset
     let maxTimestamp = -1n
@@ -311,16 +311,16 @@ export class PartitionLog {
     const pieces = prepared.length === 1 ? prepared[0].pieces : prepared.flatMap((each) => each.pieces)
     const flush = this.#nextOffset - this.#flusher.recoveryPoint >= this.#config.flushMessages
     this.#queue.place(segment, pieces, { position, startOffset: firstOffset, size, endOffset: this.#nextOffset, done, flush })
-    this.#scheduleWrite()
+    this.#scheduleWrite(isFirst)
     return { errorCode: 0, baseOffset: firstOffset, lastOffset, logAppendTimeMs, logStartOffset: this.#logStartOffset, duplicate: false, keepsBytes }
   }
-  #scheduleWrite(): void {
-    if (this.#writeScheduled) return
-    this.#writeScheduled = true
+  #scheduleWrite(isFirst = false): void {
+    if (this.#writeScheduled === 'first' || (this.#writeScheduled && !isFirst)) return
+    this.#writeScheduled = isFirst ? 'first' : 'yes'
     this.#context.writeAtEndOfTurn(() => {
-      this.#writeScheduled = false
+      this.#writeScheduled = undefined
       this.#queue.write()
-    })
+    }, isFirst)
   }
   /** For the flusher: these are as durable as they have to be. */
   publish(endOffset: number, dones: readonly AppendDone[]): void {

@@ -25,6 +25,7 @@ export interface AppendWish {
   timeoutMs: number
   origin: 'client' | 'coordinator'
   produceVersion?: number
+  isFirst?: boolean
 }
 
 /** Somebody who waits for records; told once, then forgotten. */
@@ -222,7 +223,7 @@ export class Partition {
       return false
     }
     const { leader } = this.#role as Extract<Role, { kind: 'leading' }>
-    const outcome = this.log.append(pieces, { leaderEpoch: leader.leaderEpoch, origin: wish.origin, produceVersion: wish.produceVersion }, (failure) => {
+    const outcome = this.log.append(pieces, { leaderEpoch: leader.leaderEpoch, origin: wish.origin, produceVersion: wish.produceVersion, isFirst: wish.isFirst }, (failure) => {
       if (isRefused(outcome)) return
       if (failure) return finished(refused(errors.kafkaStorageError.code, failure.message))
       const produced: Produced = {
