@@ -42,47 +42,50 @@ export class TransactionMarkers implements MarkerChannel {
     const batch = encodeTransactionMarker({ type: committed ? 'commit' : 'abort', producerId: producer.id, producerEpoch: producer.epoch, coordinatorEpoch, timestamp: this.#options.clock.now() })
     return { producer, committed, batch }
   }
-  /** Appends one marker here, acks −1: an error code, or 0 when it is committed. It takes its place in the log before this returns. */
-  append(marker: EncodedMarker, of: TopicPartition): Promise<number> {
+  /** Appends one marker here, acks −1; `done` is told an error code, or 0 when it is committed. It takes its place in the log before this returns. */
+  append(marker: EncodedMarker, of: TopicPartition, done: (errorCode: number) => void): void {
     const { replicas, metadata, groups, timeoutMs, ending } = this.#options
     const { producer, committed } = marker
     const { topic, partition: index } = of
     const partition = replicas.find(topic, index)
-    if (!partition) return Promise.resolve(metadata.partition(topic, index) ? errors.notLeaderOrFollower.code : errors.unknownTopicOrPartition.code)
+    if (!partition) return done(metadata.partition(topic, index) ? errors.notLeaderOrFollower.code : errors.unknownTopicOrPartition.code)
     // What differs from log to log, its offset and leader epoch, lies outside the checksum.
     const batch = Buffer.from(marker.batch)
     ending(producer.id, of)
-    return new Promise((done) =>
-      partition.append(batch, batch.length, { requiredAcks: -1, timeoutMs, origin: 'coordinator' }, ({ errorCode }) => {
-        // Not before the marker is on record: what an open transaction commits must not be seen.
-        if (errorCode === 0 && topic === offsetsTopic) groups.transactionCompleted(producer.id, index, committed)
-        done(errorCode)
-      }),
-    )
+    partition.append(batch, batch.length, { requiredAcks: -1, timeoutMs, origin: 'coordinator' }, ({ errorCode }) => {
+      // Not before the marker is on record: what an open transaction commits must not be seen.
+      if (errorCode === 0 && topic === offsetsTopic) groups.transactionCompleted(producer.id, index, committed)
+      done(errorCode)
+    })
   }
 
-  async write(marker: Marker, partitions: readonly TopicPartition[]): Promise<readonly MarkerOutcome[]> {
-    const { metadata, brokerId } = this.#options
-    const outcomes: MarkerOutcome[] = partitions.map((each) => ({ ...each, errorCode: errors.leaderNotAvailable.code }))
-    const places = new Map<number, number[]>()
-    const waiting: Promise<void>[] = []
-    let encoded: EncodedMarker | undefined
-    for (const [place, { topic, partition }] of partitions.entries()) {
-      const leader = metadata.partition(topic, partition)?.leader
-      if (!metadata.topic(topic)) waiting.push(this.#isGone(topic).then((isGone) => void (outcomes[place] = { topic, partition, errorCode: errors.unknownTopicOrPartition.code, isGone })))
-      else if (leader === brokerId)
-        waiting.push(this.append((encoded ??= this.encoded(marker)), partitions[place]).then((errorCode) => void (outcomes[place] = { topic, partition, errorCode })))
-      else if (leader !== undefined && leader >= 0) {
-        const there = places.get(leader)
-        if (there) there.push(place)
-        else places.set(leader, [place])
+  write(marker: Marker, partitions: readonly TopicPartition[]): Promise<readonly MarkerOutcome[]> {
+    return new Promise((resolve) => {
+      const { metadata, brokerId } = this.#options
+      const outcomes: MarkerOutcome[] = new Array(partitions.length)
+      let missing = partitions.length
+      const decide = (place: number, errorCode: number, isGone = false): void => {
+        const { topic, partition } = partitions[place]
+        outcomes[place] = { topic, partition, errorCode, isGone }
+        if (--missing === 0) resolve(outcomes)
       }
-    }
-    for (const [leader, there] of places) waiting.push(this.#send(leader, marker, there.map((place) => partitions[place])).then((codes) => there.forEach((place, index) => {
-      outcomes[place] = { ...partitions[place], errorCode: codes[index] }
-    })))
-    await Promise.all(waiting)
-    return outcomes
+      let encoded: EncodedMarker | undefined
+      const elsewhere = new Map<number, number[]>()
+      for (let place = 0; place < partitions.length; place++) {
+        const { topic, partition } = partitions[place]
+        const leader = metadata.partition(topic, partition)?.leader
+        if (leader === brokerId) this.append((encoded ??= this.encoded(marker)), partitions[place], (errorCode) => decide(place, errorCode))
+        else if (!metadata.topic(topic)) void this.#isGone(topic).then((isGone) => decide(place, errors.unknownTopicOrPartition.code, isGone))
+        else if (leader !== undefined && leader >= 0) {
+          const there = elsewhere.get(leader)
+          if (there) there.push(place)
+          else elsewhere.set(leader, [place])
+        } else decide(place, errors.leaderNotAvailable.code)
+      }
+      for (const [leader, places] of elsewhere)
+        void this.#send(leader, marker, places.map((place) => partitions[place])).then((codes) => places.forEach((place, index) => decide(place, codes[index])))
+      if (partitions.length === 0) resolve(outcomes)
+    })
   }
   /** A topic that is gone takes with it what was written to it. */
   async #isGone(topic: string): Promise<boolean> {

@@ -3,8 +3,7 @@
  * batches of each, open transactions, and transactions that are decided but not yet below the high watermark. Pure.
  */
 import type { Batch } from '../records/batch.ts'
-import { controlType, controlTypeOf, coordinatorEpochOf } from '../records/control.ts'
-import { recordsOf } from '../records/decode.ts'
+import { controlRecordOf, controlType } from '../records/control.ts'
 import { codes, refusal, type AppendFacts, type Refused } from './append.ts'
 import type { SnapshotEntry } from './producer-snapshot.ts'
 
@@ -102,7 +101,7 @@ export class ProducerState {
     if (!producer || origin === 'replication') return undefined
     if (batch.producerEpoch < producer.epoch)
       return refusal(codes.invalidProducerEpoch, `a transaction marker for epoch ${batch.producerEpoch} of producer ${batch.producerId}; its newest is ${producer.epoch}`)
-    const coordinatorEpoch = coordinatorEpochOf(recordsOf(batch)[0]?.value ?? null)
+    const coordinatorEpoch = controlRecordOf(batch)?.coordinatorEpoch
     if (coordinatorEpoch !== undefined && coordinatorEpoch < producer.coordinatorEpoch)
       return refusal(codes.transactionCoordinatorFenced, `a transaction marker of coordinator epoch ${coordinatorEpoch}; ${producer.coordinatorEpoch} wrote before`)
     return undefined
@@ -126,16 +125,16 @@ export class ProducerState {
     return undefined
   }
   #appendedMarker(batch: Batch): CompletedTransaction | undefined {
-    const record = recordsOf(batch)[0]
+    const record = controlRecordOf(batch)
     if (!record) {
       // Compaction may leave an empty control batch behind: all it says is that the producer had this epoch.
       this.#producer(batch.producerId, batch.producerEpoch).lastTimestamp = batch.maxTimestamp
       return undefined
     }
-    const type = controlTypeOf(record.key)
+    const { type } = record
     if (type !== controlType.abort && type !== controlType.commit) return undefined
     const producer = this.#producer(batch.producerId, batch.producerEpoch)
-    producer.coordinatorEpoch = coordinatorEpochOf(record.value) ?? producer.coordinatorEpoch
+    producer.coordinatorEpoch = record.coordinatorEpoch ?? producer.coordinatorEpoch
     producer.lastTimestamp = record.timestamp
     const firstOffset = producer.transactionFirstOffset
     producer.transactionFirstOffset = -1

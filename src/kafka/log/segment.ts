@@ -4,6 +4,7 @@ import { CorruptFileError } from './corrupt-file-error.ts'
 import { fileName, segmentSuffixes, suffix } from './names.ts'
 import { offsetEntrySize, OffsetIndex } from './offset-index.ts'
 import { PooledFile, type OpenFiles } from './open-files.ts'
+import { PositionHints } from './position-hints.ts'
 import { timeEntrySize, TimeIndex } from './time-index.ts'
 import { TransactionIndex } from './transaction-index.ts'
 
@@ -11,7 +12,6 @@ import { TransactionIndex } from './transaction-index.ts'
 const scanHead = 27
 /** How much is read to find a batch between two index entries. */
 const scanWindow = 8192
-const hintsMax = 64
 export const offsetRangeMax = 0x7fff_ffff
 
 export class Segment {
@@ -41,7 +41,7 @@ export class Segment {
   /** The indexes have their full length, for appends. */
   isPrepared = false
   /** Where some offsets that are likely to be read next begin. */
-  readonly #hints = new Map<number, number>()
+  readonly #hints = new PositionHints()
 
   constructor(files: OpenFiles, directory: string, baseOffset: number, facts: { size: number; createdMs: number; offsetEntries: number; timeEntries: number; indexSizeMax: number; ending?: string }) {
     const path = (kind: string): string => `${directory}/${fileName(baseOffset, kind)}${facts.ending ?? ''}`
@@ -118,11 +118,7 @@ export class Segment {
 
   /** Remembers where `offset` begins: whoever read up to it reads on from there. */
   hint(offset: number, position: number): void {
-    if (this.#hints.size >= hintsMax) for (const oldest of this.#hints.keys()) {
-      this.#hints.delete(oldest)
-      break
-    }
-    this.#hints.set(offset, position)
+    this.#hints.add(offset, position)
   }
 
   /**

@@ -53,8 +53,11 @@ export class WriteQueue {
   place(segment: Segment, pieces: readonly Uint8Array[], facts: { position: number; startOffset: number; size: number; endOffset: number; done: AppendDone; flush: boolean }): void {
     let group = this.#groups[this.#groups.length - 1] as Group | undefined
     if (!group || group.segment !== segment || group.after) {
-      group = { segment, position: facts.position, startOffset: facts.startOffset, pieces: [], size: 0, endOffset: facts.endOffset, dones: [], flush: false, after: undefined }
+      // Most groups keep their first append alone: lists of its size, not ones that have grown.
+      const { position, startOffset, size, endOffset, done, flush } = facts
+      group = { segment, position, startOffset, pieces: pieces.slice(), size, endOffset, dones: [done], flush, after: undefined }
       this.#groups.push(group)
+      return
     }
     for (const piece of pieces) group.pieces.push(piece)
     group.size += facts.size

@@ -3,6 +3,8 @@
  *
  *     key := version:int16=0 type:int16 (0 abort, 1 commit)      value := version:int16=0 coordinatorEpoch:int32
  */
+import { batchHeadSize, int32At, type Batch } from './batch.ts'
+import { recordsOf } from './decode.ts'
 import { encodeBatch } from './encode.ts'
 
 export const controlType = { abort: 0, commit: 1 } as const
@@ -16,6 +18,30 @@ export function controlTypeOf(key: Uint8Array | null): number | undefined {
 export function coordinatorEpochOf(value: Uint8Array | null): number | undefined {
   if (value === null || value.length < 6) return undefined
   return (value[2] << 24) | (value[3] << 16) | (value[4] << 8) | value[5]
+}
+
+export interface ControlRecord {
+  readonly type: number | undefined
+  /** Undefined where the value is too short for one. */
+  readonly coordinatorEpoch: number | undefined
+  readonly offset: number
+  readonly timestamp: bigint
+}
+/** length attributes timestampDelta offsetDelta keyLength … valueLength … headerCount, as Apache's brokers and we write a marker. */
+const usualSize = 17
+const usualHead = [32, 0, 0, 0, 8]
+const usualKeyAt = 5
+const usualValueAt = 10
+/** The first record of a control batch; undefined when compaction has left none. Throws `CorruptBatchError`. */
+export function controlRecordOf(batch: Batch): ControlRecord | undefined {
+  const { bytes } = batch
+  const at = batch.at + batchHeadSize
+  const isUsual = batch.codec === 0 && batch.recordCount === 1 && batch.size === batchHeadSize + usualSize && !batch.isLogAppendTime
+    && usualHead.every((byte, index) => bytes[at + index] === byte) && bytes[at + usualValueAt - 1] === 12 && bytes[at + usualSize - 1] === 0
+  if (isUsual)
+    return { type: (bytes[at + usualKeyAt + 2] << 8) | bytes[at + usualKeyAt + 3], coordinatorEpoch: int32At(bytes, at + usualValueAt + 2), offset: batch.baseOffset, timestamp: batch.baseTimestamp }
+  const record = recordsOf(batch)[0] as ReturnType<typeof recordsOf>[number] | undefined
+  return record && { type: controlTypeOf(record.key), coordinatorEpoch: coordinatorEpochOf(record.value), offset: record.offset, timestamp: record.timestamp }
 }
 
 export function encodeTransactionMarker(marker: {

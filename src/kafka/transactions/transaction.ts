@@ -20,7 +20,6 @@ interface Pending {
   readonly producer: ProducerClaim | undefined
 }
 const nobody: Previous = { id: -1, epoch: -1 }
-const keyOf = ({ topic, partition }: TopicPartition): string => `${partition}/${topic}`
 
 export class Transaction {
   readonly id: string
@@ -28,7 +27,7 @@ export class Transaction {
   #previous: Previous = nobody
   #pending: Pending | undefined
   /** Partitions whose marker is not confirmed; only while a transaction is being ended. */
-  #unmarked: Map<string, TopicPartition> | undefined
+  #unmarked: Map<string, Set<number>> | undefined
   /** Markers are being written, or a retry is on its way. */
   #isEnding = false
   #isUnloaded = false
@@ -62,7 +61,7 @@ export class Transaction {
   /** What is on record becomes what is known. */
   replay(value: TransactionValue | null): void {
     this.#value = value ?? undefined
-    this.#unmarked = isPrepared(value?.state) ? new Map(Array.from(eachOf(value!.partitions), (each) => [keyOf(each), each])) : undefined
+    this.#unmarked = isPrepared(value?.state) ? new Map(Array.from(value!.partitions, ([topic, indexes]) => [topic, new Set(indexes)])) : undefined
   }
 
   /** Whether the producer may write to the partition as part of its transaction (KIP-890): an error code, or 0. */
@@ -218,7 +217,7 @@ export class Transaction {
     }
     this.#isEnding = true
     this.#outputs.push({
-      kind: 'writeMarkers', producer: { id: value!.producerId, epoch: value!.producerEpoch }, committed: value!.state === 'PrepareCommit', partitions: [...(this.#unmarked?.values() ?? [])],
+      kind: 'writeMarkers', producer: { id: value!.producerId, epoch: value!.producerEpoch }, committed: value!.state === 'PrepareCommit', partitions: [...eachOf(this.#unmarked ?? noPartitions())],
     })
   }
   #markersWritten(outcomes: readonly MarkerOutcome[], now: number): void {
@@ -230,10 +229,15 @@ export class Transaction {
         this.#isEnding = false
         return this.#note('warn', 'transaction left to another coordinator', { partition: `${outcome.topic}-${outcome.partition}`, errorCode })
       }
-      if (errorCode === 0 || isGone || cannotHoldMarkers(errorCode)) this.#unmarked?.delete(keyOf(outcome))
+      if (errorCode === 0 || isGone || cannotHoldMarkers(errorCode)) this.#marked(outcome)
     }
     if (this.#isUnmarked) this.#outputs.push({ kind: 'retrySoon' })
     else this.#complete(now)
+  }
+  #marked({ topic, partition }: TopicPartition): void {
+    const indexes = this.#unmarked?.get(topic)
+    indexes?.delete(partition)
+    if (indexes?.size === 0) this.#unmarked!.delete(topic)
   }
   #retried(now: number): void {
     if (this.#isUnloaded || !this.#isEnding || this.#pending) return

@@ -16,7 +16,9 @@ export const writeTxnMarkers = handler({
       const perTopic = topics.map(async ({ name, partitionIndexes }) => ({
         name,
         partitions: await Promise.all(
-          partitionIndexes.map(async (partitionIndex) => ({ partitionIndex, errorCode: await broker.transactionMarkers.append(marker, { topic: name, partition: partitionIndex }) })),
+          partitionIndexes.map((partitionIndex) => new Promise<{ partitionIndex: number; errorCode: number }>((done) =>
+            broker.transactionMarkers.append(marker, { topic: name, partition: partitionIndex }, (errorCode) => done({ partitionIndex, errorCode })),
+          )),
         ),
       }))
       return { producerId, topics: await Promise.all(perTopic) }
