@@ -16,6 +16,8 @@ export interface FetchTarget {
   maxBytes: number
 }
 interface CachedTarget extends FetchTarget {
+  /** What it is found by. */
+  readonly key: string
   sentHighWatermark: number
   sentLogStartOffset: number
 }
@@ -110,7 +112,7 @@ export class FetchSessions {
       const key = targetKey(target, session.usesTopicIds)
       const cached = session.targets.get(key)
       if (cached) Object.assign(cached, target, { topic: target.topic || cached.topic })
-      else session.targets.set(key, { ...target, sentHighWatermark: -1, sentLogStartOffset: -1 })
+      else session.targets.set(key, { ...target, key, sentHighWatermark: -1, sentLogStartOffset: -1 })
     }
     for (const gone of request.forgotten) session.targets.delete(targetKey(gone, session.usesTopicIds))
     session.size = session.targets.size
@@ -127,8 +129,10 @@ export class FetchSessions {
     do id = this.#freshId()
     while (id === 0 || this.#sessions.has(id))
     const session = new FetchSession(id, request, now)
-    for (const target of request.targets)
-      session.targets.set(targetKey(target, request.usesTopicIds), { ...target, sentHighWatermark: -1, sentLogStartOffset: -1 })
+    for (const target of request.targets) {
+      const key = targetKey(target, request.usesTopicIds)
+      session.targets.set(key, { ...target, key, sentHighWatermark: -1, sentLogStartOffset: -1 })
+    }
     session.size = session.targets.size
     this.#sessions.set(id, session)
     return {
@@ -168,8 +172,9 @@ export class FetchSessions {
 
 const rank = ({ privileged, size }: { privileged: boolean; size: number }): number => (privileged ? 1e9 : 0) + size
 
+/** `target`: one that the session has given out. */
 function noteNews(session: FetchSession, target: FetchTarget, news: FetchNews): boolean {
-  const key = targetKey(target, session.usesTopicIds)
+  const { key } = target as CachedTarget
   const cached = session.targets.get(key)
   if (!cached) return true
   let isNews = news.recordsSize > 0 || news.preferredReadReplica >= 0 || news.diverging

@@ -62,7 +62,7 @@ export class TransactionMarkers implements MarkerChannel {
   write(marker: Marker, partitions: readonly TopicPartition[]): Promise<readonly MarkerOutcome[]> {
     return new Promise((resolve) => {
       const { metadata, brokerId } = this.#options
-      const outcomes: MarkerOutcome[] = new Array(partitions.length)
+      const outcomes: MarkerOutcome[] = []
       let missing = partitions.length
       const decide = (place: number, errorCode: number, isGone = false): void => {
         const { topic, partition } = partitions[place]

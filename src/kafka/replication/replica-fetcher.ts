@@ -10,7 +10,7 @@ import type { ResponseOf } from '../protocol/api.ts'
 import { errorByCode } from '../protocol/errors.ts'
 import { Fetch } from '../protocol/fetch.ts'
 import { ListOffsets } from '../protocol/list-offsets.ts'
-import { FetchSessionClient, type SessionWish } from './fetch-session-client.ts'
+import { FetchSessionClient, wishKeys, type SessionWish } from './fetch-session-client.ts'
 import type { Partition } from './partition.ts'
 import type { FollowerOutput, PartitionFollower } from './partition-follower.ts'
 import type { ReplicationQuota } from './replication-quota.ts'
@@ -46,10 +46,26 @@ interface Following {
   busy: Promise<void> | undefined
   /** Part of a request, or about to be, beside the main one. */
   isBeside: boolean
+  /** As it was asked for last. */
+  wish: Wish | undefined
+}
+interface Wish extends SessionWish {
+  readonly following: Following
+}
+/** The wish of now: the same object as long as nothing has changed, which is so for most of many partitions. */
+function wishOf(following: Following, knowsIds: boolean): Wish {
+  const { partition, follower, wish: last } = following
+  const { logEndOffset, logStartOffset, latestEpoch } = partition.log
+  const topicId = (knowsIds && partition.topicId) || uuidZero
+  if (last && last.fetchOffset === logEndOffset && last.logStartOffset === logStartOffset && last.lastFetchedEpoch === latestEpoch && last.topicId === topicId) return last
+  const { currentLeaderEpoch, fetchOffset, lastFetchedEpoch, logStartOffset: from } = follower.wish
+  const { topic, index } = partition
+  const keys = last?.topicId === topicId ? last.keys : wishKeys(topic, topicId, index)
+  return (following.wish = { topic, topicId, partition: index, currentLeaderEpoch, fetchOffset, lastFetchedEpoch, logStartOffset: from, keys, following })
 }
 /** One request at a time. */
 interface Lane {
-  readonly session: FetchSessionClient
+  readonly session: FetchSessionClient<Wish>
   connection: KafkaConnection | undefined
   isAsking: boolean
   /** How often its connection was closed from here: what was asked for before is not waited for. */
@@ -58,7 +74,7 @@ interface Lane {
   /** Partitions of the answer being worked on that wait for the controller now: told of together, as a failover concerns all. */
   readonly waiting: { name: string; errorCode: number }[]
 }
-const newLane = (session: FetchSessionClient): Lane => ({ session, connection: undefined, isAsking: false, closings: 0, wake: undefined, waiting: [] })
+const newLane = (session: FetchSessionClient<Wish>): Lane => ({ session, connection: undefined, isAsking: false, closings: 0, wake: undefined, waiting: [] })
 /** So many are named in a line of the log. */
 const namedMax = 5
 /** Partitions come in bursts, one by one: those of so many milliseconds are asked for together. */
@@ -73,8 +89,8 @@ export class ReplicaFetcher {
   readonly #options: FetcherOptions
   readonly #protocol: InterBrokerProtocol
   readonly #followings = new Map<Partition, Following>()
-  readonly #main = newLane(new FetchSessionClient())
-  readonly #beside = newLane(new FetchSessionClient({ isSingle: true }))
+  readonly #main = newLane(new FetchSessionClient<Wish>())
+  readonly #beside = newLane(new FetchSessionClient<Wish>({ isSingle: true }))
   #besideTimer: Timer | undefined
   #besideRun: Promise<void> | undefined
   #besideEnds = false
@@ -97,7 +113,7 @@ export class ReplicaFetcher {
   follow(partition: Partition): void {
     const { follower } = partition
     if (!follower || this.#stopped) return
-    const following: Following = { partition, follower, level: false, busy: undefined, isBeside: this.#main.isAsking }
+    const following: Following = { partition, follower, level: false, busy: undefined, isBeside: this.#main.isAsking, wish: undefined }
     this.#followings.set(partition, following)
     this.#main.wake?.()
     if (!this.#running) void this.#run()
@@ -222,13 +238,13 @@ export class ReplicaFetcher {
       this.#log.debug('the fetch session begins anew', { leader: this.#options.leaderId, because: errorByCode(answer.errorCode).name })
       return 'answered'
     }
-    const byPartition = new Map(ready.map((following) => [`${following.partition.topic}/${following.partition.index}`, following]))
     const work: Promise<void>[] = []
     for (const topic of answer.responses)
       for (const fetched of topic.partitions) {
         const sent = session.wishOf(topic, fetched.partitionIndex)
-        const following = sent && byPartition.get(`${sent.topic}/${sent.partition}`)
-        if (!following || this.#followings.get(following.partition) !== following) continue
+        if (!sent) continue
+        const { following } = sent
+        if (this.#followings.get(following.partition) !== following) continue
         following.busy = this.#apply(lane, following, sent, fetched).finally(() => (following.busy = undefined))
         work.push(following.busy)
       }
@@ -253,7 +269,7 @@ export class ReplicaFetcher {
     const { brokerId, brokerEpoch, settings } = this.#options
     const connection = await this.#connected(lane)
     const knowsIds = this.#protocol.fetch > fetchByName
-    const wishes = ready.map(({ partition, follower }): SessionWish => ({ ...follower.wish, topic: partition.topic, topicId: (knowsIds && partition.topicId) || uuidZero, partition: partition.index }))
+    const wishes = ready.map((following) => wishOf(following, knowsIds))
     const { sessionId, sessionEpoch, byId, changed, forgotten } = lane.session.begin(wishes)
     const partitionMaxBytes = settings['replica.fetch.max.bytes']
     return connection.send(

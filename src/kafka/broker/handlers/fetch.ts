@@ -4,7 +4,7 @@
  */
 import { uuidZero } from '../../../wire/schema.ts'
 import type { Refused } from '../../log/append.ts'
-import type { ReadOutcome } from '../../log/partition-log.ts'
+import type { PartitionLog, ReadOutcome } from '../../log/partition-log.ts'
 import { downConvert } from '../../records/convert.ts'
 import { errors } from '../../protocol/errors.ts'
 import { Fetch } from '../../protocol/fetch.ts'
@@ -33,6 +33,7 @@ interface Result {
 }
 
 const readCommitted = 1
+const nothing = Buffer.alloc(0)
 /** First version whose consumers name their rack and follow a preferred replica (KIP-392). */
 const rackVersionMin = 11
 /** First version that takes record batches as they are. */
@@ -112,7 +113,9 @@ class Reading {
     let first = version >= 3
     const results: Result[] = []
     for (const target of this.#session.targets) {
-      const result = await this.#read(target, Math.max(0, Math.min(left, target.maxBytes)), first)
+      // Most partitions of a follower rest: no promise for each of them.
+      const reading = this.#read(target, Math.max(0, Math.min(left, target.maxBytes)), first)
+      const result = reading instanceof Promise ? await reading : reading
       if (result.recordsSize > 0) first = false
       left -= result.recordsSize
       results.push(result)
@@ -120,23 +123,24 @@ class Reading {
     return results
   }
 
-  async #read(target: FetchTarget, maxBytes: number, minOneBatch: boolean): Promise<Result> {
+  #failed(target: FetchTarget, topic: string, errorCode: number): Result {
+    const withHint = this.#context.version >= 16 && (errorCode === errors.notLeaderOrFollower.code || errorCode === errors.fencedLeaderEpoch.code)
+    const answer: PartitionAnswer = {
+      partitionIndex: target.partition,
+      errorCode,
+      highWatermark: -1,
+      lastStableOffset: -1,
+      logStartOffset: -1,
+      abortedTransactions: [],
+      records: nothing,
+      ...(withHint && { currentLeader: leaderHint(this.#context, topic, target.partition) }),
+    }
+    return { target, topic, answer, recordsSize: 0, partition: undefined, readableTo: -1, heldBack: false }
+  }
+  #read(target: FetchTarget, maxBytes: number, minOneBatch: boolean): Result | Promise<Result> {
     const { broker, version } = this.#context
     const topic = version >= 13 ? (broker.metadata.topicName(target.topicId) ?? '') : target.topic
-    const failed = (errorCode: number): Result => {
-      const withHint = version >= 16 && (errorCode === errors.notLeaderOrFollower.code || errorCode === errors.fencedLeaderEpoch.code)
-      const answer: PartitionAnswer = {
-        partitionIndex: target.partition,
-        errorCode,
-        highWatermark: -1,
-        lastStableOffset: -1,
-        logStartOffset: -1,
-        abortedTransactions: [],
-        records: Buffer.alloc(0),
-        ...(withHint && { currentLeader: leaderHint(this.#context, topic, target.partition) }),
-      }
-      return { target, topic, answer, recordsSize: 0, partition: undefined, readableTo: -1, heldBack: false }
-    }
+    const failed = (errorCode: number): Result => this.#failed(target, topic, errorCode)
     if (topic === '') return failed((version >= 13 ? errors.unknownTopicId : errors.unknownTopicOrPartition).code)
     const partition = broker.replicas.find(topic, target.partition)
     if (!partition) return failed((broker.metadata.partition(topic, target.partition) ? errors.notLeaderOrFollower : errors.unknownTopicOrPartition).code)
@@ -159,7 +163,7 @@ class Reading {
       lastStableOffset,
       logStartOffset: log.logStartOffset,
       abortedTransactions: committedOnly ? [] : null,
-      records: Buffer.alloc(0),
+      records: nothing,
     }
     const result: Result = { target, topic, answer, recordsSize: 0, partition, readableTo, heldBack: false }
     if (target.lastFetchedEpoch >= 0) {
@@ -183,11 +187,17 @@ class Reading {
     if (target.fetchOffset >= readableTo) return result
     if (asReplica && this.#isHeldBack(partition)) return { ...result, heldBack: true }
     const reading = log.read({ offset: target.fetchOffset, maxBytes, minOneBatch, upTo: readableTo })
-    const outcome = reading instanceof Promise ? await reading : reading
+    return reading instanceof Promise ? reading.then((outcome) => this.#given(result, log, outcome)) : this.#given(result, log, reading)
+  }
+  /** With what the log has given. */
+  #given(result: Result, log: PartitionLog, outcome: ReadOutcome): Result {
+    const { target, topic, answer, readableTo } = result
+    const { version } = this.#context
+    const failed = (errorCode: number): Result => this.#failed(target, topic, errorCode)
     if (isRefused(outcome)) return failed(outcome.errorCode)
     answer.records = outcome.slices
     result.recordsSize = outcome.size
-    if (committedOnly && outcome.size > 0) answer.abortedTransactions = log.abortedTransactions(target.fetchOffset, readableTo)
+    if (this.#request.isolationLevel === readCommitted && outcome.size > 0) answer.abortedTransactions = log.abortedTransactions(target.fetchOffset, readableTo)
     if (version < batchVersionMin && outcome.size > 0) {
       const converted = downConvert(Buffer.concat(outcome.slices), version <= 1 ? 0 : 1, target.fetchOffset)
       if (converted.kind === 'unsupported') return failed(errors.unsupportedCompressionType.code)
