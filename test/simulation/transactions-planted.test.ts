@@ -59,8 +59,8 @@ planted('one partition has its marker, and all are believed to have it', async (
   expect(law).toMatch(/no transaction hangs|all of a transaction|in-sync|answered|committed/)
 })
 planted('an aborted transaction gets the marker of a committed one', async () => {
-  const law = await withBug(TransactionMarkers.prototype, 'append', (append) => function (this: never, marker: Marker, of: TopicPartition) {
-    return append.call(this, { ...marker, committed: true } as never, of as never)
+  const law = await withBug(TransactionMarkers.prototype, 'encoded', (encoded) => function (this: never, marker: Marker) {
+    return encoded.call(this, { ...marker, committed: true } as never)
   } as never, find())
   expect(law).toBe('only what is committed is read committed')
 })

@@ -95,7 +95,7 @@ class Reading {
     if (maxWaitMs > 0 && this.#shouldWait(results, minBytes)) {
       await this.#wait(results, minBytes, maxWaitMs)
       this.#waited = true
-      results = await this.#readAll()
+      results = await this.#readAll(results)
     }
     if (this.#replicaId >= 0) this.#count(results)
     return this.#shape(results)
@@ -107,12 +107,17 @@ class Reading {
       if (partition && recordsSize > 0 && leaderQuota.isThrottled(partition.topic, partition.index)) leaderQuota.record(recordsSize, host.clock.monotonic())
   }
 
-  async #readAll(): Promise<Result[]> {
+  /** `before`: what was found before the wait, in the same order. */
+  async #readAll(before?: readonly Result[]): Promise<Result[]> {
     const { broker, version } = this.#context
     let left = Math.min(version >= 3 ? this.#request.maxBytes : 0x7fff_ffff, broker.fetchMaxBytes)
     let first = version >= 3
     const results: Result[] = []
-    for (const target of this.#session.targets) {
+    for (const [place, target] of this.#session.targets.entries()) {
+      if (before && this.#stillHolds(before[place])) {
+        results.push(before[place])
+        continue
+      }
       // Most partitions of a follower rest: no promise for each of them.
       const reading = this.#read(target, Math.max(0, Math.min(left, target.maxBytes)), first)
       const result = reading instanceof Promise ? await reading : reading
@@ -123,6 +128,18 @@ class Reading {
     return results
   }
 
+  /** There was nothing to read, and nothing has changed that the answer would say. */
+  #stillHolds({ target, partition, answer, recordsSize, readableTo, heldBack }: Result): boolean {
+    return (
+      partition !== undefined && recordsSize === 0 && !heldBack &&
+      this.#readableTo(partition) === readableTo &&
+      partition.highWatermark === answer.highWatermark &&
+      partition.log.logStartOffset === answer.logStartOffset &&
+      Math.min(partition.log.lastStableOffset, partition.highWatermark) === answer.lastStableOffset &&
+      (this.#replicaId < 0 || partition.replicas.includes(this.#replicaId)) &&
+      partition.refusalFor({ epoch: target.currentLeaderEpoch, leaderOnly: this.#replicaId >= 0 || this.#context.version < rackVersionMin }) === 0
+    )
+  }
   #failed(target: FetchTarget, topic: string, errorCode: number): Result {
     const withHint = this.#context.version >= 16 && (errorCode === errors.notLeaderOrFollower.code || errorCode === errors.fencedLeaderEpoch.code)
     const answer: PartitionAnswer = {
