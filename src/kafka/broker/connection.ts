@@ -1,6 +1,7 @@
 /** One client's connection: frames in, answers out, both in order; many requests may be in progress. */
 import { MalformedError } from '../../wire/reader.ts'
 import type { Connection, Host } from '../../host/host.ts'
+import { Waiters } from '../replication/waiters.ts'
 import { closeConnection, noAnswer, type RequestContext } from './handler.ts'
 import type { Begun, Dispatcher } from './dispatch.ts'
 import { FrameCutter, FrameRefusedError, type FrameMemory } from './frames.ts'
@@ -30,7 +31,7 @@ export class ClientConnection {
   readonly #options: ConnectionOptions
   readonly #cutter: FrameCutter
   readonly #slots: Slot[] = []
-  readonly #closeHandlers = new Set<() => void>()
+  readonly #closeHandlers = new Waiters<() => void>()
   readonly #facts: ConnectionFacts
   #outgoing: Uint8Array[] = []
   #flushing = false

@@ -53,7 +53,7 @@ type Origin = AppendFacts['origin']
 export class ProducerState {
   readonly #producers = new Map<number, Producer>()
   /** First offsets of open transactions, in the order they began. */
-  readonly #open = new Map<number, number>()
+  readonly #open: number[] = []
   /** Decided ones whose marker is not below the high watermark yet. */
   #unreplicated: CompletedTransaction[] = []
   /** Offset up to which this state speaks. */
@@ -64,7 +64,7 @@ export class ProducerState {
   }
   clear(): void {
     this.#producers.clear()
-    this.#open.clear()
+    this.#open.length = 0
     this.#unreplicated = []
   }
 
@@ -120,7 +120,7 @@ export class ProducerState {
     producer.lastTimestamp = maxTimestamp
     if (batch.isTransactional && producer.transactionFirstOffset < 0) {
       producer.transactionFirstOffset = baseOffset
-      this.#open.set(baseOffset, producerId)
+      this.#open.push(baseOffset)
     }
     return undefined
   }
@@ -153,11 +153,12 @@ export class ProducerState {
 
   /** The last stable offset once this transaction is done, whatever the high watermark. */
   lastStableOffsetAfter(completed: CompletedTransaction): number {
-    for (const firstOffset of this.#open.keys()) if (firstOffset !== completed.firstOffset) return firstOffset
-    return completed.lastOffset + 1
+    const [first, second] = this.#open
+    return (first === completed.firstOffset ? second : first) ?? completed.lastOffset + 1
   }
   complete(completed: CompletedTransaction): void {
-    this.#open.delete(completed.firstOffset)
+    const at = this.#open.indexOf(completed.firstOffset)
+    if (at >= 0) this.#open.splice(at, 1)
     this.#unreplicated.push(completed)
   }
   /** Transactions whose marker is below the high watermark hold nobody back any more. */
@@ -166,17 +167,12 @@ export class ProducerState {
   }
   /** First offset of the earliest transaction that is open or not decided below the high watermark; undefined without. */
   get firstUnstableOffset(): number | undefined {
-    let first: number | undefined
-    for (const offset of this.#open.keys()) {
-      first = offset
-      break
-    }
+    let first: number | undefined = this.#open[0]
     for (const completed of this.#unreplicated) if (first === undefined || completed.firstOffset < first) first = completed.firstOffset
     return first
   }
   get firstOpenOffset(): number | undefined {
-    for (const offset of this.#open.keys()) return offset
-    return undefined
+    return this.#open[0]
   }
   /** Whether the batch is the last of a producer that is known still; of one that is known by a marker alone, a marker of its epoch. */
   isLast({ producerId, producerEpoch, lastOffset, isControl }: Batch): boolean {
@@ -232,7 +228,7 @@ export class ProducerState {
   fromSnapshot(entries: readonly SnapshotEntry[], endOffset: number, now: number, expirationMs: number): void {
     this.clear()
     this.endOffset = endOffset
-    const open: [number, number][] = []
+    const open = new Set<number>()
     for (const entry of entries) {
       const inTransaction = entry.currentTransactionFirstOffset >= 0
       if (!inTransaction && now - Number(entry.timestamp) >= expirationMs) continue
@@ -254,10 +250,9 @@ export class ProducerState {
         lastTimestamp: entry.timestamp,
         transactionFirstOffset: entry.currentTransactionFirstOffset,
       })
-      if (inTransaction) open.push([entry.currentTransactionFirstOffset, entry.producerId])
+      if (inTransaction) open.add(entry.currentTransactionFirstOffset)
     }
-    open.sort(([a], [b]) => a - b)
-    for (const [offset, producerId] of open) this.#open.set(offset, producerId)
+    for (const offset of Array.from(open).sort((a, b) => a - b)) this.#open.push(offset)
   }
 }
 

@@ -5,6 +5,7 @@ import type { PartitionLog } from '../log/partition-log.ts'
 import { errors } from '../protocol/errors.ts'
 import { type FollowerLog, PartitionFollower } from './partition-follower.ts'
 import { PartitionLeader, type Output } from './partition-leader.ts'
+import { Waiters } from './waiters.ts'
 import { Watermark } from './watermark.ts'
 
 /** How an append ended, in the terms of a Produce answer. */
@@ -74,9 +75,9 @@ export class Partition {
   readonly #facts: PartitionFacts
   readonly #timers: Timers
   readonly #committed: Watermark
-  readonly #dataWaiters = new Set<DataWaiter>()
+  readonly #dataWaiters = new Waiters<DataWaiter>()
   /** Followers: they wait for what is written, not for what is committed. */
-  readonly #replicaWaiters = new Set<DataWaiter>()
+  readonly #replicaWaiters = new Waiters<DataWaiter>()
   /** Appends with acks −1 that wait for the ISR. */
   readonly #awaitingIsr = new Set<(errorCode: number) => void>()
   /** Deletions of records that wait for followers; each looks whether it is done. */
@@ -388,7 +389,7 @@ export class Partition {
   }
 }
 
-function wakeAll(waiters: ReadonlySet<DataWaiter>): void {
+function wakeAll(waiters: Waiters<DataWaiter>): void {
   for (const waiter of waiters) waiter.wake()
 }
 function refused(errorCode: number, message: string | null, recordErrors: RecordError[] = []): Produced {

@@ -54,13 +54,14 @@ export class TransactionCoordinator {
   readonly #partitions = new Map<number, TransactionsPartition>()
   /** The newest leader epoch heard of for each partition: an older election or resignation changes nothing. */
   readonly #epochs = new Map<number, number>()
-  readonly #waiting = new Map<number, (answer: Answer) => void>()
+  /** Who waits for an answer, at the place that is its ticket; free places. Lists, which leave nothing behind for the garbage collector. */
+  readonly #waiting: (((answer: Answer) => void) | undefined)[] = []
+  readonly #freeTickets: number[] = []
   readonly #loads = new Set<Promise<void>>()
   readonly #retries = new Set<Timer>()
   /** Who waits until the id is no longer busy: one at most, as a producer has one such request under way. */
   readonly #patient = new Map<Transaction, () => void>()
   #periodic: Timer[] = []
-  #tickets = 0
   #active = false
 
   constructor(host: Host, options: TransactionCoordinatorOptions) {
@@ -295,9 +296,9 @@ export class TransactionCoordinator {
     })
   }
   #ask(partition: TransactionsPartition, transaction: Transaction, inputOf: (ticket: number) => Input): Promise<Answer> {
-    const ticket = ++this.#tickets
+    const ticket = this.#freeTickets.pop() ?? this.#waiting.length
     return new Promise((resolve) => {
-      this.#waiting.set(ticket, resolve)
+      this.#waiting[ticket] = resolve
       this.#step(partition, transaction, inputOf(ticket))
     })
   }
@@ -305,9 +306,11 @@ export class TransactionCoordinator {
     for (const output of transaction.step(input))
       switch (output.kind) {
         case 'answered': {
-          const resolve = this.#waiting.get(output.ticket)
-          this.#waiting.delete(output.ticket)
-          resolve?.(output)
+          const resolve = this.#waiting[output.ticket]
+          if (!resolve) break
+          this.#waiting[output.ticket] = undefined
+          this.#freeTickets.push(output.ticket)
+          resolve(output)
           break
         }
         case 'persist': this.#persist(partition, transaction, output); break
