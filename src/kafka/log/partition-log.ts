@@ -69,7 +69,7 @@ export class PartitionLog {
   readonly #context: LogContext
   readonly #queue: WriteQueue
   readonly #flusher: Flusher
-  readonly #handlers = new Set<() => void>()
+  #handlers: readonly (() => void)[] = []
   readonly #producers: ProducerState
   readonly #epochs: LeaderEpochs
   readonly #recent: RecentBatches
@@ -190,8 +190,8 @@ export class PartitionLog {
 
   /** Told after each write, synchronously; the returned function ends that. */
   onAppend(handler: () => void): () => void {
-    this.#handlers.add(handler)
-    return () => this.#handlers.delete(handler)
+    this.#handlers = [...this.#handlers, handler]
+    return () => (this.#handlers = this.#handlers.filter((each) => each !== handler))
   }
 
   /** Others copy this log: what was appended last is kept in memory for them. */
@@ -317,10 +317,11 @@ export class PartitionLog {
   #scheduleWrite(isFirst = false): void {
     if (this.#writeScheduled === 'first' || (this.#writeScheduled && !isFirst)) return
     this.#writeScheduled = isFirst ? 'first' : 'yes'
-    this.#context.writeAtEndOfTurn(() => {
-      this.#writeScheduled = undefined
-      this.#queue.write()
-    }, isFirst)
+    this.#context.writeAtEndOfTurn(this.#write, isFirst)
+  }
+  readonly #write = (): void => {
+    this.#writeScheduled = undefined
+    this.#queue.write()
   }
   /** For the flusher: these are as durable as they have to be. */
   publish(endOffset: number, dones: readonly AppendDone[]): void {

@@ -29,7 +29,7 @@ export interface ControlRecord {
 }
 /** length attributes timestampDelta offsetDelta keyLength … valueLength … headerCount, as Apache's brokers and we write a marker. */
 const usualSize = 17
-const usualHead = [32, 0, 0, 0, 8]
+const usualHead = 0x20_00_00_00
 const usualKeyAt = 5
 const usualValueAt = 10
 /** The first record of a control batch; undefined when compaction has left none. Throws `CorruptBatchError`. */
@@ -37,7 +37,7 @@ export function controlRecordOf(batch: Batch): ControlRecord | undefined {
   const { bytes } = batch
   const at = batch.at + batchHeadSize
   const isUsual = batch.codec === 0 && batch.recordCount === 1 && batch.size === batchHeadSize + usualSize && !batch.isLogAppendTime
-    && usualHead.every((byte, index) => bytes[at + index] === byte) && bytes[at + usualValueAt - 1] === 12 && bytes[at + usualSize - 1] === 0
+    && int32At(bytes, at) === usualHead && bytes[at + usualKeyAt - 1] === 8 && bytes[at + usualValueAt - 1] === 12 && bytes[at + usualSize - 1] === 0
   if (isUsual)
     return { type: (bytes[at + usualKeyAt + 2] << 8) | bytes[at + usualKeyAt + 3], coordinatorEpoch: int32At(bytes, at + usualValueAt + 2), offset: batch.baseOffset, timestamp: batch.baseTimestamp }
   const record = recordsOf(batch)[0] as ReturnType<typeof recordsOf>[number] | undefined

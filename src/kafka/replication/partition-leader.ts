@@ -49,6 +49,7 @@ type Isr =
   | { kind: 'shrinking'; members: readonly number[]; proposed: readonly number[] }
 
 const never = -Infinity
+const nothing: readonly Output[] = []
 
 export class PartitionLeader {
   readonly #brokerId: number
@@ -159,7 +160,7 @@ export class PartitionLeader {
     return this.#maximal.size >= this.minIsr
   }
 
-  step(input: Input): Output[] {
+  step(input: Input): readonly Output[] {
     switch (input.kind) {
       case 'appended':
         assert(input.logEndOffset >= this.#logEndOffset)
@@ -183,19 +184,21 @@ export class PartitionLeader {
     }
   }
 
-  #fetched({ replica, fetchOffset, logStartOffset, now }: Extract<Input, { kind: 'fetched' }>): Output[] {
+  #fetched({ replica, fetchOffset, logStartOffset, now }: Extract<Input, { kind: 'fetched' }>): readonly Output[] {
     const follower = this.#followers.get(replica)
-    if (!follower) return []
+    if (!follower) return nothing
     this.#now = Math.max(this.#now, now)
     if (fetchOffset >= this.#logEndOffset) follower.lastCaughtUpMs = now
     // It has now what was there when it asked before: so long ago it was level.
     else if (fetchOffset >= follower.leaderEndAtLastFetch) follower.lastCaughtUpMs = Math.max(follower.lastCaughtUpMs, follower.lastFetchMs)
+    const isNews = follower.logEndOffset !== fetchOffset
     follower.logEndOffset = fetchOffset
     if (logStartOffset !== undefined) follower.logStartOffset = logStartOffset
     follower.lastFetchMs = now
     follower.leaderEndAtLastFetch = this.#logEndOffset
-    const expansion = this.#maximal.has(replica) ? [] : this.#expand(replica, follower)
-    return [...expansion, ...this.#advance()]
+    if (!this.#maximal.has(replica)) return [...this.#expand(replica, follower), ...this.#advance()]
+    // Each fetch names all partitions, most of which rest.
+    return isNews ? this.#advance() : nothing
   }
 
   #expand(replica: number, { logEndOffset }: Follower): Output[] {

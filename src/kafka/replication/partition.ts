@@ -375,6 +375,7 @@ export class Partition {
     // Bytes placed after the write that is told of now were counted before.
     const bytes = Math.max(1, this.#bytesSinceAdvance)
     this.#bytesSinceAdvance = 0
+    if (this.#dataWaiters.size === 0) return
     for (const waiter of this.#dataWaiters) {
       waiter.missing -= bytes
       if (waiter.missing <= 0) waiter.wake()
