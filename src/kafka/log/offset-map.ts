@@ -22,7 +22,6 @@ export class OffsetMap {
   /** Secret for a last block that is full, and for one that is not. */
   readonly #whole: Int32Array
   readonly #partial: Int32Array
-  readonly #state = new Int32Array(4)
 
   /** Room for `countMax` keys at a load of at most `loadFactor`; `secret`: 16 bytes of chance. */
   constructor(countMax: number, secret: Buffer, loadFactor = 0.9) {
@@ -37,87 +36,93 @@ export class OffsetMap {
 
   /** The key may be a part of `bytes`. Its offset until now; −1 for a key that was not here. */
   set(bytes: Uint8Array, offset: number, from = 0, to = bytes.length): number {
-    const at = this.#placeOf(bytes, from, to)
+    const at = this.#placeOf(bytes, from, to, true)
     const table = this.#table
     const before = table[at + offsetHigh] * highUnit + (table[at + offsetLow] >>> 0) - 1
-    if (before < 0) {
-      assert(this.count < this.countMax, 'the map of keys is full')
-      this.count++
-      const state = this.#state
-      for (let word = 0; word < 4; word++) table[at + word] = state[word]
-    }
-    table[at + offsetHigh] = Math.floor((offset + 1) / highUnit)
-    table[at + offsetLow] = offset + 1
+    const next = offset + 1
+    table[at + offsetHigh] = next / highUnit
+    table[at + offsetLow] = next
     return before
   }
   /** The newest offset of the key; −1 for one that is not here. */
   get(bytes: Uint8Array, from = 0, to = bytes.length): number {
-    const at = this.#placeOf(bytes, from, to)
+    const at = this.#placeOf(bytes, from, to, false)
     return this.#table[at + offsetHigh] * highUnit + (this.#table[at + offsetLow] >>> 0) - 1
   }
 
-  /** Where the key's slot is, or would be; its hash is in `#state` afterwards. */
-  #placeOf(bytes: Uint8Array, from: number, to: number): number {
-    this.#hash(bytes, from, to)
-    const [a, b, c, d] = [this.#state[0], this.#state[1], this.#state[2], this.#state[3]]
+  /** Where the key's slot is, or would be; `claims`: from now on it is the key's. In one piece, without an array for the state: it runs once for each record. */
+  #placeOf(key: Uint8Array, from: number, to: number, claims: boolean): number {
+    let a = this.#secret[0]
+    let b = this.#secret[1]
+    let c = this.#secret[2]
+    let d = this.#secret[3]
+    for (let at = from; ; at += 16) {
+      const left = to - at
+      const last = left > 16 ? undefined : left === 16 ? this.#whole : this.#partial
+      if (left >= 4) a ^= wordAt(key, at)
+      else a ^= restAt(key, at, to)
+      if (left >= 8) b ^= wordAt(key, at + 4)
+      else if (left >= 4) b ^= restAt(key, at + 4, to)
+      if (left >= 12) c ^= wordAt(key, at + 8)
+      else if (left >= 8) c ^= restAt(key, at + 8, to)
+      if (left >= 16) d ^= wordAt(key, at + 12)
+      else if (left >= 12) d ^= restAt(key, at + 12, to)
+      if (last) {
+        a ^= last[0]
+        b ^= last[1]
+        c ^= last[2]
+        d ^= last[3]
+      }
+      for (let round = 0; round < 8; round++) {
+        a = (a + b) | 0
+        b = ((b << 5) | (b >>> 27)) ^ a
+        a = (a << 16) | (a >>> 16)
+        c = (c + d) | 0
+        d = ((d << 8) | (d >>> 24)) ^ c
+        a = (a + d) | 0
+        d = ((d << 13) | (d >>> 19)) ^ a
+        c = (c + b) | 0
+        b = ((b << 7) | (b >>> 25)) ^ c
+        c = (c << 16) | (c >>> 16)
+      }
+      if (!last) continue
+      a ^= last[0]
+      b ^= last[1]
+      c ^= last[2]
+      d ^= last[3]
+      break
+    }
     const table = this.#table
     const end = table.length
     for (let at = ((a >>> 0) % this.#slots) * wordsPerSlot; ; ) {
       if (table[at] === a && table[at + 1] === b && table[at + 2] === c && table[at + 3] === d) return at
-      if (table[at + offsetHigh] === 0 && table[at + offsetLow] === 0) return at
+      if (table[at + offsetHigh] === 0 && table[at + offsetLow] === 0) {
+        if (!claims) return at
+        assert(this.count < this.countMax, 'the map of keys is full')
+        this.count++
+        table[at] = a
+        table[at + 1] = b
+        table[at + 2] = c
+        table[at + 3] = d
+        return at
+      }
       at += wordsPerSlot
       if (at === end) at = 0
     }
-  }
-  #hash(key: Uint8Array, from: number, to: number): void {
-    const state = this.#state
-    const secret = this.#secret
-    for (let word = 0; word < 4; word++) state[word] = secret[word]
-    let at = from
-    for (; to - at > 16; at += 16) {
-      for (let word = 0; word < 4; word++) state[word] ^= wordAt(key, at + word * 4)
-      permute(state)
-    }
-    const isWhole = to - at === 16
-    const last = isWhole ? this.#whole : this.#partial
-    if (isWhole) for (let word = 0; word < 4; word++) state[word] ^= wordAt(key, at + word * 4)
-    else {
-      let index = 0
-      for (; to - at >= 4; at += 4) state[index++] ^= wordAt(key, at)
-      let rest = 1
-      for (let byte = to - 1; byte >= at; byte--) rest = (rest << 8) | key[byte]
-      state[index] ^= rest
-    }
-    for (let word = 0; word < 4; word++) state[word] ^= last[word]
-    permute(state)
-    for (let word = 0; word < 4; word++) state[word] ^= last[word]
   }
 }
 
 function wordAt(bytes: Uint8Array, at: number): number {
   return bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)
 }
+/** Fewer than four bytes, closed by a 1. */
+function restAt(bytes: Uint8Array, from: number, to: number): number {
+  let rest = 1
+  for (let byte = to - 1; byte >= from; byte--) rest = (rest << 8) | bytes[byte]
+  return rest
+}
 /** Times x in the field of 2^128 elements. */
 function doubled(words: Int32Array): Int32Array {
   const carry = words[3] >>> 31
   return Int32Array.of((words[0] << 1) ^ (carry === 1 ? 0x87 : 0), (words[1] << 1) | (words[0] >>> 31), (words[2] << 1) | (words[1] >>> 31), (words[3] << 1) | (words[2] >>> 31))
-}
-function permute(state: Int32Array): void {
-  let [a, b, c, d] = [state[0], state[1], state[2], state[3]]
-  for (let round = 0; round < 8; round++) {
-    a = (a + b) | 0
-    b = ((b << 5) | (b >>> 27)) ^ a
-    a = (a << 16) | (a >>> 16)
-    c = (c + d) | 0
-    d = ((d << 8) | (d >>> 24)) ^ c
-    a = (a + d) | 0
-    d = ((d << 13) | (d >>> 19)) ^ a
-    c = (c + b) | 0
-    b = ((b << 7) | (b >>> 25)) ^ c
-    c = (c << 16) | (c >>> 16)
-  }
-  state[0] = a
-  state[1] = b
-  state[2] = c
-  state[3] = d
 }
