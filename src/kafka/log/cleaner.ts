@@ -10,6 +10,7 @@ import { CorruptBatchError } from '../records/corrupt-batch-error.ts'
 import { cursorOn, recordsOf } from '../records/decode.ts'
 import { encodeBatch } from '../records/encode.ts'
 import { encodeMessages } from '../records/legacy.ts'
+import type { Scratch } from '../records/lz4.ts'
 import type { Record } from '../records/record.ts'
 import { AbortedBatches } from './aborted-batches.ts'
 import type { CleanerPace } from './cleaner-pace.ts'
@@ -21,6 +22,7 @@ import { NewestOffsets } from './newest-offsets.ts'
 import { bytesPerKey } from './offset-map.ts'
 import type { PartitionLog } from './partition-log.ts'
 import { offsetRangeMax, Segment } from './segment.ts'
+import { StretchWriter } from './stretch-writer.ts'
 import { timeEntrySize } from './time-index.ts'
 import type { AbortedTransaction } from './transaction-index.ts'
 
@@ -84,7 +86,20 @@ export async function cleanLog(context: LogContext, log: PartitionLog, { firstDi
   const { now, pace } = limits
   // One view of the transactions for all groups: a marker may lie in another one than the records it speaks of.
   const aborted = new AbortedBatches(log.segments, log.segments[0].baseOffset, log.activeSegment.baseOffset)
-  for (const group of groupsOf(log, endOffset)) await cleanGroup(context, log, group, { newest, endOffset, aborted, pace, now, isLastOfProducer: (batch) => log.isLastOfProducer(batch), kept: new KeptRecords() })
+  const rules: Rules = { newest, endOffset, aborted, pace, now, isLastOfProducer: (batch) => log.isLastOfProducer(batch), kept: new KeptRecords(), scratch: { bytes: Buffer.alloc(0) } }
+  // One group goes to the device and takes its place while the next is copied.
+  let settling: Promise<void> = Promise.resolve()
+  try {
+    for (const group of groupsOf(log, endOffset)) {
+      const cleaned = await copyGroup(context, log, group, rules)
+      const before = settling
+      settling = orDiscarded(context, cleaned, () => before.then(() => settle(context, log, cleaned, group)))
+      settling.catch(nobody)
+      await before
+    }
+  } finally {
+    await settling
+  }
   return endOffset
 }
 
@@ -96,6 +111,7 @@ async function newestOffsets({ host }: LogContext, log: PartitionLog, from: numb
   const mapFor = (keys: number) => new NewestOffsets({ from, count: Math.max(0, to - from), countMax: Math.max(1, keys), secret, loadFactor: keyLoadFactor })
   let newest = mapFor(Math.min(countMax, to - from))
   let endOffset = from
+  const scratch = { bytes: Buffer.alloc(0) }
   const aborted = new AbortedBatches(log.segments, from, to)
   for (const [index, segment] of log.segments.entries()) {
     if (boundOf(log.segments, index) <= from) continue
@@ -119,7 +135,7 @@ async function newestOffsets({ host }: LogContext, log: PartitionLog, from: numb
           }
           if (records) {
             for (const { key, offset } of records) if (key !== null && offset >= from) newest.note(key, offset)
-          } else if (count > 0) noteKeys(newest, segment, batch, { place, from })
+          } else if (count > 0) noteKeys(newest, segment, batch, { place, from, scratch })
         }
         endOffset = batch.nextOffset
       }
@@ -134,10 +150,10 @@ const stretchesOf = (segment: Segment, from: number) =>
       throw segment.corrupt(at, reason)
     },
   })
-function noteKeys(newest: NewestOffsets, segment: Segment, batch: Batch, { place, from }: { place: number; from: number }): void {
+function noteKeys(newest: NewestOffsets, segment: Segment, batch: Batch, { place, from, scratch }: { place: number; from: number; scratch: Scratch }): void {
   const { baseOffset } = batch
   checked(segment, batch, place, () => {
-    const cursor = cursorOn(batch)
+    const cursor = cursorOn(batch, { scratch })
     while (cursor.next()) {
       const offset = baseOffset + cursor.offsetDelta
       if (cursor.keySize >= 0 && offset >= from) newest.note(cursor.bytes, offset, cursor.keyFrom, cursor.keyFrom + cursor.keySize)
@@ -193,62 +209,67 @@ interface Rules {
   now: number
   /** What stays of one batch after the other. */
   kept: KeptRecords
+  scratch: Scratch
 }
 /** A log is read in pieces of this size, each dealt with before the loop gets its turn: one of small records takes some milliseconds. */
 const readSize = 256 * 1024
-/** What is kept is gathered and written in pieces of this size. */
-const writeSize = 512 * 1024
-
-async function cleanGroup(context: LogContext, log: PartitionLog, group: readonly Segment[], rules: Rules): Promise<void> {
+/** A new segment with what stays of the group, under names that a start removes, not yet on the device. */
+async function copyGroup(context: LogContext, log: PartitionLog, group: readonly Segment[], rules: Rules): Promise<Segment> {
   const { disk } = context.host
   const { config, directory } = log
   const cleaned = Segment.create(context.files, directory, group[0].baseOffset, { indexSizeMax: config.segmentIndexBytes, createdMs: group[0].createdMs, ending: cleanedSuffix })
-  try {
+  return orDiscarded(context, cleaned, async () => {
     cleaned.prepareForAppends(config.segmentIndexBytes)
-    const gathered = Buffer.allocUnsafe(writeSize)
-    let size = 0
-    const write = async (bytes: Buffer): Promise<void> => {
-      await cleaned.log.with((file) => file.write([bytes], cleaned.writtenSize))
-      cleaned.writtenSize += bytes.length
-      await rules.pace.moved(bytes.length)
-    }
-    for (const segment of group) {
-      const modifiedMs = (await disk.facts(segment.log.path))?.modifiedMs ?? 0
-      const facts = { segment, deleteRetentionMs: config.deleteRetentionMs, modifiedMs, addAborted: (entry: AbortedTransaction) => cleaned.txnIndex.add(entry) }
-      for await (const { bytes, end, position } of stretchesOf(segment, 0)) {
-        await rules.pace.moved(end)
-        for (let at = 0; at < end; ) {
-          const batch = new Batch(bytes, at)
-          const kept = cleanBatch(batch, position + at, rules, facts)
-          at += batch.size
-          if (!kept) continue
-          const view = new Batch(kept)
-          cleaned.appended({ size: kept.length, lastOffset: view.lastOffset, maxTimestamp: view.maxTimestamp, offsetOfMaxTimestamp: view.lastOffset, indexIntervalBytes: config.indexIntervalBytes })
-          if (size + kept.length > writeSize) {
-            if (size > 0) await write(gathered.subarray(0, size))
-            size = 0
+    const writer = new StretchWriter(cleaned, rules.pace)
+    try {
+      for (const segment of group) {
+        const modifiedMs = (await disk.facts(segment.log.path))?.modifiedMs ?? 0
+        const facts = { segment, deleteRetentionMs: config.deleteRetentionMs, modifiedMs, addAborted: (entry: AbortedTransaction) => cleaned.txnIndex.add(entry) }
+        for await (const { bytes, end, position } of stretchesOf(segment, 0)) {
+          await rules.pace.moved(end)
+          for (let at = 0; at < end; ) {
+            const batch = new Batch(bytes, at)
+            const kept = cleanBatch(batch, position + at, rules, facts)
+            at += batch.size
+            if (!kept) continue
+            const view = new Batch(kept)
+            cleaned.appended({ size: kept.length, lastOffset: view.lastOffset, maxTimestamp: view.maxTimestamp, offsetOfMaxTimestamp: view.lastOffset, indexIntervalBytes: config.indexIntervalBytes })
+            const isFull = writer.add(kept)
+            if (isFull) await isFull
           }
-          if (kept.length > writeSize) await write(kept)
-          else size += kept.copy(gathered, size)
         }
       }
+      await writer.flush()
+    } finally {
+      await writer.settled()
     }
-    if (size > 0) await write(gathered.subarray(0, size))
     cleaned.seal()
-    await context.syncs.run(() => cleaned.sync())
-    cleaned.isSynced = cleaned.isDataSynced = true
-    const modifiedMs = (await disk.facts(group[group.length - 1].log.path))?.modifiedMs
-    if (modifiedMs !== undefined) await disk.setModified(cleaned.log.path, modifiedMs)
-    // Written over before; a longer one of a cleaning that was cut off must not end this one.
-    if (!cleaned.txnIndex.exists) await disk.remove(cleaned.txnIndex.path)
-    if (!(await log.replaceSegments(cleaned, group))) throw new SegmentsGoneError(log.name)
+    return cleaned
+  })
+}
+/** Puts the new segment into the place of the group. */
+async function settle(context: LogContext, log: PartitionLog, cleaned: Segment, group: readonly Segment[]): Promise<void> {
+  const { disk } = context.host
+  await context.syncs.run(() => cleaned.sync())
+  cleaned.isSynced = cleaned.isDataSynced = true
+  const modifiedMs = (await disk.facts(group[group.length - 1].log.path))?.modifiedMs
+  if (modifiedMs !== undefined) await disk.setModified(cleaned.log.path, modifiedMs)
+  // Written over before; a longer one of a cleaning that was cut off must not end this one.
+  if (!cleaned.txnIndex.exists) await disk.remove(cleaned.txnIndex.path)
+  if (!(await log.replaceSegments(cleaned, group))) throw new SegmentsGoneError(log.name)
+}
+/** When the work fails, the new segment goes. */
+async function orDiscarded<T>({ host }: LogContext, cleaned: Segment, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
   } catch (error) {
     cleaned.close()
     // After a swap has begun its files no longer bear these names: what is left of it is finished at the next start.
-    for (const path of cleaned.paths) if (path.endsWith(cleanedSuffix)) await disk.remove(path).catch(() => {})
+    for (const path of cleaned.paths) if (path.endsWith(cleanedSuffix)) await host.disk.remove(path).catch(nobody)
     throw error
   }
 }
+const nobody = (): void => {}
 
 interface SegmentFacts {
   segment: Segment
@@ -292,11 +313,12 @@ function stays({ key, value, offset }: Record, { newest, endOffset }: Rules, may
   return value !== null || !mayDropTombstones
 }
 /** The same for all records of a batch, which `kept` holds afterwards; the bytes they lie in. */
-function keep(batch: Batch, { newest, endOffset, kept }: Rules, mayDropTombstones: boolean): Buffer {
+function keep(batch: Batch, { newest, endOffset, kept, scratch }: Rules, mayDropTombstones: boolean): Buffer {
   const { baseOffset } = batch
-  const cursor = cursorOn(batch)
-  const { bytes } = cursor
   kept.begin()
+  if (newest.isAllOutdated(baseOffset, batch.lastOffset)) return batch.bytes
+  const cursor = cursorOn(batch, { scratch })
+  const { bytes } = cursor
   while (cursor.next()) {
     const offset = baseOffset + cursor.offsetDelta
     if (offset < endOffset) {

@@ -32,6 +32,20 @@ export class NewestOffsets {
     const before = this.#map.set(bytes, offset, from, to) - this.#from
     if (before >= 0 && before < this.#bits) this.#outdated![before >>> 3] |= 1 << (before & 7)
   }
+  /** Whether each offset in [from, to] was noted and is no longer its key's newest. */
+  isAllOutdated(from: number, to: number): boolean {
+    const first = from - this.#from
+    const last = to - this.#from
+    if (first < 0 || last < first || last >= this.#bits) return false
+    const outdated = this.#outdated!
+    for (let bit = first; bit <= last; ) {
+      const byte = outdated[bit >>> 3]
+      if ((bit & 7) === 0 && byte === 0xff && bit + 7 <= last) bit += 8
+      else if ((byte & (1 << (bit & 7))) === 0) return false
+      else bit++
+    }
+    return true
+  }
   /** Whether no newer record of the key, which lies at `offset`, was noted. */
   isNewest(bytes: Uint8Array, offset: number, from?: number, to?: number): boolean {
     const bit = offset - this.#from

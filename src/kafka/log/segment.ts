@@ -162,39 +162,56 @@ export class Segment {
   }
   /**
    * The same in stretches: batches lie one after the other in `bytes` up to `end`. With `reuse` each stretch is valid only until the next is
-   * asked for. A batch larger than `sizeAbout` gets a chunk of its size.
+   * asked for; that one is read meanwhile, so that two chunks are in use. A batch larger than `sizeAbout` gets a chunk of its size.
    */
   async *stretches(
     from: number, to: number, { sizeAbout, reuse = false, problem }: { sizeAbout: number; reuse?: boolean; problem?: (position: number, reason: string) => void },
   ): AsyncGenerator<{ bytes: Buffer; end: number; position: number }> {
-    let chunk = Buffer.allocUnsafe(Math.min(Math.max(to - from, 1), sizeAbout))
     let position = from
-    while (position < to) {
-      const wanted = Math.min(chunk.length, to - position)
-      const piece = chunk.subarray(0, wanted)
-      const start = position
-      const filled = await this.log.with((file) => file.read(piece, start))
-      let at = 0
-      let larger = 0
-      let wrong: string | undefined
-      while (at < filled && wrong === undefined) {
-        const left = to - position - at
-        if (filled - at < scanHead && filled - at < left) break
-        wrong = headProblem(chunk, at, Math.min(filled - at, left))
-        if (wrong !== undefined) break
-        const size = lengthEnd + int32At(chunk, at + 8)
-        if (size > left) wrong = `a batch of ${size} bytes, ${left} left`
-        else if (at + size > filled) {
-          // Read on from here; the file is known to have as much.
-          larger = size
-          break
-        } else at += size
+    let spare: Buffer | undefined
+    const read = (at: number, sizeMin: number) => {
+      const chunk = spare && spare.length >= sizeMin ? spare : Buffer.allocUnsafe(Math.max(Math.min(to - at, sizeAbout), sizeMin))
+      const wanted = Math.min(chunk.length, to - at)
+      const filled = this.log.with((file) => file.read(chunk.subarray(0, wanted), at))
+      // Who waits for it learns of a failure; it may also be that nobody does any more.
+      filled.catch(nobody)
+      return { chunk, wanted, filled }
+    }
+    let reading = position < to ? read(position, 1) : undefined
+    try {
+      while (reading) {
+        const { chunk, wanted } = reading
+        const filled = await reading.filled
+        reading = undefined
+        let at = 0
+        let larger = 1
+        let wrong: string | undefined
+        while (at < filled && wrong === undefined) {
+          const left = to - position - at
+          if (filled - at < scanHead && filled - at < left) break
+          wrong = headProblem(chunk, at, Math.min(filled - at, left))
+          if (wrong !== undefined) break
+          const size = lengthEnd + int32At(chunk, at + 8)
+          if (size > left) wrong = `a batch of ${size} bytes, ${left} left`
+          else if (at + size > filled) {
+            // Read on from here; the file is known to have as much.
+            larger = size
+            break
+          } else at += size
+        }
+        const next = position + at
+        const goesOn = wrong === undefined && (at > 0 || filled === wanted) && next < to
+        if (reuse && goesOn) reading = read(next, larger)
+        if (at > 0) yield { bytes: chunk, end: at, position }
+        if (wrong !== undefined) return problem?.(next, wrong)
+        if (at === 0 && filled < wanted) return problem?.(position, 'the file ends here')
+        if (reuse) spare = chunk
+        else if (goesOn) reading = read(next, larger)
+        position = next
       }
-      if (at > 0) yield { bytes: chunk, end: at, position }
-      if (wrong !== undefined) return problem?.(position + at, wrong)
-      if (at === 0 && filled < wanted) return problem?.(position, 'the file ends here')
-      position += at
-      if (position < to && (!reuse || larger > chunk.length)) chunk = Buffer.allocUnsafe(Math.max(Math.min(to - position, sizeAbout), larger, 1))
+    } finally {
+      // Its memory and its file are in use until then.
+      await reading?.filled.catch(nobody)
     }
   }
 
@@ -273,3 +290,5 @@ export class Segment {
     this.txnIndex.close()
   }
 }
+
+const nobody = (): void => {}

@@ -1,7 +1,7 @@
 /** The five compression codecs of record batches, by the number in a batch's attributes. */
 import * as zlib from 'node:zlib'
 import { CompressionError, corrupt, tooLarge } from './compression-error.ts'
-import { compressLz4, decompressLz4 } from './lz4.ts'
+import { compressLz4, decompressLz4, type Scratch } from './lz4.ts'
 import { compressSnappy, decompressSnappy } from './snappy.ts'
 import { compressZstd, decompressZstd } from './zstd.ts'
 
@@ -17,8 +17,8 @@ export interface CompressionLevels {
   zstd?: number
 }
 
-/** Decompresses a batch's records. `magic` 0 has wrong lz4 checksums. Throws `CompressionError`. */
-export function decompress(codec: number, input: Uint8Array, { sizeMax = decompressedSizeMax, magic = 2 }: { sizeMax?: number; magic?: number } = {}): Buffer {
+/** Decompresses a batch's records, into `scratch` where the codec can. `magic` 0 has wrong lz4 checksums. Throws `CompressionError`. */
+export function decompress(codec: number, input: Uint8Array, { sizeMax = decompressedSizeMax, magic = 2, scratch }: { sizeMax?: number; magic?: number; scratch?: Scratch } = {}): Buffer {
   switch (codec) {
     case 0:
       return Buffer.from(input.buffer, input.byteOffset, input.byteLength)
@@ -27,7 +27,7 @@ export function decompress(codec: number, input: Uint8Array, { sizeMax = decompr
     case 2:
       return decompressSnappy(input, sizeMax)
     case 3:
-      return decompressLz4(input, sizeMax, { anyHeaderChecksum: magic === 0 })
+      return decompressLz4(input, sizeMax, { anyHeaderChecksum: magic === 0, scratch })
     case 4:
       return decompressZstd(input, sizeMax)
     default:

@@ -5,6 +5,7 @@ import { decompress, decompressedSizeMax } from './compression.ts'
 import { CompressionError } from './compression-error.ts'
 import { CorruptBatchError } from './corrupt-batch-error.ts'
 import { readMessage } from './legacy.ts'
+import type { Scratch } from './lz4.ts'
 import { readRecord, type Record } from './record.ts'
 import { RecordCursor } from './record-cursor.ts'
 
@@ -47,10 +48,10 @@ export function recordsOf(batch: Batch, sizeMax = decompressedSizeMax): Record[]
   }
 }
 
-/** Where the records of one batch of magic 2 lie, before the first; its `next` throws `MalformedError`. */
-export function cursorOn(batch: Batch, sizeMax = decompressedSizeMax): RecordCursor {
+/** Where the records of one batch of magic 2 lie, before the first; its `next` throws `MalformedError`. With `scratch` it is valid until that is used again. */
+export function cursorOn(batch: Batch, { sizeMax = decompressedSizeMax, scratch }: { sizeMax?: number; scratch?: Scratch } = {}): RecordCursor {
   if (batch.codec === 0) return new RecordCursor(batch.bytes, batch.at + batchHeadSize, batch.at + batch.size, batch.recordCount)
-  const bytes = decompress(batch.codec, batch.recordBytes, { sizeMax })
+  const bytes = decompress(batch.codec, batch.recordBytes, { sizeMax, scratch })
   return new RecordCursor(bytes, 0, bytes.length, batch.recordCount)
 }
 

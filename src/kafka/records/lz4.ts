@@ -23,13 +23,22 @@ const nativeFrom = 512
 /** What the native library is given room for at first: blocks that hold more are rare, and read by the script. */
 const usualRatio = 16
 
+/** Memory that is decompressed into again and again, so that not each batch asks for its own. */
+export interface Scratch {
+  bytes: Buffer
+}
+/** No more is kept for the next. */
+const scratchSizeMax = 4_194_304
+
 /**
  * Decompresses one frame after another. `anyHeaderChecksum`: clients of message format 0 computed the header's checksum over
  * the wrong bytes (KAFKA-3160), so it is not looked at there. `isScriptOnly`: not with the native library, where there is one.
+ * `scratch`: what is answered lies in it, where it fits, and is valid until the next use.
  */
-export function decompressLz4(input: Uint8Array, sizeMax: number, { anyHeaderChecksum = false, isScriptOnly = false } = {}): Buffer {
+export function decompressLz4(input: Uint8Array, sizeMax: number, { anyHeaderChecksum = false, isScriptOnly = false, scratch }: { anyHeaderChecksum?: boolean; isScriptOnly?: boolean; scratch?: Scratch } = {}): Buffer {
   const view = new DataView(input.buffer, input.byteOffset, input.byteLength)
-  let output = Buffer.allocUnsafe(Math.min(sizeMax, Math.max(input.length * 4, 1024)))
+  const guess = Math.min(sizeMax, Math.max(input.length * 4, 1024))
+  let output = scratch && scratch.bytes.length >= Math.min(guess, scratchSizeMax) && scratch.bytes.length <= sizeMax ? scratch.bytes : Buffer.allocUnsafe(guess)
   let written = 0
   /** Makes room for `size` more bytes, or as many as the bound allows. */
   const reserve = (size: number): void => {
@@ -91,6 +100,7 @@ export function decompressLz4(input: Uint8Array, sizeMax: number, { anyHeaderChe
       at += 4
     }
   }
+  if (scratch && output.length <= scratchSizeMax) scratch.bytes = output
   return output.subarray(0, written)
 }
 
