@@ -1,4 +1,4 @@
-/** Compacts the logs of a broker in turn, the dirtiest first, remembers how far each is clean and which cannot be cleaned (LogCleaner, LogCleanerManager). */
+/** Compacts the logs of a broker, the dirtiest first and `log.cleaner.threads` of them side by side, remembers how far each is clean and which cannot be cleaned (LogCleaner, LogCleanerManager). */
 import type { Timer } from '../../host/host.ts'
 import { CorruptBatchError } from '../records/corrupt-batch-error.ts'
 import { type Cleanable, cleanableOf, cleanLog, SegmentsGoneError } from './cleaner.ts'
@@ -28,7 +28,10 @@ export class LogCleaner {
   readonly #pace: CleanerPace
   readonly #uncleanable = new Map<PartitionLog, string>()
   #timer: Timer | undefined
-  #running: Promise<void> = Promise.resolve()
+  /** Each cleans one log after the other until nothing is dirty. */
+  readonly #lanes = new Set<Promise<void>>()
+  readonly #atWork = new Set<PartitionLog>()
+  #saving: Promise<void> = Promise.resolve()
 
   constructor(context: LogContext, options: LogCleanerOptions) {
     this.#context = context
@@ -36,18 +39,19 @@ export class LogCleaner {
     this.#pace = new CleanerPace(context.host, () => options.settings()['log.cleaner.io.max.bytes.per.second'] ?? Infinity)
   }
 
-  /** Cleans now and then from now on: `log.cleaner.backoff.ms` after everything was clean. */
+  /** Cleans now and then from now on: every `log.cleaner.backoff.ms` it is looked whether there is more to do than is being done. */
   start(): void {
     if (this.#pace.isStopped) return
     this.#timer = this.#context.host.timers.set(Math.max(1, this.#options.settings()['log.cleaner.backoff.ms'] ?? backoffMs), () => {
-      void this.clean().then(() => this.start())
+      this.#begin()
+      this.start()
     })
   }
   /** What is being cleaned is left as it was. */
   async stop(): Promise<void> {
     this.#pace.stop()
     this.#timer?.cancel()
-    await this.#running
+    await this.#idle()
   }
   /** Partitions that are passed over because of what was met in them. */
   get uncleanable(): { partition: string; reason: string }[] {
@@ -55,25 +59,42 @@ export class LogCleaner {
   }
 
   /** Compacts what is dirty enough, until nothing is. Never rejects. */
-  clean(): Promise<void> {
-    return (this.#running = this.#running.then(() => this.#clean()))
+  async clean(): Promise<void> {
+    await this.#idle()
+    this.#begin()
+    await this.#idle()
   }
-  async #clean(): Promise<void> {
+  async #idle(): Promise<void> {
+    while (this.#lanes.size > 0) await Promise.all(this.#lanes)
+  }
+  get #lanesMax(): number {
+    return this.#options.settings()['log.cleaner.threads'] ?? 1
+  }
+  #begin(): void {
+    if (this.#lanes.size >= this.#lanesMax) return
+    // It is counted before it begins.
+    const lane: Promise<void> = Promise.resolve().then(() => this.#work()).finally(() => this.#lanes.delete(lane))
+    this.#lanes.add(lane)
+  }
+  async #work(): Promise<void> {
     const logs = new Set(this.#options.logs())
     for (const log of this.#uncleanable.keys()) if (!logs.has(log)) this.#uncleanable.delete(log)
     for (const done = new Set<PartitionLog>(); !this.#pace.isStopped; ) {
       const best = this.#dirtiest(done)
-      if (!best || !(await this.#cleanOne(best.log, best.cleanable))) {
-        if (!best) return
-        done.add(best.log)
-      }
+      if (!best) return
+      this.#atWork.add(best.log)
+      const cleaning = this.#cleanOne(best.log, best.cleanable)
+      // Another may see whether there is more.
+      this.#begin()
+      if (!(await cleaning)) done.add(best.log)
+      this.#atWork.delete(best.log)
     }
   }
   #dirtiest(done: ReadonlySet<PartitionLog>): { log: PartitionLog; cleanable: Cleanable } | undefined {
     const now = this.#context.host.clock.now()
     let best: { log: PartitionLog; cleanable: Cleanable } | undefined
     for (const log of this.#options.logs()) {
-      if (log.failure || done.has(log) || this.#uncleanable.has(log) || !log.config.cleanupPolicy.includes('compact')) continue
+      if (log.failure || done.has(log) || this.#atWork.has(log) || this.#uncleanable.has(log) || !log.config.cleanupPolicy.includes('compact')) continue
       const cleanable = cleanableOf(log, this.#cleanedTo(log), now)
       if (cleanable.dirtyRatio === 0 || (cleanable.dirtyRatio <= log.config.minCleanableDirtyRatio && !cleanable.isOverdue)) continue
       if (!best || cleanable.dirtyRatio > best.cleanable.dirtyRatio) best = { log, cleanable }
@@ -100,7 +121,7 @@ export class LogCleaner {
     try {
       const cleanedTo = await cleanLog(this.#context, log, cleanable, {
         pace: this.#pace,
-        keyMemoryMax: settings['log.cleaner.dedupe.buffer.size'] ?? dedupeBufferSize,
+        keyMemoryMax: (settings['log.cleaner.dedupe.buffer.size'] ?? dedupeBufferSize) / Math.max(1, this.#lanesMax),
         // Any number is taken as a configuration; a table can be neither empty nor more than full.
         keyLoadFactor: Math.min(1, Math.max(0.05, settings['log.cleaner.io.buffer.load.factor'] ?? keyLoadFactor)),
         now: host.clock.now(),
@@ -124,8 +145,9 @@ export class LogCleaner {
     const directory = this.#options.directoryOf(log)
     if (!directory || directory.failure || !this.#options.logs().includes(log)) return
     directory.cleanedTo.set(log.name, cleanedTo)
-    await this.#options.save(directory, () =>
+    // One at a time: a file has one temporary name.
+    await (this.#saving = this.#saving.then(() => this.#options.save(directory, () =>
       directory.writeCleaned([...directory.cleanedTo].map(([name, offset]) => ({ topic: name.slice(0, name.lastIndexOf('-')), partition: Number(name.slice(name.lastIndexOf('-') + 1)), offset }))),
-    )
+    )))
   }
 }

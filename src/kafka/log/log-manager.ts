@@ -24,6 +24,7 @@ export interface LogSettings {
   'log.flush.start.offset.checkpoint.interval.ms'?: number
   'replica.high.watermark.checkpoint.interval.ms'?: number
   'log.cleaner.enable'?: boolean
+  'log.cleaner.threads'?: number
   'log.cleaner.backoff.ms'?: number
   'log.cleaner.dedupe.buffer.size'?: number
   'log.cleaner.io.buffer.load.factor'?: number

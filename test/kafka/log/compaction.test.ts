@@ -1,13 +1,15 @@
 /** What the cleaner promises when it is short of memory, of time or of disk, when the log changes under it, and when it meets damage. */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { LogFacts } from '../../../src/host/host.ts'
 import { silentLogger } from '../../../src/host/logger.ts'
 import type { LogConfig } from '../../../src/kafka/log/log-config.ts'
 import type { LogSettings } from '../../../src/kafka/log/log-manager.ts'
+import { NewestOffsets } from '../../../src/kafka/log/newest-offsets.ts'
 import { OffsetMap } from '../../../src/kafka/log/offset-map.ts'
 import type { PartitionLog } from '../../../src/kafka/log/partition-log.ts'
 import { encodeTransactionMarker } from '../../../src/kafka/records/control.ts'
 import { SimulatedDisk } from '../../../src/simulation/disk.ts'
+import { seededRandom } from '../../../src/simulation/random.ts'
 import { append, hostOn, openOn, produce, readAll, textOf } from './bench.ts'
 
 const config: Partial<LogConfig> = { cleanupPolicy: ['compact'], segmentBytes: 400, minCleanableDirtyRatio: 0.01, deleteRetentionMs: 1000, fileDeleteDelayMs: 10 }
@@ -51,6 +53,84 @@ describe('the map of keys', () => {
   })
 })
 
+test('offsets of which none is the newest are known without a look at their keys', () => {
+  const random = seededRandom(5)
+  const from = 1_000
+  const count = 600
+  const newest = new NewestOffsets({ from, count, countMax: count, secret: Buffer.alloc(16, 3), loadFactor: 0.9 })
+  const keys = Array.from({ length: count }, (_, index) => `${random.below(index < 300 ? 5 : 400)}`)
+  keys.forEach((key, index) => newest.note(Buffer.from(key), from + index))
+  const isOutdated = keys.map((key, index) => keys.lastIndexOf(key) > index)
+  const answers = new Set<boolean>()
+  for (let run = 0; run < 3_000; run++) {
+    const first = random.below(count)
+    const last = Math.min(count - 1, first + random.below(40))
+    const answer = newest.isAllOutdated(from + first, from + last)
+    answers.add(answer)
+    expect(answer, `${first} to ${last}`).toBe(isOutdated.slice(first, last + 1).every(Boolean))
+  }
+  expect(answers.size).toBe(2)
+  // What was not noted may hold anything.
+  expect(newest.isAllOutdated(from - 1, from)).toBe(false)
+  expect(newest.isAllOutdated(from, from + count)).toBe(false)
+})
+test('a batch of which nothing stays is not dropped when it is damaged', async () => {
+  const { log, manager, disk, told } = await aLog({ segmentBytes: 1 << 20 })
+  await produce(log, ['a', 'b'].map((key) => ({ key, value: 'old '.repeat(50), timestamp: at })), { compression: 'lz4' })
+  const size = log.size
+  await produce(log, ['a', 'b'].map((key) => ({ key, value: 'new', timestamp: at })))
+  await rolled(log)
+  // Between the two walks of the cleaner: what is kept begins to be written with the second.
+  const { openSync } = disk
+  disk.openSync = (path, mode) => {
+    const file = openSync.call(disk, path, mode)
+    if (path.endsWith('.log.cleaned')) {
+      const whole = disk.peek('/logs/t-0/00000000000000000000.log')
+      whole[size - 1] ^= 1
+    }
+    return file
+  }
+  await manager.clean()
+  expect(manager.uncleanable).toMatchObject([{ partition: 't-0', reason: expect.stringContaining('checksum') }])
+  expect(told).toHaveLength(1)
+  expect(log.size).toBeGreaterThan(size)
+})
+test('a partition that takes long does not keep others waiting when there are two threads', async () => {
+  const { log, manager, disk } = await aLog({}, { 'log.cleaner.threads': 2 })
+  const other = await manager.create('t', 1)
+  for (const one of [log, other]) await rounds(one)
+  let open: () => void = () => {}
+  const gate = new Promise<void>((done) => (open = done))
+  const { openSync } = disk
+  disk.openSync = (path, mode) => {
+    const file = openSync.call(disk, path, mode)
+    if (path.includes('/t-0/') && path.endsWith('.log')) {
+      const { read } = file
+      file.read = (into, position) => gate.then(() => read.call(file, into, position))
+    }
+    return file
+  }
+  for (const segment of log.segments) segment.log.close()
+  const before = log.size
+  const cleaning = manager.clean()
+  await vi.waitFor(() => expect(disk.peek('/logs/cleaner-offset-checkpoint').toString()).toContain('t 1 30'), { timeout: 20_000, interval: 5 })
+  expect(log.size).toBe(before)
+  open()
+  await cleaning
+  expect(disk.peek('/logs/cleaner-offset-checkpoint').toString()).toContain('t 0 30')
+  for (const one of [log, other]) expect(textOf(await readAll(one))).toEqual(['27:a=a9', '28:b=b9', '29:c=c9'])
+})
+test('without a thread nothing is cleaned', async () => {
+  const settings: LogSettings = { 'log.cleaner.threads': 0 }
+  const { log, manager } = await aLog({}, settings)
+  await rounds(log)
+  const before = log.size
+  await manager.clean()
+  expect(log.size).toBe(before)
+  settings['log.cleaner.threads'] = 1
+  await manager.clean()
+  expect(log.size).toBeLessThan(before)
+})
 test('with memory for few keys it takes several rounds, and the result is the same', async () => {
   const { log, manager } = await aLog({ segmentBytes: 300 }, { 'log.cleaner.dedupe.buffer.size': 24 * 7 })
   for (let round = 0; round < 4; round++) for (let key = 0; key < 25; key++) await put(log, `k${key}`, `${round}`)

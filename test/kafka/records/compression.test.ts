@@ -16,6 +16,16 @@ const data = fc
   .map((parts) => Buffer.concat(parts))
 const sizeMax = 1 << 24
 
+test('lz4 into memory that is used again: the same bytes, whatever was there before, and no more than asked for', () => {
+  const scratch = { bytes: Buffer.alloc(0) }
+  fc.assert(fc.property(data, fc.boolean(), (bytes, isScriptOnly) => {
+    expect(decompressLz4(compress(3, bytes), sizeMax, { isScriptOnly, scratch }).equals(bytes)).toBe(true)
+  }), { numRuns: 60 })
+  const large = Buffer.alloc(300_000, 7)
+  const room = decompressLz4(compress(3, large), sizeMax, { scratch })
+  expect(decompressLz4(compress(3, Buffer.from('small')), sizeMax, { scratch }).buffer).toBe(room.buffer)
+  expect(() => decompressLz4(compress(3, large), 200_000, { scratch })).toThrow(CompressionError)
+})
 test('without a codec bytes are themselves', () => {
   expect(decompress(0, compress(0, Buffer.from('x'))).toString()).toBe('x')
 })
