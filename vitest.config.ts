@@ -8,6 +8,8 @@ export default defineConfig({
     testTimeout: 180_000,
     hookTimeout: 180_000,
     expect: { poll: { timeout: 60_000 } },
+    // A failure shows whole values: often the print is all that is left of it.
+    chaiConfig: { truncateThreshold: 0 },
     pool: 'forks',
     maxWorkers: 2,
     reporters: ['default', './test/closing-line.ts'],

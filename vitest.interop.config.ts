@@ -8,6 +8,8 @@ export default defineConfig({
     // Tests wait for conditions: a limit says only that something stands still, on the slowest machine.
     testTimeout: 600_000,
     hookTimeout: 600_000,
+    // A failure shows whole values: often the print is all that is left of it.
+    chaiConfig: { truncateThreshold: 0 },
     pool: 'forks',
     maxWorkers: 1,
     fileParallelism: false,

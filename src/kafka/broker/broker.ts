@@ -277,6 +277,7 @@ async function startRooms(
     apis: handlers.map(({ api }) => api),
     zookeeper,
     metadata,
+    configChanges: changes,
     logs,
     replicas,
     leaderQuota: quotaOf('leader.replication.throttled.rate', 'leader.replication.throttled.replicas'),

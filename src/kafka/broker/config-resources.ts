@@ -29,7 +29,7 @@ export interface ConfigWish {
   readonly value: string | null
 }
 
-/** Changes the overrides of one resource, or with `validateOnly` only says whether that would do. */
+/** Changes the overrides of one resource, which are in force on this broker then (on others soon after), or with `validateOnly` only says whether that would do. */
 export async function alterResource(
   broker: BrokerServices,
   resource: { readonly type: number; readonly name: string },
@@ -74,7 +74,7 @@ async function alterTopic(broker: BrokerServices, name: string, wishes: readonly
   if (refusal) return { code: errors.invalidConfig.code, message: refusal.message }
   if (validateOnly) return errors.none
   await broker.zookeeper.setEntityConfig('topics', name, overrides)
-  await broker.zookeeper.notifyConfigChange({ type: 'topics', entity: name })
+  await broker.configChanges.announce({ type: 'topics', entity: name })
   return errors.none
 }
 
@@ -93,7 +93,7 @@ async function alterBroker(broker: BrokerServices, name: string, wishes: readonl
   if (refusal) return { code: refusal.kind === 'notDynamic' ? errors.invalidRequest.code : errors.invalidConfig.code, message: refusal.message }
   if (validateOnly) return errors.none
   await broker.zookeeper.setEntityConfig('brokers', entity, overrides)
-  await broker.zookeeper.notifyConfigChange({ type: 'brokers', entity })
+  await broker.configChanges.announce({ type: 'brokers', entity })
   return errors.none
 }
 

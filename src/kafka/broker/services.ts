@@ -4,6 +4,7 @@ import type { BrokerSettings } from '../config/broker-settings.ts'
 import type { Controller } from '../controller/controller.ts'
 import type { GroupCoordinator } from '../groups/group-coordinator.ts'
 import type { LogManager } from '../log/log-manager.ts'
+import type { ConfigChanges } from '../metadata/config-changes.ts'
 import type { KafkaZooKeeper } from '../metadata/kafka-zookeeper.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import type { Api } from '../protocol/api.ts'
@@ -29,6 +30,7 @@ export interface BrokerServices {
   readonly controller: Controller
   readonly controllerRequests: ControllerRequests
   readonly metadata: MetadataCache
+  readonly configChanges: ConfigChanges
   readonly logs: LogManager
   readonly replicas: ReplicaManager
   /** Bounds what followers outside the ISR take from this broker. */

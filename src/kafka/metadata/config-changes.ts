@@ -14,6 +14,8 @@ export type ConfigChangeHandler = (change: ConfigChange, overrides: Readonly<Rec
 /** By creation time on ZooKeeper's clock. */
 const expiryMs = 15 * 60 * 1000
 const stopWaitMs = 2_000
+/** Who changed a configuration is answered after this at the latest: it is stored, and in force here as soon as ZooKeeper's watch tells. */
+const announceWaitMs = 5_000
 
 export class ConfigChanges {
   readonly #host: Host
@@ -24,6 +26,8 @@ export class ConfigChanges {
   #again = false
   #running: Promise<void> | undefined
   #stopped = false
+  /** Who waits for the handling of notifications, by their number. */
+  readonly #waiting = new Map<number, () => void>()
 
   constructor(host: Host, zookeeper: KafkaZooKeeper, handler: ConfigChangeHandler) {
     this.#host = host
@@ -36,9 +40,33 @@ export class ConfigChanges {
   async start(): Promise<void> {
     await this.#look()
   }
+  /**
+   * Tells all brokers of a change that is stored. Resolves when this one acts by it, so that who is answered then finds it in force here; on the others it comes
+   * into force as they hear of it. Resolves after 5 s whether or not, and rejects when the notification cannot be written.
+   */
+  async announce(change: ConfigChange): Promise<void> {
+    const number = sequenceOf(await this.#zookeeper.notifyConfigChange(change))
+    if (number <= this.#last || this.#stopped) return
+    await new Promise<void>((done) => {
+      const timer = this.#host.timers.set(announceWaitMs, () => {
+        this.#waiting.delete(number)
+        done()
+      })
+      this.#waiting.set(number, () => {
+        timer.cancel()
+        this.#waiting.delete(number)
+        done()
+      })
+    })
+  }
+  #reached(number: number): void {
+    this.#last = number
+    for (const [awaited, done] of this.#waiting) if (awaited <= number) done()
+  }
   /** Waits for the pass that runs, but not for a ZooKeeper that is not there. */
   async stop(): Promise<void> {
     this.#stopped = true
+    for (const done of this.#waiting.values()) done()
     await new Promise<void>((done) => {
       const timer = this.#host.timers.set(stopWaitMs, done)
       void Promise.resolve(this.#running).then(() => {
@@ -74,7 +102,7 @@ export class ConfigChanges {
       if (sequenceOf(name) <= this.#last) continue
       const node = await this.#read(name)
       if (node) await this.#apply(name, node.data)
-      this.#last = sequenceOf(name)
+      this.#reached(sequenceOf(name))
     }
     const now = this.#host.clock.now()
     for (const name of names) {

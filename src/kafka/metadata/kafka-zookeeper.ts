@@ -246,9 +246,9 @@ export class KafkaZooKeeper {
       }
     }
   }
-  /** Tells all brokers that an entity's configuration has changed. */
-  async notifyConfigChange(change: ConfigChange): Promise<void> {
-    await this.run((zk) => zk.create(paths.configChange, encodeConfigChange(change), { mode: 'persistentSequential' }))
+  /** Tells all brokers that an entity's configuration has changed; answers the notification's path. */
+  notifyConfigChange(change: ConfigChange): Promise<string> {
+    return this.run((zk) => zk.create(paths.configChange, encodeConfigChange(change), { mode: 'persistentSequential' }))
   }
   /** Tells the controller that a log dir of this broker has failed. */
   async notifyLogDirFailure(brokerId: number): Promise<void> {

@@ -141,6 +141,38 @@ test('configurations are written only while there is a controller; listeners hea
   await changes.stop()
 })
 
+test('who announces a change waits until it is in force here, but not for ever', async () => {
+  const zookeeper = await connect()
+  const handled: string[] = []
+  let open = (): void => {}
+  const shut = new Promise<void>((resolve) => (open = resolve))
+  const following = new ConfigChanges(testHost, zookeeper, async ({ entity }) => {
+    await new Promise((resolve) => setImmediate(resolve))
+    handled.push(entity)
+  })
+  await following.start()
+  await Promise.all([following.announce({ type: 'topics', entity: 'one' }), following.announce({ type: 'topics', entity: 'other' })])
+  expect(handled.toSorted()).toEqual(['one', 'other'])
+  await following.stop()
+  // Nobody follows any more: its announcements are written, and that is all.
+  await following.announce({ type: 'topics', entity: 'late' })
+  expect(handled).toHaveLength(2)
+
+  let fire = (): void => {}
+  const timers = { ...testHost.timers, set: (_: number, run: () => void) => ((fire = run), { cancel() {} }) }
+  const stuck = new ConfigChanges({ ...testHost, timers }, zookeeper, ({ entity }) => (entity === 'stuck' ? shut : undefined))
+  await stuck.start()
+  const announced = stuck.announce({ type: 'topics', entity: 'stuck' }).then(() => 'answered')
+  expect(await Promise.race([announced, following.announce({ type: 'topics', entity: 'meanwhile' }).then(() => 'not yet')])).toBe('not yet')
+  fire()
+  expect(await announced).toBe('answered')
+  open()
+  await new Promise((resolve) => setImmediate(resolve))
+  const stopped = stuck.stop()
+  fire()
+  await stopped
+})
+
 test('a controller that was replaced can write nothing', async () => {
   const zookeeper = await connect()
   const first = new ControllerZooKeeper(zookeeper)
