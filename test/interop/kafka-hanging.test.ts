@@ -2,7 +2,7 @@
  * Transactions that no coordinator knows and that hold readers back for ever: found and aborted by Apache's kafka-transactions.sh and
  * by ours, on either maker's broker, with the same words.
  */
-import { Kafka, logLevel } from 'kafkajs'
+import type { Kafka } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { silentLogger } from '../../src/host/logger.ts'
 import { nodeHost } from '../../src/host/node.ts'
@@ -11,9 +11,12 @@ import { InitProducerId } from '../../src/kafka/protocol/init-producer-id.ts'
 import { ListOffsets } from '../../src/kafka/protocol/list-offsets.ts'
 import { Produce } from '../../src/kafka/protocol/produce.ts'
 import { encodeBatch } from '../../src/kafka/records/encode.ts'
+import { asking, kafkaAt } from './kafkajs.ts'
 import { run, until } from './process.ts'
 import { describeWith, smallJava, unique, where } from './programs.ts'
+import { Reader } from './reader.ts'
 import { program, useCluster } from './target.ts'
+import { makeTopics } from './topics.ts'
 
 const anHourMs = 3_600_000
 
@@ -24,7 +27,7 @@ describeWith(['apache'], 'hanging transactions', () => {
   let kafka: Kafka
   beforeAll(() => {
     client = new KafkaClient({ host: nodeHost({ logger: silentLogger }), bootstrapServers: cluster.kafka.address })
-    kafka = new Kafka({ brokers: [cluster.kafka.address], logLevel: logLevel.NOTHING, retry: { retries: 10, initialRetryTime: 50 } })
+    kafka = kafkaAt([cluster.kafka.address])
   })
   afterAll(() => client.close())
 
@@ -62,22 +65,19 @@ describeWith(['apache'], 'hanging transactions', () => {
   }
   const found = async (...args: string[]): Promise<string[][]> => rows((await ours('find-hanging', ...args)).stdout).filter(([first]) => first !== 'Topic')
 
-  test('are found by both tools, aborted by each, and readers go on', { timeout: 240_000 }, async () => {
+  test('are found by both tools, aborted by each, and readers go on', async () => {
     const topic = unique('hanging')
-    const admin = kafka.admin()
-    await admin.connect()
-    await admin.createTopics({ topics: [{ topic, numPartitions: 3 }] })
-    await admin.disconnect()
+    await makeTopics([cluster.kafka.address], { topic, numPartitions: 3 })
     // One whose id the coordinator knows, but not the partition, and one that has no id at all.
     const known = await started(unique('known'))
     const unknown = await started(null)
     // One as old that its coordinator will end.
     const honest = kafka.producer({ transactionalId: unique('honest'), idempotent: true, maxInFlightRequests: 1, transactionTimeout: anHourMs })
-    await honest.connect()
+    await asking('a producer connects', () => honest.connect())
     const open = await honest.transaction()
     await open.send({ topic, messages: [{ partition: 2, value: 'open', timestamp: String(Date.now() - anHourMs) }] })
-    const plain = kafka.producer()
-    await plain.connect()
+    const plain = kafka.producer({ idempotent: true, maxInFlightRequests: 1 })
+    await asking('a producer connects', () => plain.connect())
     await plain.send({ topic, messages: [0, 1].map((partition) => ({ partition, value: 'before' })) })
     expect([await write(topic, 0, unique('known'), known), await write(topic, 1, unique('late'), unknown)]).toEqual([1, 1])
     await plain.send({ topic, messages: [0, 1].map((partition) => ({ partition, value: 'after' })) })
@@ -97,23 +97,20 @@ describeWith(['apache'], 'hanging transactions', () => {
     await until('readers of what is committed see the ends', async () => (await Promise.all([0, 1].map((partition) => ends(topic, partition)))).every(([committed, end]) => committed === 4 && end === 4))
     await open.abort()
 
-    const consumer = kafka.consumer({ groupId: unique('reader'), maxWaitTimeInMs: 200 })
-    await consumer.connect()
-    const values: string[] = []
-    await consumer.subscribe({ topic, fromBeginning: true })
-    await consumer.run({ eachMessage: async ({ message }) => void values.push(String(message.value)) })
     await plain.send({ topic, messages: [0, 1, 2].map((partition) => ({ partition, value: 'end' })) })
-    await until('the ends', () => values.filter((value) => value === 'end').length === 3)
-    for (const each of [consumer, plain, honest]) await each.disconnect()
-    expect(values.filter((value) => value !== 'end').sort()).toEqual(['after', 'after', 'before', 'before'])
+    const reader = await Reader.open(kafka, topic)
+    try {
+      await until('the ends', () => reader.values().filter((value) => value === 'end').length === 3)
+    } finally {
+      for (const each of [plain, honest]) await each.disconnect()
+      await reader.close()
+    }
+    expect(reader.values().filter((value) => value !== 'end').sort()).toEqual(['after', 'after', 'before', 'before'])
   })
 
-  test('are aborted with the words of brokers before 3.0, too; a coordinator that was replaced is refused', { timeout: 120_000 }, async () => {
+  test('are aborted with the words of brokers before 3.0, too; a coordinator that was replaced is refused', async () => {
     const topic = unique('older')
-    const admin = kafka.admin()
-    await admin.connect()
-    await admin.createTopics({ topics: [{ topic, numPartitions: 1 }] })
-    await admin.disconnect()
+    await makeTopics([cluster.kafka.address], { topic, numPartitions: 1 })
     const producer = await started(null)
     await write(topic, 0, unique('late'), producer)
     const marker = ['abort', '--topic', topic, '--partition', '0', '--producer-id', String(producer.producerId), '--producer-epoch', String(producer.producerEpoch)]

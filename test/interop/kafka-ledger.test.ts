@@ -169,7 +169,8 @@ describeWith(kafkaMaker === 'apache' ? ['python', 'apache'] : ['python'], 'three
     }
     const tally = judgeLedger(await load.finish())
     console.log(`${happened.join(', ')}: ${JSON.stringify({ ...tally, pausesMs: load.pausesMs, restarts: load.restarts })}`)
-    expect(tally.acknowledged).toBeGreaterThan(2_000)
+    // As many as were waited for: what more there is is the machine's doing.
+    expect(tally.acknowledged).toBeGreaterThanOrEqual(happened.length * 150)
     expect(tally.records).toBeGreaterThanOrEqual(tally.acknowledged)
   })
 })

@@ -48,7 +48,7 @@ describe('lies', () => {
     until(what, async () => {
       const { code, told } = await ask()
       return !['COORDINATOR_NOT_AVAILABLE', 'COORDINATOR_LOAD_IN_PROGRESS', 'NOT_COORDINATOR', 'CONCURRENT_TRANSACTIONS', 'NOT_ENOUGH_REPLICAS', 'LEADER_NOT_AVAILABLE', 'NOT_LEADER_OR_FOLLOWER', 'UNKNOWN_TOPIC_OR_PARTITION'].includes(name(code)) && { told }
-    }, 60_000).then(({ told }) => told)
+    }).then(({ told }) => told)
   async function aTopic(config: Record<string, string> = {}): Promise<string> {
     const topic = unique('lies')
     const { topics } = await connection.send(CreateTopics, {
@@ -107,7 +107,7 @@ describe('lies', () => {
     ['a producer without sequences', (bytes) => bytes.writeBigInt64BE(9n, field.producerId), 'INVALID_RECORD'],
     ['a length beyond its end', (bytes) => bytes.writeInt32BE(bytes.length, 8), 'INVALID_RECORD'],
   ]
-  test.each(batches)('a batch with %s', { timeout: 120_000 }, async (_, lie, error) => {
+  test.each(batches)('a batch with %s', async (_, lie, error) => {
     const topic = await aTopic()
     const bytes = batch()
     lie(bytes)
@@ -116,7 +116,7 @@ describe('lies', () => {
     expect(await end(topic)).toBe(4)
   })
 
-  test('a checksum that is wrong, a marker of its own, timestamps of the future', { timeout: 120_000 }, async () => {
+  test('a checksum that is wrong, a marker of its own, timestamps of the future', async () => {
     const topic = await aTopic({ 'message.timestamp.after.max.ms': '3600000' })
     const bytes = batch()
     bytes[bytes.length - 1] ^= 1
@@ -130,7 +130,7 @@ describe('lies', () => {
     expect(await end(topic)).toBe(4)
   })
 
-  test('sequences with gaps, epochs and producers of others', { timeout: 120_000 }, async () => {
+  test('sequences with gaps, epochs and producers of others', async () => {
     const topic = await aTopic()
     const { error: _, ...producer } = await initialized(null)
     expect(await producing(topic, batch({ ...producer, baseSequence: 0 }))).toBe('NONE')
@@ -143,7 +143,7 @@ describe('lies', () => {
     expect(await end(topic)).toBe(8)
   })
 
-  test('transactions that were not begun, are somebody else’s, or are over', { timeout: 120_000 }, async () => {
+  test('transactions that were not begun, are somebody else’s, or are over', async () => {
     const topic = await aTopic()
     const [id, other] = [unique('id'), unique('other')]
     const { error: _, ...old } = await initialized(id)
@@ -180,7 +180,7 @@ describe('lies', () => {
     expect(await end(topic)).toBe(5)
   })
 
-  test('markers of a coordinator that was replaced', { timeout: 120_000 }, async () => {
+  test('markers of a coordinator that was replaced', async () => {
     const topic = await aTopic()
     const id = unique('id')
     const { error: _, ...producer } = await initialized(id)
@@ -194,7 +194,7 @@ describe('lies', () => {
     expect(await end(topic, 1)).toBe(1)
   })
 
-  test('transactional ids: none, the longest that can be said, timeouts that are none', { timeout: 120_000 }, async () => {
+  test('transactional ids: none, the longest that can be said, timeouts that are none', async () => {
     expect((await initialized('')).error).toBe('INVALID_REQUEST')
     const longest = unique('id').padEnd(0x7fff, 'x')
     const { error, ...producer } = await initialized(longest)

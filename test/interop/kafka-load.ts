@@ -4,11 +4,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { Kafka, logLevel, type Consumer, type Producer } from 'kafkajs'
+import type { Kafka, Producer } from 'kafkajs'
+import { asking, kafkaAt } from './kafkajs.ts'
 import type { Entry, Ledger } from './ledger.ts'
 import { killGroup, until } from './process.ts'
-import { Reader } from './reader.ts'
+import { LastingConsumer, Reader } from './reader.ts'
 import { unique, where } from './programs.ts'
+import { makeTopics } from './topics.ts'
 
 const jsName = 'idempotent kafkajs'
 const perSecondByDefault = 300
@@ -46,17 +48,13 @@ export class KafkaLoad {
   readonly #delivered: Entry[] = []
   /** `partition/offset` of what was delivered. */
   readonly #seen = new Set<string>()
-  /** Why its consumer ended or began again. */
-  readonly #crashes: string[] = []
-  /** How often kafkajs's consumer gave up its place in the group and began again. */
-  restarts = 0
   #librdkafka = 0
   #librdkafkaDelivered = 0
   #isOver = false
-  #isDisposed = false
   #pid: number | undefined
   #producer: Producer | undefined
-  #consumer: Consumer | undefined
+  #consumer: LastingConsumer | undefined
+  #producing: Promise<void> | undefined
   #work: Promise<[void, Report]> | undefined
   #failure: Error | undefined
 
@@ -64,41 +62,35 @@ export class KafkaLoad {
     this.#options = options
     this.partitions = options.partitions ?? 3
     this.groups = [`${this.topic}-kafkajs`, `${this.topic}-librdkafka`]
-    this.#kafka = new Kafka({ brokers: [...options.addresses], logLevel: logLevel.NOTHING, requestTimeout: 5_000, connectionTimeout: 3_000, retry: { retries: 1_000, initialRetryTime: 50, maxRetryTime: 300 } })
+    this.#kafka = kafkaAt(options.addresses, { requestTimeout: 5_000, connectionTimeout: 5_000, retry: { retries: 1_000, initialRetryTime: 50, maxRetryTime: 300 } })
   }
 
   /** Makes the topic (three replicas, two in sync for an acknowledgement) and answers when every client works. */
   static async start(options: LoadOptions): Promise<KafkaLoad> {
     const load = new KafkaLoad(options)
-    const admin = load.#kafka.admin()
-    await admin.connect()
-    await admin.createTopics({ waitForLeaders: true, topics: [{ topic: load.topic, numPartitions: load.partitions, replicationFactor: 3, configEntries: [{ name: 'min.insync.replicas', value: '2' }] }] })
-    await admin.disconnect()
+    await makeTopics(options.addresses, { topic: load.topic, numPartitions: load.partitions, replicationFactor: 3, configEntries: [{ name: 'min.insync.replicas', value: '2' }] })
     load.#producer = load.#kafka.producer({ idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false })
-    await load.#producer.connect()
+    await asking('a producer connects', () => load.#producer!.connect())
     await load.#consume()
-    load.#work = Promise.all([load.#produce(), load.#python()])
+    load.#producing = load.#produce()
+    load.#work = Promise.all([load.#producing, load.#python()])
     load.#work.catch((error: Error) => (load.#failure = error))
     await load.progress(100)
     await until('members of both groups are given records', () => load.#delivered.length > 0 && load.#librdkafkaDelivered > 0)
     return load
   }
 
+  /** How often kafkajs's consumer gave up its place in the group and began again. */
+  get restarts(): number {
+    return this.#consumer?.crashes.length ?? 0
+  }
   /**
    * A consumer of kafkajs goes on asking a coordinator that is gone (each heartbeat fails, and it fetches anew) until its retries are used up; only then does it
    * look for another one. With few retries that is a matter of seconds.
    */
   async #consume(): Promise<void> {
-    const consumer = (this.#consumer = this.#kafka.consumer({ groupId: this.groups[0], sessionTimeout: 10_000, heartbeatInterval: 1_000, maxWaitTimeInMs: 200, retry: { retries: 4, initialRetryTime: 50, maxRetryTime: 300 } }))
-    consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => {
-      this.restarts++
-      this.#crashes.push(`${error.name}: ${error.message}${restart ? '' : ' (it does not begin again by itself)'}`)
-      if (!restart && !this.#isDisposed) this.#consume().catch((failure: Error) => this.#crashes.push(`the new one: ${failure.message}`))
-    })
-    await consumer.connect()
-    // A broker hears of a new topic when its controller tells it: kafkajs, which may ask another one, does not try again by itself.
-    await until('every broker knows the topic', () => consumer.subscribe({ topic: this.topic, fromBeginning: true }).then(() => true, () => false))
-    await consumer.run({
+    const config = { groupId: this.groups[0], sessionTimeout: 10_000, heartbeatInterval: 1_000, maxWaitTimeInMs: 200, retry: { retries: 4, initialRetryTime: 50, maxRetryTime: 300 } }
+    this.#consumer = await LastingConsumer.open(this.#kafka, config, this.topic, {
       autoCommitInterval: 500,
       eachMessage: async ({ partition, message }) => {
         this.#delivered.push([partition, Number(message.offset), String(message.value)])
@@ -111,7 +103,7 @@ export class KafkaLoad {
    * Waits until each producer was acknowledged this many records more. kafkajs may stay with a broker that takes requests and answers none:
    * while one is frozen or cut off only librdkafka is waited for.
    */
-  async progress(count: number, who: 'both' | 'librdkafka' = 'both', timeoutMs = 180_000): Promise<void> {
+  async progress(count: number, who: 'both' | 'librdkafka' = 'both', timeoutMs = 300_000): Promise<void> {
     const [js, librdkafka] = [this.#acknowledged.length, this.#librdkafka]
     await until(`${count} records more of each producer (kafkajs: ${js}, librdkafka: ${librdkafka})`, () => {
       if (this.#failure) throw this.#failure
@@ -125,12 +117,14 @@ export class KafkaLoad {
   async consumed(group: number, count: number): Promise<void> {
     const given = (): number => (group === 0 ? this.#delivered.length : this.#librdkafkaDelivered)
     const before = given()
-    await until(`${count} records more for ${this.groups[group]}`, () => given() >= before + count, 180_000)
+    await until(`${count} records more for ${this.groups[group]}`, () => given() >= before + count, 300_000)
   }
 
   /** Lets producers end and groups read on to the end; then both libraries read all there is. */
   async finish(): Promise<Ledger> {
+    // The groups read on until they have what was written last: the other library is told to end when nothing is to come any more.
     this.#isOver = true
+    await this.#producing
     writeFileSync(join(this.#folder, 'stop'), '')
     const [, report] = await this.#work!
     if (report.failed.length + report.errors.length > 0) throw new Error(`librdkafka was told of failures: ${JSON.stringify([...report.failed.slice(0, 5), ...report.errors])}`)
@@ -141,11 +135,10 @@ export class KafkaLoad {
     const placeOf = (partition: number, offset: number | null, value: string): number => (offset !== null && offset >= 0 ? offset : (placed.get(`${partition}/${value}`) ?? -1))
     const acknowledged = [...this.#acknowledged, ...report.acknowledged.map(([partition, offset, number]): Entry => [partition, placeOf(partition, offset, name(number)), name(number)])]
     let missing: readonly Entry[] = acknowledged
-    await until('the group of kafkajs has read all', () => (missing = missing.filter(([partition, offset]) => !this.#seen.has(`${partition}/${offset}`))).length === 0, 180_000).catch((cause: Error) => {
-      throw new Error(`${cause.message}: ${missing.length} of ${acknowledged.length} are missing, the first is ${missing[0]?.join(' ')}; its consumer said ${this.#crashes.slice(-5).join('; ') || 'nothing'}`, { cause })
+    await until('the group of kafkajs has read all', () => (missing = missing.filter(([partition, offset]) => !this.#seen.has(`${partition}/${offset}`))).length === 0, 300_000).catch((cause: Error) => {
+      throw new Error(`${cause.message}: ${missing.length} of ${acknowledged.length} are missing, the first is ${missing[0]?.join(' ')}; its consumer said ${this.#consumer?.crashes.slice(-5).join('; ') || 'nothing'}`, { cause })
     })
-    this.#isDisposed = true
-    await this.#consumer!.disconnect()
+    await this.#consumer!.close()
     return {
       partitions: this.partitions,
       sent: [...this.#sent, ...Array.from({ length: report.sent }, (_, number): Entry => [number % this.partitions, -1, name(number)])],
@@ -155,9 +148,9 @@ export class KafkaLoad {
     }
   }
   async dispose(): Promise<void> {
-    this.#isOver = this.#isDisposed = true
+    this.#isOver = true
     killGroup(this.#pid)
-    await Promise.all([this.#producer?.disconnect().catch(() => {}), this.#consumer?.disconnect().catch(() => {})])
+    await Promise.all([this.#producer?.disconnect().catch(() => {}), this.#consumer?.close().catch(() => {})])
     rmSync(this.#folder, { recursive: true, force: true })
   }
 
@@ -195,7 +188,7 @@ export class KafkaLoad {
   async #whole(count: number): Promise<Entry[]> {
     const reader = await Reader.open(this.#kafka, this.topic)
     try {
-      await until(`${count} records of ${this.topic} read by kafkajs`, () => reader.records.length >= count, 180_000)
+      await until(`${count} records of ${this.topic} read by kafkajs`, () => reader.records.length >= count, 300_000)
     } finally {
       await reader.close()
     }

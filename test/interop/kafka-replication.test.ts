@@ -14,7 +14,7 @@ describeWith(['apache'], 'replicas of one Ottla broker and one of Apache', () =>
   const folder = mkdtempSync(join(tmpdir(), 'ottla-interop-replication-'))
   const log4j = join(folder, 'log4j.properties')
   const logDirs = (id: number): string[] => ['a', 'b'].map((name) => join(folder, `${id}-${name}`))
-  const cluster = useBrokers(['ottla', 'apache'], { config: (id) => ({ 'broker.rack': `rack-${id}`, 'replica.selector.class': selector, 'log.dirs': logDirs(id).join() }) })
+  const cluster = useBrokers(['ottla', 'apache'], { sessionTimeoutMs: 30_000, config: (id) => ({ 'broker.rack': `rack-${id}`, 'replica.selector.class': selector, 'log.dirs': logDirs(id).join() }) })
   let producer: Producer
   const topics = ['led-by-ottla', 'led-by-apache'] as const
 
@@ -26,7 +26,7 @@ describeWith(['apache'], 'replicas of one Ottla broker and one of Apache', () =>
     const { brokers } = cluster
     producer = brokers.kafka.producer({ allowAutoTopicCreation: false, idempotent: true, maxInFlightRequests: 1 })
     await producer.connect()
-    await brokers.admin.createTopics({ waitForLeaders: true, topics: topics.map((topic, index) => ({ topic, replicaAssignment: [{ partition: 0, replicas: index === 0 ? [1, 2] : [2, 1] }] })) })
+    await brokers.create(...topics.map((topic, index) => ({ topic, replicaAssignment: [{ partition: 0, replicas: index === 0 ? [1, 2] : [2, 1] }] })))
     for (const topic of topics) for (let index = 0; index < 30; index++) await producer.send({ topic, acks: -1, messages: [{ value: `${index}` }] })
   })
   afterAll(async () => {

@@ -6,6 +6,7 @@ import { until } from './process.ts'
 import { describeWith, unique } from './programs.ts'
 import { Reader } from './reader.ts'
 import { fourLetterWord, kafkaMaker, useCluster } from './target.ts'
+import { createTopics } from './topics.ts'
 
 describeWith([], 'a broker that goes and comes back', () => {
   // Ottla's broker does not wait for the end of its old session: were it to, it would not be there in time.
@@ -23,7 +24,7 @@ describeWith([], 'a broker that goes and comes back', () => {
   const created = async () => {
     const topic = unique('restarts')
     const admin = await opened(kafka().admin())
-    await admin.createTopics({ topics: [{ topic, numPartitions: 1 }] })
+    await createTopics(admin, [cluster.kafka.address], { topic, numPartitions: 1 })
     return { topic, admin }
   }
   /** Sends numbered records one by one until told to stop; answers how many were acknowledged. */

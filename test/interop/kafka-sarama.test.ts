@@ -38,6 +38,7 @@ describeWith(['go'], 'sarama', () => {
     expect(await sarama('administration')).toEqual({
       'again': true,
       'max.message.bytes': ['1234', false, 'Topic'],
+      'in force': true,
       'too large': 'kafka server: Message was too large, server rejected it to avoid allocation error',
       'offsets': [0, 20, 12],
       'oldest': 15,

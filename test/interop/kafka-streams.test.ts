@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { killGroup, until } from './process.ts'
 import { describeWith, smallJava, unique, where } from './programs.ts'
 import { kafkaMaker, startKafka, startZookeeper, type Maker, type Server } from './target.ts'
+import { createTopics } from './topics.ts'
 
 const words = ['tea', 'milk', 'bread', 'salt', 'plum', 'rye', 'honey']
 const lineCount = 1_500
@@ -62,7 +63,7 @@ function counting(makers: readonly Maker[]): void {
     const [input, output, id] = [unique('lines'), unique('counts'), unique('words')]
     const admin = kafka.admin()
     await admin.connect()
-    await admin.createTopics({ topics: [input, output].map((topic) => ({ topic, numPartitions: 2, replicationFactor: 3 })) })
+    await createTopics(admin, servers(), ...[input, output].map((topic) => ({ topic, numPartitions: 2, replicationFactor: 3 })))
     // What is counted exactly is written exactly once: a repeated batch of a plain producer would be counted again.
     const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 })
     await producer.connect()

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { run, until } from './process.ts'
 import { describeWith, smallJava, unique, where } from './programs.ts'
 import { startKafka, startZookeeper, type Maker, type Server } from './target.ts'
+import { createTopics } from './topics.ts'
 
 const portion = 1_500
 /** Broker and who replaces it: both makers lead, coordinate and follow in turn. */
@@ -35,7 +36,7 @@ describeWith(['apache'], 'transactions while brokers of both makers replace one 
     const [input, output] = [unique('input'), unique('output')]
     const admin = kafka.admin()
     await admin.connect()
-    await admin.createTopics({ topics: [{ topic: input, replicaAssignment: [{ partition: 0, replicas: [1, 2] }] }, { topic: output, replicaAssignment: [{ partition: 0, replicas: [2, 1] }] }] })
+    await createTopics(admin, brokers.map(({ address }) => address), { topic: input, replicaAssignment: [{ partition: 0, replicas: [1, 2] }] }, { topic: output, replicaAssignment: [{ partition: 0, replicas: [2, 1] }] })
     const producer = kafka.producer()
     await producer.connect()
     let sent = 0

@@ -9,6 +9,7 @@ import { run, succeed, until } from './process.ts'
 import { describeWith, python, smallJava, unique, where } from './programs.ts'
 import { Reader } from './reader.ts'
 import { useCluster } from './target.ts'
+import { createTopics } from './topics.ts'
 
 const copier = 'org.apache.kafka.tools.TransactionalMessageCopier'
 const transactionsTool = 'org.apache.kafka.tools.TransactionsCommand'
@@ -29,7 +30,7 @@ describeWith(['apache', 'python'], 'transactions', () => {
   }
   const created = async (...partitions: number[]) => {
     const topics = partitions.map((numPartitions) => ({ topic: unique('transactions'), numPartitions }))
-    await (await opened(kafka().admin())).createTopics({ topics })
+    await createTopics(await opened(kafka().admin()), cluster.brokers.map(({ address }) => address), ...topics)
     return topics.map(({ topic }) => topic)
   }
   const transactional = (transactionalId: string, transactionTimeout = 20_000): Promise<Producer> =>

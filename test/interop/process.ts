@@ -13,11 +13,18 @@ export interface RunOptions {
   cwd?: string
   /** The process and what it started are killed after this long. */
   timeoutMs?: number
+  /** SIGINT comes as soon as it has printed this. */
+  endAt?: RegExp
+}
+
+/** Runs a program that goes on until it is told to end: with SIGINT, as soon as it has printed what is looked for. */
+export function runUntil(printed: RegExp, command: string, args: readonly string[]): Promise<Outcome> {
+  return run(command, args, { endAt: printed })
 }
 
 /** Runs a program to its end. Rejects only when it cannot be started or takes too long. */
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
-  const timeoutMs = options.timeoutMs ?? 180_000
+  const timeoutMs = options.timeoutMs ?? 300_000
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd: options.cwd,
@@ -27,7 +34,13 @@ export function run(command: string, args: readonly string[], options: RunOption
     })
     const stdout: Buffer[] = []
     const stderr: Buffer[] = []
-    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))
+    let isTold = options.endAt === undefined
+    child.stdout.on('data', (chunk: Buffer) => {
+      stdout.push(chunk)
+      if (isTold || !options.endAt!.test(Buffer.concat(stdout).toString())) return
+      isTold = true
+      child.kill('SIGINT')
+    })
     child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk))
     // A program that stops reading is no failure of ours: its exit code tells.
     child.stdin.on('error', () => {})
@@ -67,13 +80,22 @@ export function killGroup(pid: number | undefined): void {
   }
 }
 
-/** Looks again and again (the limit says only that nothing moves, on the slowest machine) until `look` answers something other than undefined or false, and returns that. */
-export async function until<T>(what: string, look: () => Promise<T | undefined | false> | T | undefined | false, timeoutMs = 120_000): Promise<T> {
-  const deadline = Date.now() + timeoutMs
+/**
+ * Looks again and again (the limit says only that nothing moves, on the slowest machine) until `look` answers something other than undefined or false, and returns that.
+ * A client of Kafka that gave up has not seen it yet; every other error ends the wait.
+ */
+export async function until<T>(what: string, look: () => Promise<T | undefined | false> | T | undefined | false, timeoutMs = 180_000): Promise<T> {
+  const deadline = performance.now() + timeoutMs
+  let gaveUp = ''
   for (;;) {
-    const found = await look()
-    if (found !== undefined && found !== false) return found
-    if (Date.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain for: ${what}`)
+    try {
+      const found = await look()
+      if (found !== undefined && found !== false) return found
+    } catch (error) {
+      if (!(error instanceof Error) || !/^KafkaJS|^(Connection|RequestTimeout)Error$/.test(error.name)) throw error
+      gaveUp = `; last ${error.name}: ${error.message}`
+    }
+    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain for: ${what}${gaveUp}`)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }

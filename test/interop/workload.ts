@@ -74,7 +74,8 @@ export class Workload {
     for (const address of addresses) {
       const client = await this.#connect([address])
       const name = `the end at ${address}`
-      await client.sync('/')
+      // A connection that was lost in between is made anew.
+      await until(`${address} is up to date`, () => client.sync('/').then(() => true, () => false))
       for (const path of registers) await this.#read(name, client, path, true)
       for (const path of paths) await this.#list(name, client, path, true)
     }

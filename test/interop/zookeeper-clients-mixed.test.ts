@@ -6,6 +6,7 @@ import { Ensemble, modeOf, targetMake, type Make } from './ensemble.ts'
 import { until } from './process.ts'
 import { describeWith, python, unique } from './programs.ts'
 import { disposeOf, startKafka, type Server } from './target.ts'
+import { createTopics } from './topics.ts'
 
 const makes: readonly Make[] = targetMake === 'apache' ? ['zookeeper-3.9', 'apache', 'zookeeper-3.9'] : ['ottla', 'apache', 'zookeeper-3.9']
 
@@ -48,7 +49,7 @@ describeWith(['python', 'apache', 'zookeeper-3.9'], makes.join(', '), () => {
         await ensemble.servers[at].kill()
         const topic = `made-after-${at}`
         topics.push(topic)
-        await admin.createTopics({ topics: [{ topic, numPartitions: 2 }], waitForLeaders: true })
+        await createTopics(admin, [broker.address], { topic, numPartitions: 2 })
         await producer.send({ topic, acks: -1, messages: Array.from({ length: 50 }, (_, index) => ({ key: `${index}`, value: `${topic} ${index}` })) })
         await ensemble.servers[at].start()
         await ensemble.allServe()

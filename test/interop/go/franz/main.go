@@ -92,7 +92,7 @@ func roundtrip() any {
 	defer consumer.Close()
 	equal, records := 0, 0
 	for records < count {
-		within, cancel := context.WithTimeout(ctx, 20*time.Second)
+		within, cancel := context.WithTimeout(ctx, 2*time.Minute)
 		fetches := consumer.PollFetches(within)
 		cancel()
 		Must(fetches.Err())
@@ -135,8 +135,12 @@ func group() any {
 	read := func() int { mutex.Lock(); defer mutex.Unlock(); return len(times) }
 	join := func(i int) *member {
 		m := &member{owned: map[int32]bool{}, done: make(chan struct{})}
-		change := func(gained bool) func(context.Context, *kgo.Client, map[string][]int32) {
-			return func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
+		change := func(gained, commits bool) func(context.Context, *kgo.Client, map[string][]int32) {
+			return func(_ context.Context, cl *kgo.Client, parts map[string][]int32) {
+				// Who is told of what goes has to commit it: nobody is to be given again what was read.
+				if commits {
+					_ = cl.CommitUncommittedOffsets(ctx)
+				}
 				m.mutex.Lock()
 				defer m.mutex.Unlock()
 				for _, p := range parts[topic] {
@@ -149,7 +153,7 @@ func group() any {
 			}
 		}
 		options := []kgo.Opt{kgo.ConsumerGroup(name), kgo.ConsumeTopics(topic), kgo.Balancers(balancers[more[0]]), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.AutoCommitInterval(100 * time.Millisecond),
-			kgo.SessionTimeout(6 * time.Second), kgo.HeartbeatInterval(200 * time.Millisecond), kgo.OnPartitionsAssigned(change(true)), kgo.OnPartitionsRevoked(change(false)), kgo.OnPartitionsLost(change(false)), kgo.FetchMaxWait(200 * time.Millisecond)}
+			kgo.SessionTimeout(45 * time.Second), kgo.HeartbeatInterval(200 * time.Millisecond), kgo.OnPartitionsAssigned(change(true, false)), kgo.OnPartitionsRevoked(change(false, true)), kgo.OnPartitionsLost(change(false, false)), kgo.FetchMaxWait(200 * time.Millisecond)}
 		if more[1] == "static" {
 			options = append(options, kgo.InstanceID(fmt.Sprint("m", i)))
 		}

@@ -34,9 +34,9 @@ func Name(err error) string {
 	return err.Error()
 }
 
-// Until waits for a condition; false when it did not come true within 30 seconds.
+// Until waits for a condition; false when it did not come true within two minutes, in which even a slow machine gets on.
 func Until(condition func() bool) bool {
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if condition() {
 			return true
 		}

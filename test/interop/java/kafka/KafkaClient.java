@@ -116,7 +116,7 @@ public final class KafkaClient {
         try (var consumer = consumer("check.crcs", true)) {
             consumer.assign(List.of(at(0), at(1), at(2)));
             consumer.seekToBeginning(consumer.assignment());
-            for (long end = System.nanoTime() + 30_000_000_000L; records < count && System.nanoTime() < end; ) {
+            for (long end = System.nanoTime() + 120_000_000_000L; records < count && System.nanoTime() < end; ) {
                 for (ConsumerRecord<String, String> r : consumer.poll(Duration.ofMillis(300))) {
                     int i = (int) r.offset() * 3 + r.partition();
                     var headers = r.headers().toArray();
@@ -143,7 +143,7 @@ public final class KafkaClient {
         try (var consumer = consumer()) {
             consumer.assign(List.of(at(0)));
             consumer.seekToBeginning(consumer.assignment());
-            for (long end = System.nanoTime() + 30_000_000_000L; read.size() < count && System.nanoTime() < end; ) consumer.poll(Duration.ofMillis(300)).forEach(r -> read.add(Integer.valueOf(r.value())));
+            for (long end = System.nanoTime() + 120_000_000_000L; read.size() < count && System.nanoTime() < end; ) consumer.poll(Duration.ofMillis(300)).forEach(r -> read.add(Integer.valueOf(r.value())));
         }
         boolean ordered = read.size() == count;
         for (int i = 0; ordered && i < count; i++) ordered = read.get(i) == i;
@@ -183,7 +183,7 @@ public final class KafkaClient {
 
         void leave() throws InterruptedException {
             consumer.wakeup();
-            thread.join(30_000);
+            thread.join(120_000);
             share.clear();
         }
     }
@@ -206,7 +206,7 @@ public final class KafkaClient {
         String assignor = "org.apache.kafka.clients.consumer." + more[0];
         boolean fixed = more[1].equals("static");
         java.util.function.IntFunction<Member> join = i -> {
-            List<Object> pairs = Report.list("group.id", name, "partition.assignment.strategy", assignor, "session.timeout.ms", 6_000, "heartbeat.interval.ms", 200, "auto.commit.interval.ms", 100);
+            List<Object> pairs = Report.list("group.id", name, "partition.assignment.strategy", assignor, "session.timeout.ms", 45_000, "heartbeat.interval.ms", 200, "auto.commit.interval.ms", 100);
             if (fixed) pairs.addAll(List.of("group.instance.id", "m" + i));
             return new Member(times, pairs.toArray());
         };
@@ -335,7 +335,7 @@ public final class KafkaClient {
             seen.put("listed", admin.listGroups().all().get().stream().filter(g -> g.groupId().equals(name)).map(g -> g.groupState().map(Object::toString).orElse("?") + " " + g.protocol()).toList());
             seen.put("one deleted", Report.refusal(() -> admin.deleteConsumerGroupOffsets(name, Set.of(at(0))).all().get()));
             seen.put("left", committed.call());
-            Member member = new Member(new ConcurrentHashMap<>(), "group.id", name, "session.timeout.ms", 6_000, "heartbeat.interval.ms", 200);
+            Member member = new Member(new ConcurrentHashMap<>(), "group.id", name, "session.timeout.ms", 45_000, "heartbeat.interval.ms", 200);
             Report.until(() -> member.share.size() == 2);
             seen.put("busy", Report.list(Report.refusal(() -> admin.deleteConsumerGroups(List.of(name)).all().get()), Report.refusal(() -> admin.alterConsumerGroupOffsets(name, Map.of(at(0), new OffsetAndMetadata(1))).all().get()), Report.refusal(() -> admin.deleteConsumerGroupOffsets(name, Set.of(at(0))).all().get())));
             var described = admin.describeConsumerGroups(List.of(name)).all().get().get(name);

@@ -36,7 +36,7 @@ final class Report {
     }
 
     static boolean until(BooleanSupplier condition) throws InterruptedException {
-        for (long end = System.nanoTime() + 30_000_000_000L; System.nanoTime() < end; Thread.sleep(20)) if (condition.getAsBoolean()) return true;
+        for (long end = System.nanoTime() + 120_000_000_000L; System.nanoTime() < end; Thread.sleep(20)) if (condition.getAsBoolean()) return true;
         return false;
     }
 
