@@ -4,7 +4,8 @@
  * replica has everything. Latencies are taken at a third of the smaller peak, the same load for both.
  * Topics are deleted after each run: their pages of memory are used again, as fresh ones cost more than what is measured.
  *   --quick   fewer and shorter runs     --json FILE   the figures for machines     --profile FOLDER   CPU profiles of Ottla's brokers
- *   --only WORD,WORD   the figures of some kinds: throughput, latency (which needs throughput), small, failure, partitions
+ *   --only WORD,WORD   the figures of some kinds: throughput, latency (which needs throughput), small, killed, rolled, partitions
+ *   --maker ottla|apache   one of the two alone     --rounds N   how often the parts killed, rolled and partitions go round
  *   --gigabytes N   what each broker holds in the part `partitions` (1)     --log FILE   what the servers said
  */
 import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
@@ -22,6 +23,8 @@ const libs = process.env['KAFKA_LIBS']
 const profiles = argument('--profile')
 const only = argument('--only')
 const gigabytes = Number(argument('--gigabytes') ?? 1)
+const rounds = (usual) => Number(argument('--rounds') ?? usual)
+const makers = argument('--maker') ? [argument('--maker')] : ['ottla', ...(libs ? ['apache'] : [])]
 const batches = { records: 500, size: 1000, connections: 2, inFlight: 10 }
 const replicas = 3
 const folder = mkdtempSync(join(tmpdir(), 'ottla-bench-'))
@@ -90,9 +93,9 @@ async function small(clusters) {
         note(`acks=all, one record, ${connections} connection${connections > 1 ? 's' : ''}, p99`, 'ms', cluster, p99)
       }
 }
-async function failure(clusters) {
-  for (const cluster of clusters) {
-    for (let run = 0; run < (quick ? 1 : 3); run++) {
+async function killed(clusters) {
+  for (const cluster of clusters)
+    for (let run = 0; run < rounds(quick ? 1 : 3); run++) {
       const topic = `killed-${run}`
       const { leader } = await place(cluster, topic)
       const longestMs = await ledgerDuring(cluster, topic, async () => {
@@ -104,26 +107,30 @@ async function failure(clusters) {
       })
       note('kill -9 of the leader, longest pause', 'ms', cluster, longestMs)
     }
-    await place(cluster, 'rolled')
-    const longestMs = await ledgerDuring(cluster, 'rolled', async () => {
-      for (const broker of cluster.brokers) {
-        await stop(broker.child)
-        broker.child = broker.start()
-        await load({ kind: 'open', port: broker.port })
-        await place(cluster, 'rolled')
-        await place(cluster, 'killed-0')
-      }
-    })
-    note('rolling restart, longest pause', 'ms', cluster, longestMs)
-  }
+}
+async function rolled(clusters) {
+  for (const cluster of clusters)
+    for (let run = 0; run < rounds(quick ? 2 : 5); run++) {
+      await place(cluster, 'rolled')
+      const longestMs = await ledgerDuring(cluster, 'rolled', async () => {
+        for (const broker of cluster.brokers) {
+          await stop(broker.child)
+          broker.child = broker.start()
+          await load({ kind: 'open', port: broker.port })
+          await place(cluster, 'rolled')
+          await place(cluster, 'first')
+        }
+      })
+      note('rolling restart, longest pause', 'ms', cluster, longestMs)
+    }
 }
 async function partitions(clusters) {
-  for (const cluster of clusters) await measurePartitions(cluster, { partitions: quick ? 500 : 2_000, bytes: (quick ? 0.2 : gigabytes) * 1e9, rounds: quick ? 1 : 2, note })
+  for (const cluster of clusters) await measurePartitions(cluster, { partitions: quick ? 500 : 2_000, bytes: (quick ? 0.2 : gigabytes) * 1e9, rounds: rounds(quick ? 1 : 2), note })
 }
 /** The longest pause of a producer with acks=all while something happens. */
-async function ledgerDuring({ ports }, topic, happening) {
+async function ledgerDuring({ maker, ports }, topic, happening) {
   let what
-  const { longestMs } = await load({ kind: 'ledger', ports, topic }, (finish) => {
+  const { longestMs, pauses } = await load({ kind: 'ledger', ports, topic }, (finish) => {
     what = sleep(1_000).then(happening).then(() => sleep(1_000)).then(finish, (error) => {
       finish()
       throw error
@@ -131,13 +138,14 @@ async function ledgerDuring({ ports }, topic, happening) {
     what.catch(() => {})
   })
   await what
+  for (const { ms, at, met } of pauses) process.stderr.write(`  ${maker}: ${Math.round(ms)} ms without an acknowledgement from ${new Date(at).toISOString()}, meeting ${met.join(', ')}\n`)
   return longestMs
 }
 
 function table() {
   const digits = (value) => (value < 10 ? value.toFixed(2) : Math.round(value).toLocaleString('en'))
   const spread = (values) => `${digits(Math.min(...values))}–${digits(Math.max(...values))}`
-  const lines = Object.entries(results).map(([name, { unit, ottla = [NaN], apache }]) =>
+  const lines = Object.entries(results).map(([name, { unit, ottla = [NaN], apache = libs ? [NaN] : undefined }]) =>
     `| ${name} (${unit}) | ${digits(median(ottla))} | ${spread(ottla)} |${apache ? ` ${digits(median(apache))} | ${spread(apache)} | ${(median(ottla) / median(apache)).toFixed(2)} |` : ''}`)
   return `| three brokers, three replicas | Ottla, median | runs |${libs ? ' Apache, median | runs | ratio |' : ''}\n| --- | --: | --: |${libs ? ' --: | --: | --: |' : ''}\n${lines.join('\n')}`
 }
@@ -149,10 +157,11 @@ function unfinished(error) {
   console.error(error)
 }
 await runToEnd(processes, async () => {
-  touchPages(folder, (quick ? 3 : 6) * 1024 * MiB)
-  const clusters = [await startCluster('ottla'), ...(libs ? [await startCluster('apache')] : [])]
+  if (!only || /throughput|latency|small/.test(only)) touchPages(folder, (quick ? 3 : 6) * 1024 * MiB)
+  const clusters = []
+  for (const maker of makers) clusters.push(await startCluster(maker))
   if (!libs) process.stderr.write('KAFKA_LIBS is not set: Apache is not measured\n')
-  const parts = { throughput, latency, small, failure, partitions }
+  const parts = { throughput, latency, small, killed, rolled, partitions }
   for (const [name, part] of Object.entries(parts)) if (!only || only.split(',').includes(name)) await part(clusters).catch(unfinished)
   for (const cluster of clusters) await stopCluster(cluster)
   console.log(`${machine}\n\n${table()}`)

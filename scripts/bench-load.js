@@ -172,7 +172,10 @@ async function committed({ port, topic, offset, patienceMs = 60_000 }) {
   })
   end({})
 }
-/** One record after the other with acks=all until standard input ends, whatever becomes of brokers; the longest time without an acknowledgement. */
+/**
+ * One record after the other with acks=all until standard input ends, whatever becomes of brokers; the longest time without an acknowledgement,
+ * and each of more than 50 ms with what was met in it.
+ */
 async function ledger({ ports, topic }) {
   const request = produceFrame(topic, 0, batchOf({ records: 1, size: 100 }), -1)
   const errorAt = produceErrorAt(topic)
@@ -180,21 +183,28 @@ async function ledger({ ports, topic }) {
   let last = 0
   let longestMs = 0
   let over = false
+  const pauses = []
+  let met = []
+  const meet = (what) => met.length < 20 && met.push(`${what} after ${Math.round(performance.now() - last)} ms`)
   process.stdin.on('data', () => {}).on('end', () => (over = true))
-  const report = () => end({ longestMs: Math.max(longestMs, performance.now() - last), acknowledged })
+  const report = () => end({ longestMs: Math.max(longestMs, performance.now() - last), acknowledged, pauses })
   const note = () => {
     const now = performance.now()
     if (acknowledged++ === 0) console.log('armed')
     else longestMs = Math.max(longestMs, now - last)
+    if (acknowledged > 1 && now - last > 50) pauses.push({ ms: now - last, at: Date.now() - (now - last), met })
+    met = []
     last = now
   }
   for (;;) {
     if (over) report()
     const place = await described(ports, topic)
     if (!place) {
+      meet('no leader')
       await new Promise((done) => setTimeout(done, 5))
       continue
     }
+    meet(`leader ${place.leader}`)
     await new Promise((done) => {
       const socket = connect({ port: place.port, host: '127.0.0.1', noDelay: true })
       let bytes = Buffer.alloc(0)
@@ -208,6 +218,7 @@ async function ledger({ ports, topic }) {
       socket.on('error', () => {})
       socket.on('close', () => {
         clearTimeout(timer)
+        meet('a closed connection')
         done()
       })
       socket.on('connect', send)
@@ -216,7 +227,10 @@ async function ledger({ ports, topic }) {
         if (bytes.length < 4 || bytes.length < 4 + bytes.readInt32BE(0)) return
         const error = bytes.readInt16BE(errorAt)
         bytes = Buffer.alloc(0)
-        if (error !== 0) return socket.destroy()
+        if (error !== 0) {
+          meet(`error ${error}`)
+          return socket.destroy()
+        }
         note()
         if (over) report()
         else send()

@@ -5,6 +5,7 @@
 import { nodeHost } from '../dist/host/node.js'
 import { KafkaConnection } from '../dist/kafka/client/connection.js'
 import { CreateTopics } from '../dist/kafka/protocol/create-topics.js'
+import { ElectLeaders } from '../dist/kafka/protocol/elect-leaders.js'
 import { Metadata } from '../dist/kafka/protocol/metadata.js'
 import { Produce } from '../dist/kafka/protocol/produce.js'
 import { encodeBatch } from '../dist/kafka/records/encode.js'
@@ -60,6 +61,9 @@ export async function measurePartitions(cluster, { partitions, bytes, rounds, no
     figure(name, performance.now() - began)
   }
   async function killed(broker, name) {
+    // Who was stopped before leads nothing since: there has to be something to take over.
+    await electPreferred(view)
+    await view.until((states) => states.length === partitions && states.every(({ leaderId, replicaNodes }) => leaderId === replicaNodes[0]))
     await stop(broker.child, 'SIGKILL')
     while (await zookeeper.exists(`/brokers/ids/${broker.id}`)) await sleep(1)
     const began = performance.now()
@@ -117,6 +121,11 @@ async function create(view, partitions) {
   const answer = await connection.send(CreateTopics, { topics: [{ name: topic, numPartitions: partitions, replicationFactor: 3, assignments: [], configs: [] }], timeoutMs: patienceMs, validateOnly: false }, { version: connection.versionOf(CreateTopics, 5), timeoutMs: patienceMs })
   const { errorCode, errorMessage } = answer.topics[0]
   if (errorCode !== 0) throw new Error(`the topic was not made: ${errorMessage ?? errorCode}`)
+}
+async function electPreferred(view) {
+  const connection = await view.to(view.portOf(view.controllerId))
+  const { errorCode } = await connection.send(ElectLeaders, { electionType: 0, topicPartitions: null, timeoutMs: patienceMs }, { version: connection.versionOf(ElectLeaders, 2), timeoutMs: patienceMs })
+  if (errorCode !== 0) throw new Error(`no preferred leaders were elected: ${errorCode}`)
 }
 /** The same number of batches to each partition, until there are as many bytes on each broker. */
 async function fill(view, partitions, bytes) {
