@@ -146,7 +146,7 @@ export class ReplicaFetcher {
       await this.#endBeside()
       const { ready, waitMs } = this.#ready(() => true)
       if (ready.length === 0) await this.#pause(this.#main, waitMs)
-      else if ((await this.#fetch(this.#main, ready)) === 'failed') await this.#pause(this.#main, this.#options.settings['replica.fetch.backoff.ms'])
+      else if ((await this.#fetch(this.#main, ready, waitMs)) === 'failed') await this.#pause(this.#main, this.#options.settings['replica.fetch.backoff.ms'])
     }
     this.#running = false
     await this.#endBeside()
@@ -183,7 +183,7 @@ export class ReplicaFetcher {
     while (!this.#besideEnds && !this.#stopped) {
       const { ready, waitMs } = this.#ready(({ isBeside }) => isBeside)
       if (ready.length === 0) await this.#pause(this.#beside, waitMs)
-      else if ((await this.#fetch(this.#beside, ready)) === 'failed') return
+      else if ((await this.#fetch(this.#beside, ready, waitMs)) === 'failed') return
     }
   }
   /** The main request takes over. */
@@ -216,12 +216,13 @@ export class ReplicaFetcher {
     })
   }
 
-  async #fetch(lane: Lane, ready: readonly Following[]): Promise<'answered' | 'given up' | 'failed'> {
+  /** `othersMs`: when somebody who is left out wants to be asked for: nobody waits for records longer than that. */
+  async #fetch(lane: Lane, ready: readonly Following[], othersMs: number): Promise<'answered' | 'given up' | 'failed'> {
     const { session, closings } = lane
     let answer: ResponseOf<typeof Fetch>
     lane.isAsking = true
     try {
-      answer = await this.#ask(lane, ready)
+      answer = await this.#ask(lane, ready, othersMs)
     } catch (error) {
       session.reset()
       if (this.#stopped || lane.closings !== closings) return 'given up'
@@ -265,7 +266,7 @@ export class ReplicaFetcher {
     waiting.length = 0
   }
 
-  async #ask(lane: Lane, ready: readonly Following[]): Promise<ResponseOf<typeof Fetch>> {
+  async #ask(lane: Lane, ready: readonly Following[], othersMs: number): Promise<ResponseOf<typeof Fetch>> {
     const { brokerId, brokerEpoch, settings } = this.#options
     const connection = await this.#connected(lane)
     const knowsIds = this.#protocol.fetch > fetchByName
@@ -277,7 +278,7 @@ export class ReplicaFetcher {
       {
         replicaId: brokerId,
         replicaState: { replicaId: brokerId, replicaEpoch: brokerEpoch() },
-        maxWaitMs: settings['replica.fetch.wait.max.ms'],
+        maxWaitMs: Math.min(settings['replica.fetch.wait.max.ms'], Math.ceil(othersMs)),
         minBytes: settings['replica.fetch.min.bytes'],
         maxBytes: settings['replica.fetch.response.max.bytes'],
         isolationLevel: 0,
