@@ -20,6 +20,8 @@ export interface Flushed {
   /** Written, and flushed where that was asked for. */
   publish(endOffset: number, dones: readonly AppendDone[]): void
   failed(what: string, cause: Error): Error
+  /** The leader epochs of what is written are on the device, or the log has failed. */
+  readonly saved: Promise<void>
 }
 
 export class Flusher {
@@ -135,7 +137,6 @@ export class Flusher {
       if (failure) throw failure
       return
     }
-    if (truncations === this.#truncations && target > this.recoveryPoint) this.recoveryPoint = Math.min(target, log.nextOffset)
     this.#lastMs = this.#context.host.clock.now()
     for (const { endOffset, done } of waiting) log.publish(endOffset, [done])
     this.#beingFlushed = 0
@@ -143,6 +144,9 @@ export class Flusher {
       const { endOffset, done } = this.#waiting.shift()!
       log.publish(endOffset, [done])
     }
+    // Recovery finds the epochs of batches from the recovery point on; those before it are in their file.
+    await log.saved
+    if (truncations === this.#truncations && target > this.recoveryPoint) this.recoveryPoint = Math.min(target, log.nextOffset)
   }
   async #syncSegment(segment: Segment, isActive: boolean): Promise<void> {
     const size = segment.writtenSize

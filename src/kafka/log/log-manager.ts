@@ -272,7 +272,7 @@ export class LogManager {
     }
     future.setHighWatermark(log.highWatermark)
     // A leader's epoch without records is in no batch that was copied.
-    if (log.latestEpoch > future.latestEpoch) future.assignLeaderEpoch(log.latestEpoch).catch(() => {})
+    if (log.latestEpoch > future.latestEpoch) future.assignLeaderEpoch(log.latestEpoch)
     this.#futures.delete(log.name)
     this.#logs.set(log.name, future)
     this.#host.logger.named('kafka.log').info('a replica has moved', { partition: log.name, from: log.logDir, to: future.logDir })

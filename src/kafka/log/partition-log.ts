@@ -580,17 +580,20 @@ export class PartitionLog {
     this.#highWatermark = Math.min(Math.max(offset, this.#logStartOffset), this.#nextOffset)
     this.#producers.replicatedTo(this.#highWatermark)
   }
-  /** A new leader's epoch begins at the log's end; resolves when that is on disk. */
-  async assignLeaderEpoch(epoch: number): Promise<void> {
+  /**
+   * A new leader's epoch begins at the log's end. Nobody waits for its file: an entry without records goes at the next start anyway, and
+   * what is behind the recovery point, which waits for the file, gets its entries back from the batches.
+   */
+  assignLeaderEpoch(epoch: number): void {
     this.#guard()
-    if (!this.#epochs.assign(epoch, this.#nextOffset)) return
-    const saved = this.#saveEpochs()
-    // Of an empty log nothing is lost with its epoch: the next leader assigns its own. Many logs are made at once; they need not wait.
-    if (this.#nextOffset > this.#logStartOffset) await saved
-    else saved.catch(nobody)
+    if (this.#epochs.assign(epoch, this.#nextOffset)) this.#saveEpochs().catch(nobody)
   }
   #saveEpochs(): Promise<void> {
     return this.#save(partitionFile.epochs, this.#epochs.toText())
+  }
+  /** The small files as they are now are on the device, or the log has failed. */
+  get saved(): Promise<void> {
+    return this.#saving
   }
   /** The small files are written one after the other, off the path of appends. */
   #save(file: string, text: string): Promise<void> {

@@ -154,13 +154,12 @@ export class Partition {
     return 0
   }
 
-  /** Begins to lead, or goes on in a later epoch; the leader epoch is on disk afterwards. */
-  async becomeLeader(state: PartitionState): Promise<void> {
+  /** Begins to lead, or goes on in a later epoch. */
+  becomeLeader(state: PartitionState): void {
     const role = this.#role
     if (role.kind !== 'leading') this.#leaveRole()
     const epochStartOffset = this.log.nextOffset
-    // Assigned at once, on disk later: what is appended meanwhile belongs to the new epoch.
-    const saved = state.leaderEpoch > this.log.latestEpoch ? this.log.assignLeaderEpoch(state.leaderEpoch) : undefined
+    if (state.leaderEpoch > this.log.latestEpoch) this.log.assignLeaderEpoch(state.leaderEpoch)
     const { leaderEpoch, partitionEpoch, replicas, isr } = state
     const election = { leaderEpoch, partitionEpoch, replicas, isr, epochStartOffset, logEndOffset: this.log.logEndOffset, now: this.#facts.clock.monotonic() }
     if (role.kind === 'leading') {
@@ -168,9 +167,8 @@ export class Partition {
       this.#done(role.leader.reelect(election))
       // Followers of the old epoch are to hear of the new one now.
       wakeAll(this.#replicaWaiters)
-      return saved
+      return
     }
-    await saved
     const { brokerId, lagMsMax, minInsyncReplicas, isAlive } = this.#facts
     const leader = new PartitionLeader({ ...election, brokerId, highWatermark: this.log.highWatermark, lagMsMax, minInsyncReplicas, isEligible: isAlive })
     this.#committed.reset(this.log.highWatermark)

@@ -30,7 +30,7 @@ async function workload(disk: SimulatedDisk): Promise<string[]> {
   try {
     const { manager } = await openOn(disk, config, { host, logDirs })
     let log = await manager.create('t', 0, { topicId: 'AAAAAAAAAAAAAAAAAAAAAQ' })
-    await log.assignLeaderEpoch(0)
+    log.assignLeaderEpoch(0)
     for (let round = 0; round < 2; round++) {
       for (let index = 0; index < 2; index++) await write(log)
       const future = await manager.createFuture(log, log.logDir === '/a' ? '/b' : '/a')

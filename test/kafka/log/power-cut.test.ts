@@ -13,7 +13,7 @@ async function workload(disk: SimulatedDisk): Promise<{ promised: Map<number, st
     for (let run = 0; run < 3; run++) {
       const { manager } = await openOn(disk, config, { host })
       const log = await manager.create('t', 0, { topicId: 'AAAAAAAAAAAAAAAAAAAAAQ' })
-      await log.assignLeaderEpoch(run)
+      log.assignLeaderEpoch(run)
       for (let round = 0; round < 6; round++) {
         const from = log.nextOffset
         const options = round % 2 === 0 ? { producerId: 5, producerEpoch: run, baseSequence: Math.floor(round / 2) * 3 } : {}

@@ -12,7 +12,7 @@ async function leading(): Promise<{ partition: Partition; close: () => Promise<v
   const partition = new Partition({
     topic: 't', index: 0, log, brokerId: 1, clock: host.clock, timers: host.timers, minInsyncReplicas: () => 1, lagMsMax: 30_000, backoffMs: 1_000, isAlive: () => true, propose: () => {},
   })
-  await partition.becomeLeader({ leader: 1, leaderEpoch: 1, partitionEpoch: 1, isr: [1, 2], replicas: [1, 2] })
+  partition.becomeLeader({ leader: 1, leaderEpoch: 1, partitionEpoch: 1, isr: [1, 2], replicas: [1, 2] })
   return { partition, close: () => manager.close() }
 }
 const begun = (partition: Partition): Promise<Produced> => {
@@ -42,7 +42,7 @@ test('a high watermark of the next leader acknowledges nothing of the one before
 test('one that leads on in a later epoch acknowledges when its followers have the records', async () => {
   const { partition, close } = await leading()
   const answer = begun(partition)
-  await partition.becomeLeader({ leader: 1, leaderEpoch: 2, partitionEpoch: 2, isr: [1, 2], replicas: [1, 2] })
+  partition.becomeLeader({ leader: 1, leaderEpoch: 2, partitionEpoch: 2, isr: [1, 2], replicas: [1, 2] })
   await new Promise<void>((written) => {
     const forget = partition.log.onAppend(() => (forget(), written()))
     if (partition.log.logEndOffset === 3) written()
