@@ -341,11 +341,14 @@ export class Controller {
     const restarted = context.restartedUnseen()
     for (const { brokerId, partition } of restarted) context.setReplicaFailed(brokerId, partition, true)
     if (restarted.length > 0) this.#log.info('brokers have been restarted while nobody governed: their replicas leave the ISRs until they have caught up', { brokers: [...new Set(restarted.map(({ brokerId }) => brokerId))], replicas: restarted.length })
+    const readMs = this.#host.clock.monotonic() - startedAt
     const { online, offline } = initialReplicaPhases(context)
-    await toReplicaPhase(work, online, 'online')
-    await toReplicaPhase(work, offline, 'offline')
     initialPhases(context)
+    // Leaders first: nobody is served before, and an election takes those who are gone out of the ISR with the same write. Brokers hear of the outcome, once.
+    await toReplicaPhase({ ...work, flush: () => {} }, online, 'online')
     await bringOnline(work)
+    const electedMs = this.#host.clock.monotonic() - startedAt
+    await toReplicaPhase(work, offline, 'offline')
     for (const { brokerId, partition } of restarted) context.setReplicaFailed(brokerId, partition, false)
     await toReplicaPhase(work, restarted, 'online')
     await term.reassignments.resume()
@@ -353,7 +356,7 @@ export class Controller {
     for (const topic of doomed) if (context.isDeleting(topic) && offline.some(({ partition }) => partition.topic === topic)) context.deletionIneligible.add(topic)
     await term.deletion.queue(doomed)
     await this.#preferredElectionAsked()
-    this.#log.info('controls the cluster', { epoch, brokers: context.liveOrShuttingDownIds(), topics: context.topics.size, tookMs: Math.round(this.#host.clock.monotonic() - startedAt) })
+    this.#log.info('controls the cluster', { epoch, brokers: context.liveOrShuttingDownIds(), topics: context.topics.size, readMs: Math.round(readMs), electedMs: Math.round(electedMs), tookMs: Math.round(this.#host.clock.monotonic() - startedAt) })
     if (settings.values['auto.leader.rebalance.enable']) this.#scheduleRebalance(term, firstRebalanceMs)
   }
   readonly #damaged = (error: ZnodeError): void => this.#log.error('a notification is left out and deleted: it cannot be read', { error })

@@ -5,7 +5,7 @@ import type { LogManager } from '../log/log-manager.ts'
 import { isPartitionIndex, topicNameFault } from '../metadata/topic-names.ts'
 import { errors } from '../protocol/errors.ts'
 import type { LeaderAndIsr } from '../protocol/leader-and-isr.ts'
-import type { RequestOf, RequestTo, ResponseTo } from '../protocol/api.ts'
+import type { RequestOf, RequestTo, ResponseOf, ResponseTo } from '../protocol/api.ts'
 import type { StopReplica } from '../protocol/stop-replica.ts'
 import { LogDirMoves } from './log-dir-moves.ts'
 import { IsrChanges, type IsrChangesOptions } from './isr-changes.ts'
@@ -137,13 +137,17 @@ export class ReplicaManager {
     const errorCode = this.refusalOf(request)
     if (errorCode !== 0) return { errorCode, partitionErrors: [], topics: [] }
     const topics = []
+    const startedAt = this.#options.host.clock.monotonic()
+    let changes = 0
     for (const { topicName, topicId, partitionStates } of request.topicStates) {
-      const partitionErrors = []
+      const partitionErrors: ResponseOf<typeof LeaderAndIsr>['partitionErrors'] = []
       for (const state of partitionStates)
         partitionErrors.push({ topicName, partitionIndex: state.partitionIndex, errorCode: await this.#applyState(topicName, topicId, state) })
+      changes += partitionErrors.filter((each) => each.errorCode === 0).length
       topics.push({ topicId, partitionErrors })
     }
     await this.#fetchers.dropIdle()
+    if (changes > 0) this.#options.host.logger.named('kafka.replication').info('roles taken', { partitions: changes, tookMs: Math.round(this.#options.host.clock.monotonic() - startedAt) })
     return { errorCode: 0, partitionErrors: topics.flatMap((topic) => topic.partitionErrors), topics }
   }
 
