@@ -132,11 +132,11 @@ async function requests({ port, topic, partitions = 1, size, connections, inFlig
   end(result)
 }
 
-/** Makes the topic and waits until `isrSize` replicas are in sync; who leads. */
-async function placed({ ports, topic, isrSize, patienceMs = 60_000 }) {
+/** Makes the topic and waits until `isrSize` replicas are in sync, and another broker than `not` leads; who leads. */
+async function placed({ ports, topic, isrSize, not, patienceMs = 60_000 }) {
   const place = await eventually(`${isrSize} replicas of ${topic} in sync`, patienceMs, async () => {
     const found = await described(ports, topic)
-    return found && found.isr.length >= isrSize ? found : undefined
+    return found && found.isr.length >= isrSize && found.leader !== not ? found : undefined
   })
   end(place)
 }
@@ -187,7 +187,7 @@ async function ledger({ ports, topic }) {
   let met = []
   const meet = (what) => met.length < 20 && met.push(`${what} after ${Math.round(performance.now() - last)} ms`)
   process.stdin.on('data', () => {}).on('end', () => (over = true))
-  const report = () => end({ longestMs: Math.max(longestMs, performance.now() - last), acknowledged, pauses })
+  const report = () => end({ longestMs, acknowledged, pauses })
   const note = () => {
     const now = performance.now()
     if (acknowledged++ === 0) console.log('armed')
@@ -197,7 +197,8 @@ async function ledger({ ports, topic }) {
     last = now
   }
   for (;;) {
-    if (over) report()
+    // A pause that has not ended has no length yet.
+    if (over && performance.now() - last > 60_000) fail('no record was acknowledged for a minute')
     const place = await described(ports, topic)
     if (!place) {
       meet('no leader')
