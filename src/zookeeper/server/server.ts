@@ -1,6 +1,7 @@
 /** A ZooKeeper server, alone or a member of an ensemble: storage, tree, sessions, connections, four-letter words and the AdminServer, put together. */
-import type { Connection, Host, ListenerSocket, Timer } from '../../host/host.ts'
+import type { Connection, Host, Timer } from '../../host/host.ts'
 import type { Writer } from '../../wire/writer.ts'
+import { javaDate } from '../../wire/java-date.ts'
 import { Writer as BytesWriter } from '../../wire/writer.ts'
 import { errorCode } from '../protocol/errors.ts'
 import { op } from '../protocol/op-codes.ts'
@@ -17,8 +18,10 @@ import { firstSessionId, Sessions, type Session } from '../znodes/sessions.ts'
 import type { ReplicaStore, TransactionStore } from '../znodes/store.ts'
 import { ZnodeTree, type Applied } from '../znodes/tree.ts'
 import { AdminServer } from './admin.ts'
+import { ClientPort, listenError } from './client-port.ts'
 import type { ZooKeeperConfig } from './config.ts'
 import { ClientConnection, hex, type ConnectionOwner } from './connection.ts'
+import { Connections } from './connections.ts'
 import { EnsembleReplica } from './ensemble-replica.ts'
 import { memberOf } from './membership.ts'
 import { environmentOf } from './environment.ts'
@@ -79,8 +82,6 @@ type Serving =
   | { readonly mode: 'read-only'; readonly writes: WritePath }
 /** Takes nothing: for who asks while there is no leader. */
 const noWrites: WritePath = { outstanding: 0, submit() {}, drained: () => Promise.resolve() }
-/** How long a client has to close its side. */
-const endingMs = 200
 
 export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
   readonly config: ZooKeeperConfig
@@ -101,19 +102,12 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
   #replica: EnsembleReplica | undefined
   #peer: Peer | undefined
   #configurations: Configurations | undefined
-  /** Moves of the client port, one after the other. */
-  #moving: Promise<void> = Promise.resolve()
-  readonly #connections = new Set<ClientConnection>()
-  readonly #bySession = new Map<bigint, ClientConnection>()
-  readonly #byAddress = new Map<string, number>()
+  readonly #connections: Connections
   readonly #startedAt: number
   #throttled: ClientConnection[] = []
   #dirty: ClientConnection[] = []
   #writers: Writer[] = []
-  /** Sockets whose last byte is written and whose other side has not closed yet. */
-  readonly #ending = new Map<Connection, Timer>()
-  #listener: ListenerSocket | undefined
-  #clientAddress: { readonly host: string | undefined } = { host: undefined }
+  readonly #clientPort: ClientPort
   #admin: AdminServer | undefined
   #tick: Timer | undefined
   #sweep: Timer | undefined
@@ -150,6 +144,8 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     this.#host = host
     this.#options = options
     this.#startedAt = host.clock.monotonic()
+    this.#connections = new Connections(host.timers)
+    this.#clientPort = new ClientPort(host.network, host.logger, (socket) => this.#accept(socket))
     // The seed is the wall clock: monotonic ones begin anew with the machine, and ids must never repeat on one folder.
     const { ensemble } = options
     this.serverId = ensemble?.serverId ?? 0
@@ -233,7 +229,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
   }
   /** The port that clients connect to. */
   get port(): number {
-    return this.#listener?.port ?? 0
+    return this.#clientPort.port
   }
   /** The AdminServer's port; undefined where it is off. */
   get adminPort(): number | undefined {
@@ -247,7 +243,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     return { dataDir: `${dataDir}/version-2`, dataLogDir: `${dataLogDir ?? dataDir}/version-2` }
   }
   connections(): ReadonlySet<ClientConnection> {
-    return this.#connections
+    return this.#connections.all
   }
   metrics(): Promise<Map<string, number | string>> {
     return metricsOf(this, this.#host.disk, this.clock.monotonic() - this.#startedAt)
@@ -266,12 +262,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
       await this.writes.drained()
     }
     const { clientPortAddress: host, clientPort: port, clientPortListenBacklog: backlog } = config
-    try {
-      this.#clientAddress = { host }
-      this.#listener = await this.#host.network.listen({ host, port, ...(backlog > 0 && { backlog }) }, (socket) => this.#accept(socket))
-    } catch (cause) {
-      throw listenError('clientPort', host, port, cause)
-    }
+    await this.#clientPort.listen(host, port, backlog)
     if (config.admin.enabled) {
       try {
         this.#admin = await AdminServer.start(this.#host, config.admin, this)
@@ -350,26 +341,8 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     const { committed, serverId } = configurations
     const own = committed.servers.get(serverId)
     if (sameMembership(previous, committed) || !own) return
-    if (own.client) this.#moveClients(own.client)
+    if (own.client) this.#clientPort.move(own.client)
     else if (previous.servers.get(serverId)?.client) this.logger.warn('the new configuration does not say where this server serves clients: it goes on where it is', { port: this.port })
-  }
-  /** Listens where the configuration says; clients that are connected stay. */
-  #moveClients({ host, port }: { host: string; port: number }): void {
-    const address = host === '0.0.0.0' || host === '::' ? undefined : host
-    this.#moving = this.#moving.then(async () => {
-      const old = this.#listener
-      if (this.#isStopping || !old || (this.#clientAddress.host === address && old.port === port)) return
-      // One port cannot be bound twice, whatever the addresses.
-      if (old.port === port) await old.close()
-      try {
-        this.#listener = await this.#host.network.listen({ host: address, port }, (socket) => this.#accept(socket))
-        this.#clientAddress = { host: address }
-        this.logger.info('clients are served at another address', { address: address ?? 'all', port })
-        if (old.port !== port) await old.close()
-      } catch (cause) {
-        this.logger.error('clients cannot be served where the new configuration says', { cause: listenError('client port in the server line', address, port, cause) })
-      }
-    })
   }
   #serve(role: ServingRole): void {
     const { sessions, clock } = this
@@ -383,7 +356,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
       const writes = new LeaderWrites({
         clock, sessions, preparation, leading: role.leading, onProposed: (size) => this.statistics.proposalSize.add(size), ...(this.#localSessions.enabled && { localSessionsOf: this.serverId }),
         append: (transaction, bytes, whenApplied) => replica.appendOwn(transaction, bytes, whenApplied),
-        onMoved: (id) => this.#bySession.get(id)?.destroy(),
+        onMoved: (id) => this.#connections.of(id)?.destroy(),
       })
       this.#serving = { mode: 'leader', writes, role }
     } else this.#serving = { mode: role.kind, writes: new LearnerWrites(role.following, sessions), role }
@@ -395,7 +368,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     if (!serving) return
     this.#serving = undefined
     if (serving.mode === 'leader') serving.writes.end()
-    for (const connection of this.#connections) if (!connection.isGreeting) connection.destroy()
+    for (const connection of this.#connections.all) if (!connection.isGreeting) connection.destroy()
     this.sessions.clear()
   }
   #applied(applied: Applied, transaction: Transaction, whenApplied: WhenApplied | undefined): void {
@@ -406,7 +379,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     else if (serving?.mode === 'follower' || serving?.mode === 'observer') serving.writes.applied(applied, transaction)
     if (type !== op.closeSession) return
     this.sessions.remove(clientId)
-    this.#bySession.get(clientId)?.finish()
+    this.#connections.of(clientId)?.finish()
   }
 
   /** Answers what is on its way, closes clients, files and ports. Sessions stay: their clients may come back to the next server. */
@@ -420,15 +393,12 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     this.#stopReaper?.()
     await this.#peer?.stop()
     await this.#configurations?.written()
-    await this.#moving
-    await Promise.all([this.#listener?.close(), this.#admin?.close(), this.#closeClients()])
+    await Promise.all([this.#clientPort.close(), this.#admin?.close(), this.#closeClients()])
     await this.store.close()
   }
   async #closeClients(): Promise<void> {
     await this.writes.drained()
-    for (const connection of this.#connections) connection.finish()
-    for (let waited = 0; this.#ending.size > 0 && waited < endingMs; waited += 5) await this.#host.timers.sleep(5)
-    for (const socket of this.#ending.keys()) socket.destroy()
+    await this.#connections.finish()
   }
 
   // ---- connections
@@ -436,20 +406,18 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
   #accept(socket: Connection): void {
     const { config, statistics } = this
     const address = socket.remoteAddress
-    const fromThere = this.#byAddress.get(address) ?? 0
-    const isTooMany = config.maxClientCnxns > 0 && fromThere >= config.maxClientCnxns
-    if (this.#isStopping || isTooMany || (config.maxCnxns > 0 && this.#connections.size >= config.maxCnxns)) {
+    const isTooMany = config.maxClientCnxns > 0 && this.#connections.countFrom(address) >= config.maxClientCnxns
+    if (this.#isStopping || isTooMany || (config.maxCnxns > 0 && this.#connections.all.size >= config.maxCnxns)) {
       statistics.connectionsRejected++
       if (!this.#isStopping) this.logger.warn('too many connections', isTooMany ? { address, maxClientCnxns: config.maxClientCnxns } : { address, maxCnxns: config.maxCnxns })
       socket.onClose(() => {})
       socket.destroy()
       return
     }
-    this.#byAddress.set(address, fromThere + 1)
     this.#connections.add(new ClientConnection(this, socket))
   }
   established(connection: ClientConnection): void {
-    this.#bySession.set(connection.sessionId, connection)
+    this.#connections.established(connection)
   }
   open(connection: ClientConnection, timeoutMs: number, then: (session: Session) => void): void {
     const { sessions, clock } = this
@@ -497,31 +465,21 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     then(sessions.touch(session, clock.monotonic()) ? session : undefined)
   }
   closeOthers(sessionId: bigint, but: ClientConnection): void {
-    const other = this.#bySession.get(sessionId)
+    const other = this.#connections.of(sessionId)
     if (other && other !== but) other.destroy()
   }
   closed(connection: ClientConnection): void {
-    if (!this.#connections.delete(connection)) return
+    if (!this.#connections.remove(connection)) return
     this.statistics.connectionDrops++
-    if (this.#bySession.get(connection.sessionId) === connection) this.#bySession.delete(connection.sessionId)
     this.tree.watches.removeWatcher(connection)
-    const address = connection.socket.remoteAddress
-    const left = (this.#byAddress.get(address) ?? 1) - 1
-    if (left > 0) this.#byAddress.set(address, left)
-    else this.#byAddress.delete(address)
     // What it had in progress may have been what the others were waiting for.
     if (this.#throttled.length > 0) this.#host.timers.endOfTurn(() => this.#relieve())
   }
-  /** A client that has been told to go and does not is not waited for. */
   ending(socket: Connection): void {
-    this.#ending.set(socket, this.#host.timers.set(endingMs, () => {
-      this.#ending.delete(socket)
-      socket.destroy()
-    }))
+    this.#connections.ending(socket)
   }
   ended(socket: Connection): void {
-    this.#ending.get(socket)?.cancel()
-    this.#ending.delete(socket)
+    this.#connections.ended(socket)
   }
   argumentSizeOf(word: string): number {
     return argumentSizeOf(word)
@@ -532,7 +490,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
   /** Those who connected and never said a word. */
   #closeSilent(): void {
     const before = this.clock.now() - this.config.sessionlessTimeout
-    for (const connection of this.#connections) {
+    for (const connection of this.#connections.all) {
       if (!connection.isGreeting || connection.since > before) continue
       this.statistics.sessionlessExpired++
       connection.destroy()
@@ -594,7 +552,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     for (const { id, timeoutMs } of this.sessions.expireLocal(this.clock.monotonic())) {
       this.logger.info('local session expired', { session: hex(id), timeoutMs })
       this.sessions.remove(id)
-      this.#bySession.get(id)?.finish()
+      this.#connections.of(id)?.finish()
     }
     if (!this.#decides) return
     for (const { id, timeoutMs } of this.sessions.expire(this.clock.monotonic())) {
@@ -606,7 +564,7 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
     this.writes.submit({ sessionId: id, cxid: 0, type: op.closeSession, body: noIds, ids: [] }, {
       applied: () => {
         this.sessions.remove(id)
-        this.#bySession.get(id)?.finish()
+        this.#connections.of(id)?.finish()
       },
     })
   }
@@ -614,37 +572,8 @@ export class ZooKeeperServer implements ConnectionOwner, ServerFacts {
   #failed(error: unknown, event = 'the transaction log cannot be written: nothing is acknowledged any more, and the server stops serving'): void {
     this.logger.error(event, { cause: error })
     this.#isStopping = true
-    for (const connection of this.#connections) connection.destroy()
-    void this.#listener?.close()
+    for (const connection of this.#connections.all) connection.destroy()
+    void this.#clientPort.close()
     this.#options.onFailure?.(error)
   }
-}
-
-function listenError(key: string, host: string | undefined, port: number, cause: unknown, otherwise = ''): Error {
-  const { code } = cause as NodeJS.ErrnoException
-  const at = `${host ?? '*'}:${port}`
-  const found = code === 'EADDRINUSE' ? 'another process listens there' : code === 'EACCES' ? 'the system does not allow it' : code === 'EADDRNOTAVAIL' ? 'this machine does not have that address' : (cause as Error).message
-  return new Error(`cannot listen on ${at} (${key}): ${found}. Stop that process, choose another ${key}${otherwise ? ` ${otherwise}` : ''}`, { cause })
-}
-
-const days = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
-const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
-/** `Fri Nov 20 04:20:11 UTC 2026`; always in UTC. */
-function javaDate(ms: number): string {
-  const seconds = Math.floor(ms / 1000)
-  const inDay = seconds - Math.floor(seconds / 86_400) * 86_400
-  const two = (value: number): string => String(value).padStart(2, '0')
-  const { year, month, day, weekday } = civil(Math.floor(seconds / 86_400))
-  return `${days[weekday]} ${months[month]} ${two(day)} ${two(Math.floor(inDay / 3600))}:${two(Math.floor(inDay / 60) % 60)}:${two(inDay % 60)} UTC ${year}`
-}
-/** Days since 1970 as a date of the Gregorian calendar (era arithmetic, without the host's Date). */
-function civil(days1970: number): { year: number; month: number; day: number; weekday: number } {
-  const shifted = days1970 + 719_468
-  const era = Math.floor(shifted / 146_097)
-  const inEra = shifted - era * 146_097
-  const yearOfEra = Math.floor((inEra - Math.floor(inEra / 1460) + Math.floor(inEra / 36_524) - Math.floor(inEra / 146_096)) / 365)
-  const dayOfYear = inEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100))
-  const march = Math.floor((5 * dayOfYear + 2) / 153)
-  const month = (march + 2) % 12
-  return { year: yearOfEra + era * 400 + (month < 2 ? 1 : 0), month, day: dayOfYear - Math.floor((153 * march + 2) / 5) + 1, weekday: (((days1970 + 4) % 7) + 7) % 7 }
 }
