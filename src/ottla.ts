@@ -11,6 +11,7 @@ import { dirname, join } from 'node:path'
 import type { Host, Logger } from './host/host.ts'
 import { silentLogger } from './host/logger.ts'
 import { nodeHost, temporaryDirectory } from './host/node.ts'
+import { freePort } from './host/ports.ts'
 import { Broker } from './kafka/broker/broker.ts'
 import { readBrokerConfig } from './kafka/config/broker-settings.ts'
 import { bootstrapServers, plansOf, zookeeperConnect, type ClusterRecord } from './cli/up-layout.ts'
@@ -150,7 +151,9 @@ export class OttlaCluster {
     const host = nodeHost({ logger: options.logger ?? silentLogger })
     const temporary = options.dataDir === undefined
     const dataDir = options.dataDir ?? (await temporaryDirectory('ottla-'))
-    const ports = await freePorts(host, brokerCount + 3 * coordinatorCount)
+    const chosen = new Set<number>()
+    while (chosen.size < brokerCount + 3 * coordinatorCount) chosen.add(await freePort(loopback, chosen))
+    const ports = [...chosen]
     const member = coordinatorCount > 1
     const record: ClusterRecord = {
       host: loopback,
@@ -218,25 +221,6 @@ export class OttlaCluster {
 }
 
 const loopback = '127.0.0.1'
-/**
- * Ports that nobody listens on. All are held at once, so that none comes twice; and none is one that systems give to connections (from 32768 on), which could take it
- * while its server is stopped.
- */
-async function freePorts(host: Host, count: number): Promise<number[]> {
-  const listeners: { readonly port: number; close(): Promise<void> }[] = []
-  try {
-    for (let tries = 0; listeners.length < count; tries++) {
-      const port = tries < 1_000 ? 10_000 + host.random.below(22_000) : 0
-      const listener = await host.network.listen({ host: loopback, port }, (connection) => connection.destroy()).catch((error: unknown) => {
-        if (port === 0) throw error
-      })
-      if (listener) listeners.push(listener)
-    }
-  } finally {
-    await Promise.all(listeners.map((listener) => listener.close()))
-  }
-  return listeners.map(({ port }) => port)
-}
 
 function startZooKeeper(host: Host, { dataDir, address, port }: { dataDir: string; address: string; port: number }, onFailure?: (failure: Error) => void): Promise<ZooKeeperServer> {
   const lines = [`dataDir=${dataDir}`, `clientPort=${port}`, ...(address === '' ? [] : [`clientPortAddress=${address}`]), 'tickTime=2000', 'maxClientCnxns=0', 'admin.enableServer=false', 'autopurge.purgeInterval=1']

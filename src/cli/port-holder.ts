@@ -1,6 +1,5 @@
 /** Who listens on a port of this machine, where the system tells (Linux): the sentence about a taken port names the process. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { createServer } from 'node:net'
 
 export interface PortHolder {
   processId: number
@@ -53,28 +52,5 @@ function textOf(path: string): string {
     return readFileSync(path, 'utf8')
   } catch {
     return ''
-  }
-}
-
-/** Whether a server could listen there now. `host` '' is every interface. */
-export function isFree(host: string, port: number): Promise<boolean> {
-  return new Promise((done) => {
-    const server = createServer()
-    server.once('error', () => done(false))
-    server.listen({ port, ...(host !== '' && { host }) }, () => server.close(() => done(true)))
-  })
-}
-/** A port nobody listens on, other than those already chosen. */
-export async function freePort(host: string, chosen: ReadonlySet<number>): Promise<number> {
-  for (;;) {
-    const port = await new Promise<number>((done, failed) => {
-      const server = createServer()
-      server.once('error', failed)
-      server.listen({ port: 0, ...(host !== '' && { host }) }, () => {
-        const address = server.address()
-        server.close(() => (address !== null && typeof address === 'object' ? done(address.port) : failed(new Error('the system gave no port'))))
-      })
-    })
-    if (!chosen.has(port)) return port
   }
 }
