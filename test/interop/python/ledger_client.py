@@ -87,7 +87,9 @@ def read_all():
 
 reader = threading.Thread(target=read_in_group)
 reader.start()
-producer = Producer({**QUIET, "enable.idempotence": True, "linger.ms": 5, "batch.num.messages": 200, "message.timeout.ms": 300000, "request.timeout.ms": 5000, "socket.timeout.ms": 6000, "retry.backoff.ms": 50})
+# One request in flight: where a later one overtakes one that was refused, librdkafka takes a new epoch and sends everything that is not acknowledged under it, also
+# what a leader that handed over has kept. No broker can tell that from new records.
+producer = Producer({**QUIET, "enable.idempotence": True, "max.in.flight": 1, "linger.ms": 5, "batch.num.messages": 200, "message.timeout.ms": 300000, "request.timeout.ms": 5000, "socket.timeout.ms": 6000, "retry.backoff.ms": 50})
 begun = told = time.monotonic()
 while not os.path.exists(STOP):
     # What cannot be written now is not written faster later: the queue holds a few seconds.
