@@ -19,6 +19,8 @@ describeWith(['apache'], "our tools beside Apache's", () => {
   const server = () => ['--bootstrap-server', cluster.kafka.address]
   const own = (tool: Tool, args: readonly string[], options?: RunOptions) => run(bin(tool), args, options)
   const theirs = (tool: Tool, args: readonly string[], options?: RunOptions) => run('java', [...smallJava, '-cp', where('apache'), apacheClass[tool], ...args], options)
+  /** By itself a console producer gives a broker a second and a half, three times, and then drops the lines. */
+  const patience = ['--request-timeout-ms', '60000', '--message-send-max-retries', '1000']
   /** Apache's order of rows is that of a hash table. */
   const sorted = (text: string) => text.trim().split('\n').sort()
   const topicOf = async (partitions: number) => {
@@ -47,7 +49,7 @@ describeWith(['apache'], "our tools beside Apache's", () => {
     const topic = await topicOf(3)
     const lines = Array.from({ length: 200 }, (_, index) => `h:${index},i:ü\tkey ${index}\tvalue ${index}`)
     const parsing = ['parse.key=true', 'parse.headers=true'].flatMap((property) => ['--property', property])
-    const produce = [...server(), '--topic', topic, '--compression-codec', codec, ...parsing]
+    const produce = [...server(), '--topic', topic, '--compression-codec', codec, ...patience, ...parsing]
     await succeed(bin('kafka-console-producer'), produce, { input: `${lines.slice(0, 100).join('\n')}\n` })
     expect((await theirs('kafka-console-producer', produce, { input: `${lines.slice(100).join('\n')}\n` })).code).toBe(0)
     const showing = ['print.key=true', 'print.headers=true', 'print.partition=true', 'print.offset=true', 'print.timestamp=true'].flatMap((property) => ['--property', property])
@@ -61,8 +63,8 @@ describeWith(['apache'], "our tools beside Apache's", () => {
   test('one group of both makers shares the partitions, and both tools tell the same of it', async () => {
     const topic = await topicOf(4)
     const group = unique('group')
-    const consume = [...server(), '--topic', topic, '--group', group, '--from-beginning', '--max-messages', '40', '--timeout-ms', '60000']
-    const describe = (...more: string[]) => [...server(), '--describe', '--group', group, ...more]
+    const consume = [...server(), '--topic', topic, '--group', group, '--from-beginning', '--max-messages', '40', '--timeout-ms', '300000']
+    const describe = (...more: string[]) => [...server(), '--timeout', '120000', '--describe', '--group', group, ...more]
     const consumers = [theirs('kafka-console-consumer', consume), own('kafka-console-consumer', consume)]
     await until('both have two partitions', async () => (await own('kafka-consumer-groups', describe('--members'))).stdout.split('\n').filter((line) => / 2 +$/.test(line)).length === 2)
     for (const kind of [['--members'], ['--state'], []]) {
@@ -76,12 +78,14 @@ describeWith(['apache'], "our tools beside Apache's", () => {
       expect(sorted(ours), kind.join()).toEqual(sorted(apache))
     }
     const lines = Array.from({ length: 400 }, (_, index) => `key ${index}\tvalue ${index}\n`).join('')
-    await succeed(bin('kafka-console-producer'), [...server(), '--topic', topic, '--property', 'parse.key=true'], { input: lines })
+    await succeed(bin('kafka-console-producer'), [...server(), '--topic', topic, ...patience, '--property', 'parse.key=true'], { input: lines })
     const [apache, ours] = await Promise.all(consumers)
     expect([apache.stdout, ours.stdout].map((out) => out.trim().split('\n').length)).toEqual([40, 40])
     // Each has committed what it had read; nothing that one has read is left to the other.
     expect(new Set([...apache.stdout.trim().split('\n'), ...ours.stdout.trim().split('\n')]).size).toBe(80)
-    for (const args of [describe(), describe('--state'), [...server(), '--list', '--state', '--type']])
+    // Who leaves does not wait for the answer.
+    await until('both have left', async () => / Empty /.test((await own('kafka-consumer-groups', describe('--state'))).stdout))
+    for (const args of [describe(), describe('--state'), [...server(), '--timeout', '120000', '--list', '--state', '--type']])
       expect(sorted((await own('kafka-consumer-groups', args)).stdout), args.join(' ')).toEqual(sorted((await theirs('kafka-consumer-groups', args)).stdout))
   })
 })

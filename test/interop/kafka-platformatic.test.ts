@@ -54,7 +54,7 @@ describeWith(['npm'], '@platformatic/kafka', () => {
   const cluster = useCluster()
   const open: (() => Promise<void>)[] = []
   const load = async () => (await import(pathToFileURL(createRequire(join(where('npm'), 'package.json')).resolve('@platformatic/kafka')).href)) as Platformatic
-  const common = () => ({ clientId: 'interop', bootstrapBrokers: [cluster.kafka.address], timeout: 20_000 })
+  const common = () => ({ clientId: 'interop', bootstrapBrokers: [cluster.kafka.address], timeout: 120_000, connectTimeout: 60_000, requestTimeout: 120_000, retries: 20, retryDelay: 250 })
   const opened = <T extends Closable>(client: T): T => {
     open.push(() => client.close())
     return client
@@ -65,7 +65,7 @@ describeWith(['npm'], '@platformatic/kafka', () => {
   }
   const consumer = async (groupId: string, options: object = {}) => {
     const { Consumer, stringDeserializers } = await load()
-    const client = new Consumer({ ...common(), groupId, deserializers: stringDeserializers, maxWaitTime: 200, sessionTimeout: 6_000, heartbeatInterval: 300, rebalanceTimeout: 10_000, ...options })
+    const client = new Consumer({ ...common(), groupId, deserializers: stringDeserializers, maxWaitTime: 200, sessionTimeout: 30_000, heartbeatInterval: 300, rebalanceTimeout: 60_000, ...options })
     open.push(() => client.close(true))
     return client
   }
@@ -134,7 +134,7 @@ describeWith(['npm'], '@platformatic/kafka', () => {
     const send = (from: number, count: number) => client.send({ messages: Array.from({ length: count }, (_, i) => ({ topic, partition: i % 4, value: String(from + i) })) })
     await send(0, 200)
     await join()
-    await until('200 records', () => seen.length === 200)
+    await until('200 records', () => new Set(seen).size === 200)
     await join()
     await until('two shares of two', () => shares().join() === '2,2')
     const groups = (await (await admin()).describeGroups!({ groups: [groupId] })) as unknown as Map<string, { state: string; members: Map<string, { groupInstanceId: string | null }> }>

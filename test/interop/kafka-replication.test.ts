@@ -40,7 +40,7 @@ describeWith(['apache'], 'replicas of one Ottla broker and one of Apache', () =>
   for (const [topic, leader, follower] of [[topics[0], 1, 2], [topics[1], 2, 1]] as const)
     test(`${topic}: the Java consumer reads from broker ${follower}, which is in its rack`, async () => {
       const consume = async (rack: string) => {
-        const { stdout, stderr } = await tool('org.apache.kafka.tools.consumer.ConsoleConsumer', '--bootstrap-server', cluster.brokers.addresses.join(), '--topic', topic, '--partition', '0', '--offset', 'earliest', '--max-messages', '30', '--timeout-ms', '30000', '--consumer-property', `client.rack=${rack}`, '--consumer-property', 'max.poll.records=5', '--consumer-property', 'fetch.max.bytes=200')
+        const { stdout, stderr } = await tool('org.apache.kafka.tools.consumer.ConsoleConsumer', '--bootstrap-server', cluster.brokers.addresses.join(), '--topic', topic, '--partition', '0', '--offset', 'earliest', '--max-messages', '30', '--timeout-ms', '120000', '--consumer-property', `client.rack=${rack}`, '--consumer-property', 'max.poll.records=5', '--consumer-property', 'fetch.max.bytes=200')
         expect(stdout.trim().split('\n')).toEqual(Array.from({ length: 30 }, (_, index) => `${index}`))
         return [leader, follower].filter((id) => new RegExp(`fetch request for partition ${topic}-0 at position FetchPosition\\{offset=(1[0-9]|2[0-9]).*to node ${cluster.brokers.server(id).address}`).test(stderr))
       }
@@ -62,16 +62,20 @@ describeWith(['apache'], 'replicas of one Ottla broker and one of Apache', () =>
     const targets = wishes.map(([topic, ids]) => ids.map((id) => logDirs(id).find((directory) => directory !== placeOf(id, topic))!))
     const file = join(folder, 'move.json')
     writeFileSync(file, JSON.stringify({ version: 1, partitions: wishes.map(([topic, replicas], index) => ({ topic, partition: 0, replicas, log_dirs: targets[index] })) }))
-    const command = (action: string) => tool('org.apache.kafka.tools.reassign.ReassignPartitionsCommand', '--bootstrap-server', cluster.brokers.addresses.join(), '--reassignment-json-file', file, action)
-    await command('--execute')
+    const command = (...action: string[]) => tool('org.apache.kafka.tools.reassign.ReassignPartitionsCommand', '--bootstrap-server', cluster.brokers.addresses.join(), '--reassignment-json-file', file, ...action)
+    await command('--execute', '--timeout', '120000')
     await until('all replicas have moved', async () => {
-      const { stdout } = await command('--verify')
+      const { stdout } = await command('--verify').catch(() => ({ stdout: '' }))
       return [...stdout.matchAll(/currently on the correct log|completed successfully|is already/g)].length >= 4 || targets.flat().every((target, index) => existsSync(join(target, `${wishes[index >> 1][0]}-0`)))
     })
     for (const [index, [topic, ids]] of wishes.entries()) for (const [at, id] of ids.entries()) await until(`${topic} of ${id} is where it was wished`, () => placeOf(id, topic) === targets[index][at])
     for (const topic of topics) await producer.send({ topic, acks: -1, messages: [{ value: 'after the move' }] })
     // What was deleted before was not copied.
     const bytesOf = (id: number, topic: string): string => readFileSync(join(placeOf(id, topic), `${topic}-0`, '00000000000000000010.log')).toString('latin1')
-    for (const topic of topics) await until(`${topic} is the same on both`, () => bytesOf(1, topic) === bytesOf(2, topic) && bytesOf(1, topic).includes('after the move'))
+    for (const topic of topics)
+      await until(`${topic} is the same on both`, () => {
+        const [one, other] = [bytesOf(1, topic), bytesOf(2, topic)]
+        return one === other && one.includes('after the move')
+      })
   })
 })

@@ -1,7 +1,7 @@
 /** A broker that stops, is killed, loses its session or its ZooKeeper, seen by a client that goes on working. */
 import { appendFileSync } from 'node:fs'
-import { Kafka, logLevel } from 'kafkajs'
 import { afterEach, expect, test } from 'vitest'
+import { kafkaAt } from './kafkajs.ts'
 import { until } from './process.ts'
 import { describeWith, unique } from './programs.ts'
 import { Reader } from './reader.ts'
@@ -12,7 +12,7 @@ describeWith([], 'a broker that goes and comes back', () => {
   // Ottla's broker does not wait for the end of its old session: were it to, it would not be there in time.
   const cluster = useCluster(kafkaMaker === 'ottla' ? { kafka: { config: { 'zookeeper.session.timeout.ms': 300_000 } }, zookeeper: { config: { maxSessionTimeout: 300_000 } } } : {})
   const open: { disconnect(): Promise<void> }[] = []
-  const kafka = () => new Kafka({ brokers: [cluster.kafka.address], logLevel: logLevel.NOTHING, requestTimeout: 5_000, retry: { retries: 60, initialRetryTime: 100, maxRetryTime: 500 } })
+  const kafka = () => kafkaAt([cluster.kafka.address], { retry: { retries: 500, initialRetryTime: 100, maxRetryTime: 500 } })
   const opened = async <T extends { connect(): Promise<void>; disconnect(): Promise<void> }>(client: T): Promise<T> => {
     await client.connect()
     open.push(client)
@@ -38,6 +38,8 @@ describeWith([], 'a broker that goes and comes back', () => {
         acknowledged++
       }
     })()
+    // A test that has failed hangs up on it.
+    done.catch(() => {})
     return { acknowledged: () => acknowledged, stop: () => ((going = false), done) }
   }
   const readAll = async (topic: string, count: number): Promise<number[]> => {
@@ -52,7 +54,8 @@ describeWith([], 'a broker that goes and comes back', () => {
   const upTo = (count: number) => Array.from({ length: count }, (_, i) => i)
   /** The session that holds the broker's registration, or undefined. */
   const registration = async () => {
-    const dump = await fourLetterWord(cluster.zookeeper, 'dump')
+    // No answer says nothing.
+    const dump = await until('ZooKeeper tells of its sessions', async () => (await fourLetterWord(cluster.zookeeper, 'dump')) || undefined)
     return /(0x[0-9a-f]+):\s+(?:(?!0x)\S+\s+)*?\/brokers\/ids\/1\s/.exec(`${dump}\n`)?.[1]
   }
 

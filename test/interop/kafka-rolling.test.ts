@@ -25,8 +25,8 @@ const makers: readonly Maker[] = kafkaMaker === 'apache' ? ['apache'] : ['ottla'
 const ways: readonly [Make, 'first' | 'last'][] = [['apache', 'last'], [kafkaMaker, 'first']]
 describeWith(['apache', 'python'], "three of Apache's brokers", () => {
   for (const [coordinator, controllerIs] of process.env.SOAK ? ways : ways.slice(0, 1))
-    test(`on ${coordinator}'s ensemble are replaced and come back, the controller ${controllerIs}`, async () => {
-      brokers = await Brokers.start([coordinator, coordinator, coordinator], ['apache', 'apache', 'apache'])
+    test(`on ${coordinator}'s ensemble are replaced and come back, the controller ${controllerIs}`, { timeout: 1_200_000 }, async () => {
+      brokers = await Brokers.start([coordinator, coordinator, coordinator], ['apache', 'apache', 'apache'], { config: { 'controlled.shutdown.max.retries': 50 } })
       load = await KafkaLoad.start({ addresses: brokers.addresses, perSecond: 300 })
       for (const maker of makers) {
         const began = performance.now()

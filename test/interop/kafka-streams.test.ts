@@ -3,10 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { spawn } from 'node:child_process'
-import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { kafkaAt } from './kafkajs.ts'
 import { killGroup, until } from './process.ts'
 import { describeWith, smallJava, unique, where } from './programs.ts'
+import { Reader } from './reader.ts'
 import { kafkaMaker, startKafka, startZookeeper, type Maker, type Server } from './target.ts'
 import { createTopics } from './topics.ts'
 
@@ -31,13 +32,13 @@ function counting(makers: readonly Maker[]): void {
     zookeeper = await startZookeeper()
     const config = { 'offsets.topic.replication.factor': 3, 'transaction.state.log.replication.factor': 3, 'transaction.state.log.min.isr': 1, 'offsets.topic.num.partitions': 5, 'transaction.state.log.num.partitions': 5 }
     for (const [index, maker] of makers.entries()) brokers.push(await startKafka({ maker, zookeeper: zookeeper.address, readyMs: 120_000, config: { ...config, 'broker.id': index + 1 } }))
-  }, 300_000)
+  })
   afterAll(async () => {
     for (const application of applications) await application.kill()
     for (const broker of brokers) await broker.dispose()
     await zookeeper?.dispose()
     for (const folder of folders) rmSync(folder, { recursive: true, force: true })
-  }, 60_000)
+  })
 
   /** Starts an instance of the application; it runs until it is killed. */
   function start(id: string, input: string, output: string): { kill(): Promise<void>; said(): string } {
@@ -58,8 +59,8 @@ function counting(makers: readonly Maker[]): void {
     return application
   }
 
-  test('every word is counted once for each time it was written', { timeout: 600_000 }, async () => {
-    const kafka = new Kafka({ brokers: servers(), logLevel: logLevel.NOTHING, retry: { retries: 60, initialRetryTime: 100, maxRetryTime: 500 } })
+  test('every word is counted once for each time it was written', { timeout: 1_200_000 }, async () => {
+    const kafka = kafkaAt(servers())
     const [input, output, id] = [unique('lines'), unique('counts'), unique('words')]
     const admin = kafka.admin()
     await admin.connect()
@@ -70,30 +71,16 @@ function counting(makers: readonly Maker[]): void {
     for (let from = 0; from < lineCount; from += 100)
       await producer.send({ topic: input, acks: -1, messages: Array.from({ length: 100 }, (_, index) => ({ key: String(from + index), value: lineOf(from + index) })) })
     await producer.disconnect()
-    const written = await admin.fetchTopicOffsets(input)
-    expect(written.reduce((sum, { high }) => sum + Number(high), 0)).toBe(lineCount)
+    const written = async () => (await admin.fetchTopicOffsets(input)).reduce((sum, { high }) => sum + Number(high), 0)
+    await until('all lines are there', async () => (await written()) >= lineCount)
+    expect(await written()).toBe(lineCount)
     await admin.disconnect()
 
-    /** Each word's counts as a reader of what is committed is shown them. */
-    const shown = new Map<string, number[]>()
-    const consumer = kafka.consumer({ groupId: unique('reader'), readUncommitted: false, maxWaitTimeInMs: 200 })
-    await consumer.connect()
-    await consumer.subscribe({ topic: output, fromBeginning: true })
-    const offsets = new Map<number, bigint>()
-    await consumer.run({
-      eachMessage: async ({ partition, message }) => {
-        // What is shown to this reader again after a rebalance of its own is no second count.
-        const offset = BigInt(message.offset)
-        if (offset <= (offsets.get(partition) ?? -1n)) return
-        offsets.set(partition, offset)
-        const word = String(message.key)
-        shown.set(word, [...(shown.get(word) ?? []), Number(message.value)])
-      },
-    })
-    const total = () => [...shown.values()].reduce((sum, counts) => sum + counts.length, 0)
+    const reader = await Reader.open(kafka, output)
+    const total = () => reader.records.length
     const all = lineCount * 3
     let application = start(id, input, output)
-    const passed = (share: number) => until(`${share} of the words counted; the application says\n${application.said()}`, () => total() >= all * share, 240_000)
+    const passed = (share: number) => until(`${share} of the words counted; the application says\n${application.said()}`, () => total() >= all * share, 400_000)
     try {
       await passed(0.1)
       await application.kill()
@@ -101,7 +88,7 @@ function counting(makers: readonly Maker[]): void {
       for (const [index, share] of [[0, 0.3], [1, 0.5]] as const) {
         await passed(share)
         await brokers[index].kill()
-        await until(`broker ${index + 1} is back`, () => brokers[index].start().then(() => true, () => false), 120_000)
+        await until(`broker ${index + 1} is back`, () => brokers[index].start().then(() => true, () => false), 300_000)
       }
       await passed(0.7)
       await application.kill()
@@ -110,8 +97,11 @@ function counting(makers: readonly Maker[]): void {
     } catch (error) {
       throw new Error(`${total()} of ${all} words; the application said\n${application.said()}`, { cause: error })
     } finally {
-      await consumer.disconnect()
+      await reader.close()
     }
+    /** Each word's counts as a reader of what is committed is shown them. */
+    const shown = new Map<string, number[]>()
+    for (const { key, value } of reader.records) shown.set(key, [...(shown.get(key) ?? []), Number(value)])
     for (const [word, count] of expected) expect(shown.get(word), word).toEqual(Array.from({ length: count }, (_, index) => index + 1))
     expect(shown.size).toBe(expected.size)
   })

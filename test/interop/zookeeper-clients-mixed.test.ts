@@ -1,10 +1,11 @@
 /** What people run on ZooKeeper, on an ensemble of two makers and three releases: kazoo's recipes and a Kafka broker, whoever leads. */
-import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
-import { Ensemble, modeOf, targetMake, type Make } from './ensemble.ts'
+import { Ensemble, made, modeOf, patiently, targetMake, type Make } from './ensemble.ts'
+import { kafkaAt } from './kafkajs.ts'
 import { until } from './process.ts'
 import { describeWith, python, unique } from './programs.ts'
+import { Reader } from './reader.ts'
 import { disposeOf, startKafka, type Server } from './target.ts'
 import { createTopics } from './topics.ts'
 
@@ -14,12 +15,12 @@ describeWith(['python', 'apache', 'zookeeper-3.9'], makes.join(', '), () => {
   let ensemble: Ensemble
   let client: ZooKeeperClient
   beforeAll(async () => {
-    ensemble = await Ensemble.start(makes)
+    ensemble = await Ensemble.start(makes, { sessionTimeoutMs: 40_000 })
     client = await ensemble.connect()
-    await client.create('/written', '')
+    await made(client, '/written')
   })
   afterAll(() => ensemble?.dispose())
-  const leads = (at: number): Promise<void> => ensemble.leads(at, () => until('a write', () => client.connected(10_000).then(() => client.setData('/written', 'again')).then(() => true, () => false)))
+  const leads = (at: number): Promise<void> => ensemble.leads(at, () => until('a write', () => client.connected(60_000).then(() => client.setData('/written', 'again')).then(() => true, () => false)))
 
   for (const at of [0, 1]) describe(`${makes[at]} leads`, () => {
     beforeAll(() => leads(at))
@@ -36,13 +37,13 @@ describeWith(['python', 'apache', 'zookeeper-3.9'], makes.join(', '), () => {
   describe('a broker of Apache Kafka 3.9', () => {
     let broker: Server | undefined
     disposeOf(() => [broker])
-    test('keeps its session and works, whoever leads and whoever is killed', { timeout: 240_000 }, async () => {
-      broker = await startKafka({ maker: 'apache', zookeeper: `${ensemble.addresses.join(',')}/kafka`, config: { 'zookeeper.session.timeout.ms': 10_000 } })
-      const kafka = new Kafka({ brokers: [broker.address], logLevel: logLevel.NOTHING, retry: { retries: 20, initialRetryTime: 100, maxRetryTime: 500 } })
+    test('keeps its session and works, whoever leads and whoever is killed', { timeout: 1_200_000 }, async () => {
+      broker = await startKafka({ maker: 'apache', zookeeper: `${ensemble.addresses.join(',')}/kafka`, config: { 'zookeeper.session.timeout.ms': 60_000 } })
+      const kafka = kafkaAt([broker.address])
       const admin = kafka.admin()
-      const producer = kafka.producer({ allowAutoTopicCreation: false })
+      const producer = kafka.producer({ allowAutoTopicCreation: false, idempotent: true, maxInFlightRequests: 1 })
       await Promise.all([admin.connect(), producer.connect()])
-      const registration = (await client.getData('/kafka/brokers/ids/1')).stat
+      const registration = (await patiently(client, () => client.getData('/kafka/brokers/ids/1'))).stat
       const topics: string[] = []
       for (const at of makes.keys()) {
         await leads(at)
@@ -54,20 +55,20 @@ describeWith(['python', 'apache', 'zookeeper-3.9'], makes.join(', '), () => {
         await ensemble.servers[at].start()
         await ensemble.allServe()
       }
-      const consumer = kafka.consumer({ groupId: 'readers' })
-      const read = new Set<string>()
-      await consumer.connect()
-      await consumer.subscribe({ topics, fromBeginning: true })
-      await consumer.run({ eachMessage: async ({ message }) => void read.add(message.value!.toString()) })
-      await until('all are read', () => read.size === topics.length * 50)
-      await admin.deleteTopics({ topics: [topics[0]] })
-      await client.connected(10_000)
-      await until('the topic is gone', async () => (await client.exists(`/kafka/brokers/topics/${topics[0]}`)) === undefined)
-      await Promise.all([consumer.disconnect(), producer.disconnect(), admin.disconnect()])
-      const after = (await client.getData('/kafka/brokers/ids/1')).stat
+      for (const topic of topics) {
+        const reader = await Reader.open(kafka, topic)
+        await until(`all of ${topic} are read`, () => new Set(reader.values()).size === 50)
+        await reader.close()
+      }
+      await until('the topic is gone', async () => {
+        await admin.deleteTopics({ topics: [topics[0]], timeout: 60_000 }).catch(() => {})
+        return (await patiently(client, () => client.exists(`/kafka/brokers/topics/${topics[0]}`))) === undefined
+      })
+      await Promise.all([producer.disconnect(), admin.disconnect()])
+      const after = (await patiently(client, () => client.getData('/kafka/brokers/ids/1'))).stat
       expect([after.ephemeralOwner, after.czxid]).toEqual([registration.ephemeralOwner, registration.czxid])
       expect(await broker.stop()).toBe(143)
-      await until('its ephemeral node is gone', async () => (await client.exists('/kafka/brokers/ids/1')) === undefined)
+      await until('its ephemeral node is gone', async () => (await patiently(client, () => client.exists('/kafka/brokers/ids/1'))) === undefined)
       await ensemble.agreed()
     })
   })

@@ -7,6 +7,7 @@ import { silentLogger } from '../../src/host/logger.ts'
 import { nodeHost } from '../../src/host/node.ts'
 import { KafkaClient } from '../../src/kafka/client/client.ts'
 import { parseAddresses } from '../../src/kafka/client/addresses.ts'
+import { errors } from '../../src/kafka/protocol/errors.ts'
 import { Metadata } from '../../src/kafka/protocol/metadata.ts'
 import { Ottla } from '../../src/ottla.ts'
 import { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
@@ -100,4 +101,19 @@ test('a topic that is deleted is gone from disk and metadata, and its name is fr
   expect(metadata.topic('phoenix')).toBeUndefined()
   expect((await topicsOf(ottla, 'phoenix'))[0].errorCode).toBe(0)
   expect(metadata.topicId('phoenix')).not.toBe(before)
+})
+
+test('a topic that nobody sees any more is unknown to whoever deletes it again, though ZooKeeper has its last traces', async () => {
+  const ottla = await startBroker()
+  const { topics, metadata, controller } = ottla.broker.services
+  // Somebody else holds the office, and does nothing in it.
+  await zk.multi([{ op: 'delete', path: '/controller' }, { op: 'create', path: '/controller', data: '{"version":2,"brokerid":99,"timestamp":"1","kraftControllerEpoch":-1}', mode: 'ephemeral' }])
+  await expect.poll(() => controller.isActive).toBe(false)
+  await zk.create('/brokers/topics/ghost', '{"version":3,"topic_id":"l6eYaCzdRvid3t-1JT-3_g","partitions":{"0":[0]},"adding_replicas":{},"removing_replicas":{}}')
+  await zk.create('/admin/delete_topics/ghost')
+  expect(metadata.topic('ghost')).toBeUndefined()
+  expect(await topics.markForDeletion('ghost')).toMatchObject({ errorCode: errors.unknownTopicOrPartition.code })
+  // One that no broker has heard of yet is no such trace.
+  await zk.delete('/admin/delete_topics/ghost')
+  expect(await topics.markForDeletion('ghost')).toBeUndefined()
 })

@@ -266,9 +266,12 @@ export class TopicAdmin {
 
   /** Asks the controller to delete a topic. `deleted` waits until it is gone. */
   async markForDeletion(name: string): Promise<Refusal | undefined> {
-    const { zookeeper, settings } = this.#rooms
+    const { zookeeper, settings, metadata } = this.#rooms
     if (!settings.values['delete.topic.enable']) return refuse(errors.topicDeletionDisabled, 'Topic deletion is disabled.')
-    if (!(await zookeeper.topic(name))) return refuse(errors.unknownTopicOrPartition, errors.unknownTopicOrPartition.message)
+    const unknown = refuse(errors.unknownTopicOrPartition, errors.unknownTopicOrPartition.message)
+    // Nobody sees it any more: its last traces wait for ZooKeeper, or for a broker that is away.
+    if (!metadata.topic(name) && (await zookeeper.isMarkedForDeletion(name))) return unknown
+    if (!(await zookeeper.topic(name))) return unknown
     await zookeeper.markForDeletion(name)
     return undefined
   }
