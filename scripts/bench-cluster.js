@@ -141,7 +141,7 @@ async function ledgerDuring({ maker, ports }, topic, happening) {
     what.catch(() => {})
   })
   await what
-  for (const { ms, at, met } of pauses) process.stderr.write(`  ${maker}: ${Math.round(ms)} ms without an acknowledgement from ${new Date(at).toISOString()}, meeting ${met.join(', ')}\n`)
+  for (const { ms, at, met } of pauses) process.stderr.write(`  ${maker}: ${Math.round(ms)} ms without an acknowledgement from ${new Date(at).toISOString()}, meeting ${met.join(', ') || 'nothing'}\n`)
   return longestMs
 }
 
