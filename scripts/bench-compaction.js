@@ -4,7 +4,7 @@
  * it. Bytes are those of the segments that may be cleaned. Both have one cleaner thread and 128 MiB for keys. Memory: the highest the process had
  * resident meanwhile. Loading: a million committed offsets (100 to a batch), and transactional ids (one to a batch), in one partition; a broker is stopped and started.
  *   --quick   smaller and fewer runs     --json FILE   the figures for machines     --profile FOLDER   CPU profiles of Ottla's brokers
- *   --only cleaner|offsets|transactions
+ *   --only cleaner|offsets|transactions   --maker ottla|apache   --rows N,…   rows of the cleaner, from 0
  */
 import { mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -22,7 +22,8 @@ const processes = new Processes(folder)
 const servers = kafkaServers(processes, { libs, profiles: argument('--profile') })
 const figures = new Figures()
 const ask = (job, armed) => load(job, armed, 'bench-compaction-load.js')
-const makers = ['ottla', ...(libs ? ['apache'] : [])]
+const makers = ['ottla', ...(libs ? ['apache'] : [])].filter((maker) => [undefined, maker].includes(argument('--maker')))
+const rows = argument('--rows')?.split(',').map(Number)
 
 const bytes = (quick ? 64 : 128) * MiB
 const segmentBytes = 16 * MiB
@@ -36,7 +37,7 @@ async function cleaner() {
   for (const maker of makers)
     clusters.push(await servers.start(maker, { name: `${maker}-cleaner`, brokers: 1, properties: `log.cleaner.threads=1\nlog.cleaner.backoff.ms=100\nlog.cleaner.dedupe.buffer.size=${128 * MiB}\n` }))
   for (const [number, { words, keys, compression }] of cases.entries())
-    for (let run = -1; run < runs; run++)
+    for (let run = -1; run < runs && (rows === undefined || rows.includes(number)); run++)
       for (const cluster of clusters) {
         const topic = `clean-${number}-${run + 1}`
         const [{ port, logDir, child }] = cluster.brokers
