@@ -1,6 +1,6 @@
 /** The log of one partition: a row of segments, the newest taking appends. See README for its door. */
 import assert from 'node:assert'
-import { Batch, int32At, int64At, lengthEnd } from '../records/batch.ts'
+import { Batch } from '../records/batch.ts'
 import { CorruptBatchError } from '../records/corrupt-batch-error.ts'
 import { batchesIn } from '../records/decode.ts'
 import { codes, refusal, type AppendDone, type AppendFacts, type AppendOutcome, type Pieces, type Refused } from './append.ts'
@@ -9,37 +9,19 @@ import { Flusher } from './flusher.ts'
 import type { EpochEnd, LeaderEpochs } from './leader-epochs.ts'
 import type { LogConfig } from './log-config.ts'
 import type { LogContext } from './log-context.ts'
-import { cleanedSuffix, deletedSuffix, fileName, partitionFile, suffix, swapSuffix } from './names.ts'
-import { PooledFile } from './open-files.ts'
+import { cleanedSuffix, deletedSuffix, partitionFile, swapSuffix } from './names.ts'
 import { partitionMetadataText } from './partition-metadata.ts'
-import { encodeSnapshot } from './producer-snapshot.ts'
 import type { ProducerFacts, ProducerState } from './producer-state.ts'
+import { emptyRead, type ReadOutcome, type ReadResult, readSegments, type ReadWish, segmentIndexFor } from './read-segments.ts'
 import { rebuildProducers } from './rebuild-producers.ts'
 import { RecentBatches } from './recent-batches.ts'
 import { offsetRangeMax, Segment } from './segment.ts'
+import { SnapshotFiles } from './snapshot-files.ts'
 import { firstRecordAt, latestRecord, type OffsetAndTimestamp } from './time-lookup.ts'
 import { prepare, type Prepared } from './validate.ts'
 import { WriteQueue } from './write-queue.ts'
 
-/** Reads up to this size from the newest segment are done at once: the page cache has them. */
-const syncReadMax = 64 * 1024
-
-export interface ReadWish {
-  /** Inclusive. */
-  offset: number
-  maxBytes: number
-  /** The first batch comes whole even when it is larger than `maxBytes`. */
-  minOneBatch: boolean
-  /** Batches that begin at or behind this offset are left out. */
-  upTo: number
-}
-/** Whole batches in order (a part of one may stand at the end); the first may begin below the offset asked for. */
-export interface ReadResult {
-  errorCode: 0
-  slices: Buffer[]
-  size: number
-}
-export type ReadOutcome = ReadResult | Refused
+export type { ReadOutcome, ReadResult, ReadWish }
 /** Everything a log needs that was read from disk before. */
 export interface LoadedLog {
   topic: string
@@ -77,7 +59,7 @@ export class PartitionLog {
   #topicId: string | undefined
   #config: LogConfig
   #segments: Segment[]
-  #snapshotOffsets: number[]
+  readonly #snapshots: SnapshotFiles
   #logStartOffset: number
   #nextOffset: number
   #logEndOffset: number
@@ -105,7 +87,7 @@ export class PartitionLog {
     this.#producers = loaded.producers
     this.#epochs = loaded.epochs
     this.#recent = new RecentBatches(context.recent)
-    this.#snapshotOffsets = [...loaded.snapshotOffsets].sort((a, b) => a - b)
+    this.#snapshots = new SnapshotFiles(context.files, loaded.snapshotOffsets, (path) => this.#flusher.snapshotWritten(path))
     this.#logStartOffset = loaded.logStartOffset
     this.#config = config
     this.#nextOffset = this.#logEndOffset = loaded.producers.endOffset
@@ -370,7 +352,7 @@ export class PartitionLog {
     segment.jitterMs = this.#config.segmentJitterMs > 0 ? host.random.below(Math.min(this.#config.segmentJitterMs, this.#config.segmentMs, 2 ** 47)) : 0
     this.#segments.push(segment)
     this.#flusher.namesChanged()
-    this.#writeSnapshot(baseOffset)
+    this.#snapshots.write(this.#directory, baseOffset, this.#producers)
     const rollOffset = this.#nextOffset
     this.#queue.closing(old, () => {
       old.seal()
@@ -378,19 +360,6 @@ export class PartitionLog {
       this.#flusher.flushTo(rollOffset).catch(nobody)
     })
     return segment
-  }
-  #writeSnapshot(offset: number): void {
-    if (this.#snapshotOffsets.includes(offset)) return
-    const path = `${this.#directory}/${fileName(offset, suffix.snapshot)}`
-    const snapshot = new PooledFile(this.#context.files, path)
-    try {
-      snapshot.create().truncateSync(0)
-      snapshot.file.writeSync([encodeSnapshot(this.#producers.toSnapshot())], 0)
-    } finally {
-      snapshot.close()
-    }
-    this.#snapshotOffsets.push(offset)
-    this.#flusher.snapshotWritten(path)
   }
   /** Closes the active segment and begins the next. */
   async roll(): Promise<void> {
@@ -459,51 +428,11 @@ export class PartitionLog {
     const recent = this.#recent.read(offset, { maxBytes, minOneBatch, end })
     if (recent) return { errorCode: 0, ...recent }
     try {
-      return this.#readFrom(offset, maxBytes, minOneBatch, end)
+      const read = readSegments(this.#segments, { offset, maxBytes, minOneBatch, upTo: end })
+      return read instanceof Promise ? read.catch((error: Error) => this.#readFailed(error)) : read
     } catch (error) {
       return this.#readFailed(error as Error)
     }
-  }
-  #readFrom(offset: number, maxBytes: number, minOneBatch: boolean, end: number): ReadOutcome | Promise<ReadOutcome> {
-    for (let index = this.#segmentIndexFor(offset); index < this.#segments.length; index++) {
-      const segment = this.#segments[index]
-      const found = segment.locate(offset)
-      // Compaction may leave nothing of an offset; the next segment has the next batch.
-      if (!found) continue
-      const available = segment.writtenSize - found.position
-      const size = Math.min(available, found.size > maxBytes ? (minOneBatch ? found.size : maxBytes) : maxBytes)
-      if (size <= 0) return emptyRead
-      const bytes = Buffer.allocUnsafe(size)
-      if (size <= syncReadMax && segment === this.activeSegment) {
-        const filled = segment.log.file.readSync(bytes, found.position)
-        return this.#asRead(segment, bytes.subarray(0, filled), found.position, end)
-      }
-      return segment.log
-        .with((file) => file.read(bytes, found.position))
-        .then(
-          (filled) => this.#asRead(segment, bytes.subarray(0, filled), found.position, end),
-          (error: Error) => this.#readFailed(error),
-        )
-    }
-    return emptyRead
-  }
-  /** Cuts what must not be seen yet, and remembers where the reader will go on. */
-  #asRead(segment: Segment, bytes: Buffer, position: number, end: number): ReadResult {
-    let at = 0
-    let next = -1
-    while (bytes.length - at >= 27) {
-      const baseOffset = int64At(bytes, at)
-      if (baseOffset >= end) {
-        segment.hint(next, position + at)
-        return { errorCode: 0, slices: at === 0 ? [] : [bytes.subarray(0, at)], size: at }
-      }
-      const size = lengthEnd + int32At(bytes, at + 8)
-      if (size < 26 || at + size > bytes.length) break
-      next = baseOffset + (bytes[at + 16] < 2 ? 1 : int32At(bytes, at + 23) + 1)
-      at += size
-    }
-    if (next >= 0) segment.hint(next, position + at)
-    return bytes.length === 0 ? emptyRead : { errorCode: 0, slices: [bytes], size: bytes.length }
   }
   #readFailed(error: Error): Refused {
     if (error instanceof CorruptFileError) {
@@ -513,16 +442,6 @@ export class PartitionLog {
     // Truncation or closing may have come in between.
     if (!this.#isClosed) this.#fail('read', error)
     return refusal(codes.kafkaStorageError, `reading ${this.name} failed: ${error.message}`)
-  }
-  #segmentIndexFor(offset: number): number {
-    let low = 0
-    let high = this.#segments.length
-    while (high - low > 1) {
-      const middle = (low + high) >> 1
-      if (this.#segments[middle].baseOffset <= offset) low = middle
-      else high = middle
-    }
-    return low
   }
 
   /** Base offsets of the segments, ascending; with a timestamp only of those whose last change is not after it (ListOffsets v0). */
@@ -555,7 +474,7 @@ export class PartitionLog {
   /** Aborted transactions that a reader of [from, to) has to skip. */
   abortedTransactions(from: number, to: number): { producerId: number; firstOffset: number }[] {
     const aborted: { producerId: number; firstOffset: number }[] = []
-    for (let index = this.#segmentIndexFor(from); index < this.#segments.length; index++)
+    for (let index = segmentIndexFor(this.#segments, from); index < this.#segments.length; index++)
       for (const entry of this.#segments[index].txnIndex.entries) {
         if (entry.lastOffset >= from && entry.firstOffset < to) aborted.push({ producerId: entry.producerId, firstOffset: entry.firstOffset })
         if (entry.lastStableOffset >= to) return aborted
@@ -673,12 +592,8 @@ export class PartitionLog {
       for (const segment of gone) {
         await segment.rename('', deletedSuffix)
         paths.push(...segment.paths)
-        if (snapshots && this.#snapshotOffsets.includes(segment.baseOffset)) {
-          this.#snapshotOffsets = this.#snapshotOffsets.filter((offset) => offset !== segment.baseOffset)
-          const path = `${this.#directory}/${fileName(segment.baseOffset, suffix.snapshot)}`
-          await disk.rename(path, `${path}${deletedSuffix}`)
-          paths.push(`${path}${deletedSuffix}`)
-        }
+        const snapshot = snapshots ? await this.#snapshots.retire(this.#directory, segment.baseOffset) : undefined
+        if (snapshot !== undefined) paths.push(snapshot)
       }
       this.#context.host.timers.set(this.#config.fileDeleteDelayMs, () => {
         for (const segment of gone) segment.close()
@@ -711,7 +626,7 @@ export class PartitionLog {
     }
     if (this.#segments[0].baseOffset > offset) return this.#startAt(offset)
     await this.#flusher.settled()
-    const keep = this.#segmentIndexFor(offset) + 1
+    const keep = segmentIndexFor(this.#segments, offset) + 1
     const gone = this.#segments.slice(keep)
     this.#segments = this.#segments.slice(0, keep)
     // The newest first: a crash in between leaves no gap.
@@ -741,14 +656,12 @@ export class PartitionLog {
     await this.#endsAt(offset)
   }
   async #endsAt(offset: number): Promise<void> {
-    const { disk } = this.#context.files
-    for (const snapshot of this.#snapshotOffsets.filter((at) => at > offset)) await disk.remove(`${this.#directory}/${fileName(snapshot, suffix.snapshot)}`)
-    this.#snapshotOffsets = this.#snapshotOffsets.filter((at) => at <= offset)
+    await this.#snapshots.removeBehind(this.#directory, offset)
     this.#nextOffset = this.#logEndOffset = offset
     this.#truncatedTo = Math.min(this.#truncatedTo ?? offset, offset)
     this.#flusher.truncatedTo(offset)
     this.#highWatermark = Math.max(this.#logStartOffset, Math.min(this.#highWatermark, offset))
-    await rebuildProducers(this.#context, this.#producers, { directory: this.#directory, segments: this.#segments, snapshotOffsets: this.#snapshotOffsets, logStartOffset: this.#logStartOffset, endOffset: offset })
+    await rebuildProducers(this.#context, this.#producers, { directory: this.#directory, segments: this.#segments, snapshotOffsets: this.#snapshots.offsets, logStartOffset: this.#logStartOffset, endOffset: offset })
     this.#producers.replicatedTo(this.#highWatermark)
     if (this.#epochs.truncateEnd(offset)) await this.#saveEpochs()
   }
@@ -781,12 +694,7 @@ export class PartitionLog {
     const first = this.#segments.indexOf(old[0])
     this.#recent.clear()
     this.#segments = [...this.#segments.slice(0, first), cleaned, ...this.#segments.slice(first + old.length)]
-    // Snapshots at bases that are gone have no segment to belong to.
-    const bases = new Set(this.#segments.map((segment) => segment.baseOffset))
-    const newest = this.#snapshotOffsets[this.#snapshotOffsets.length - 1]
-    const stray = this.#snapshotOffsets.filter((offset) => offset !== newest && !bases.has(offset))
-    this.#snapshotOffsets = this.#snapshotOffsets.filter((offset) => !stray.includes(offset))
-    for (const offset of stray) this.#context.files.disk.remove(`${this.#directory}/${fileName(offset, suffix.snapshot)}`).catch(nobody)
+    this.#snapshots.keepOnly(this.#directory, new Set(this.#segments.map((segment) => segment.baseOffset)))
     this.#flusher.namesChanged()
   }
 
@@ -801,7 +709,7 @@ export class PartitionLog {
     await this.#saving
     this.#try('close', () => {
       if (!this.activeSegment.isSynced) this.activeSegment.seal()
-      if (this.#nextOffset > this.#logStartOffset) this.#writeSnapshot(this.#nextOffset)
+      if (this.#nextOffset > this.#logStartOffset) this.#snapshots.write(this.#directory, this.#nextOffset, this.#producers)
     })
     try {
       for (const segment of this.#segments) if (!segment.isSynced) await this.#context.syncs.run(() => segment.sync())
@@ -843,5 +751,4 @@ export class PartitionLog {
   }
 }
 
-const emptyRead: ReadResult = { errorCode: 0, slices: [], size: 0 }
 const nobody = (): void => {}
