@@ -82,6 +82,7 @@ export class SegmentsGoneError extends Error {
 /** Cleans a log once; returns the offset up to which it is clean. Nothing has changed when it rejects, or only whole groups of segments. */
 export async function cleanLog(context: LogContext, log: PartitionLog, { firstDirtyOffset, uncleanableOffset }: Cleanable, limits: CleaningLimits): Promise<number> {
   const { newest, endOffset } = await newestOffsets(context, log, firstDirtyOffset, uncleanableOffset, limits)
+  newest.settle()
   if (endOffset <= firstDirtyOffset) return firstDirtyOffset
   const { now, pace } = limits
   // One view of the transactions for all groups: a marker may lie in another one than the records it speaks of.
@@ -128,9 +129,9 @@ async function newestOffsets({ host }: LogContext, log: PartitionLog, from: numb
         else if (!aborted.holds(batch)) {
           const records = batch.isLegacy ? checkedRecords(segment, batch, place) : undefined
           const count = records?.length ?? batch.recordCount
-          if (newest.count + count > newest.countMax) {
+          if (!newest.hasRoomFor(count)) {
             // Whole batches only; at least one, so that every cleaning gets on.
-            if (newest.count > 0) return { newest, endOffset }
+            if (!newest.isEmpty) return { newest, endOffset }
             newest = mapFor(count)
           }
           if (records) {

@@ -10,11 +10,13 @@ const wordsPerSlot = bytesPerKey / 4
 const offsetHigh = 4
 const offsetLow = 5
 const highUnit = 0x1_0000_0000
+/** Keys that are hashed before they are looked up together: in a loop that does nothing else the processor waits for several places in memory at a time. */
+const waitingMax = 512
 
 export class OffsetMap {
   /** Keys it takes. */
   readonly countMax: number
-  count = 0
+  #count = 0
   readonly #slots: number
   /** A slot after the other: the key's hash, then one more than its offset, which is 0 where no key is. */
   readonly #table: Int32Array
@@ -22,11 +24,17 @@ export class OffsetMap {
   /** Secret for a last block that is full, and for one that is not. */
   readonly #whole: Int32Array
   readonly #partial: Int32Array
+  readonly #replaced: (offset: number) => void
+  /** Hashes and offsets that are not in the table yet; one more hash for a key that is asked for. */
+  readonly #hashes = new Int32Array((waitingMax + 1) * 4)
+  readonly #offsets = new Float64Array(waitingMax)
+  #waiting = 0
 
-  /** Room for `countMax` keys at a load of at most `loadFactor`; `secret`: 16 bytes of chance. */
-  constructor(countMax: number, secret: Buffer, loadFactor = 0.9) {
+  /** Room for `countMax` keys at a load of at most `loadFactor`; `secret`: 16 bytes of chance; `replaced` is told, sooner or later, each offset that another has followed. */
+  constructor(countMax: number, secret: Buffer, { loadFactor = 0.9, replaced = () => {} }: { loadFactor?: number; replaced?: (offset: number) => void } = {}) {
     assert(countMax > 0)
     this.countMax = countMax
+    this.#replaced = replaced
     this.#slots = Math.ceil(countMax / loadFactor) + 1
     this.#table = new Int32Array(this.#slots * wordsPerSlot)
     this.#secret = Int32Array.from([0, 4, 8, 12], (at) => secret.readInt32LE(at))
@@ -34,24 +42,66 @@ export class OffsetMap {
     this.#partial = doubled(this.#whole)
   }
 
-  /** The key may be a part of `bytes`. Its offset until now; −1 for a key that was not here. */
-  set(bytes: Uint8Array, offset: number, from = 0, to = bytes.length): number {
-    const at = this.#placeOf(bytes, from, to, true)
-    const table = this.#table
-    const before = table[at + offsetHigh] * highUnit + (table[at + offsetLow] >>> 0) - 1
-    const next = offset + 1
-    table[at + offsetHigh] = next / highUnit
-    table[at + offsetLow] = next
-    return before
+  get count(): number {
+    this.settle()
+    return this.#count
+  }
+  /** Whether so many keys more would fit, if all were new. */
+  hasRoomFor(keys: number): boolean {
+    return this.#count + this.#waiting + keys <= this.countMax || this.count + keys <= this.countMax
+  }
+  /** From now on this is the key's offset. The key may be a part of `bytes`. */
+  set(bytes: Uint8Array, offset: number, from = 0, to = bytes.length): void {
+    this.#hash(bytes, from, to, this.#waiting * 4)
+    this.#offsets[this.#waiting++] = offset
+    if (this.#waiting === waitingMax) this.settle()
   }
   /** The newest offset of the key; −1 for one that is not here. */
   get(bytes: Uint8Array, from = 0, to = bytes.length): number {
-    const at = this.#placeOf(bytes, from, to, false)
+    this.settle()
+    this.#hash(bytes, from, to, waitingMax * 4)
+    const at = this.#placeOf(waitingMax * 4)
     return this.#table[at + offsetHigh] * highUnit + (this.#table[at + offsetLow] >>> 0) - 1
   }
+  /** All that was set is in the table, and `replaced` has been told. */
+  settle(): void {
+    const table = this.#table
+    const hashes = this.#hashes
+    const count = this.#waiting
+    this.#waiting = 0
+    for (let index = 0; index < count; index++) {
+      const at = this.#placeOf(index * 4)
+      const before = table[at + offsetHigh] * highUnit + (table[at + offsetLow] >>> 0) - 1
+      if (before >= 0) this.#replaced(before)
+      else {
+        assert(this.#count < this.countMax, 'the map of keys is full')
+        this.#count++
+        for (let word = 0; word < 4; word++) table[at + word] = hashes[index * 4 + word]
+      }
+      const next = this.#offsets[index] + 1
+      table[at + offsetHigh] = next / highUnit
+      table[at + offsetLow] = next
+    }
+  }
 
-  /** Where the key's slot is, or would be; `claims`: from now on it is the key's. In one piece, without an array for the state: it runs once for each record. */
-  #placeOf(key: Uint8Array, from: number, to: number, claims: boolean): number {
+  /** Where the slot of the key with this hash is, or would be. */
+  #placeOf(hash: number): number {
+    const hashes = this.#hashes
+    const a = hashes[hash]
+    const b = hashes[hash + 1]
+    const c = hashes[hash + 2]
+    const d = hashes[hash + 3]
+    const table = this.#table
+    const end = table.length
+    for (let at = ((a >>> 0) % this.#slots) * wordsPerSlot; ; ) {
+      if (table[at] === a && table[at + 1] === b && table[at + 2] === c && table[at + 3] === d) return at
+      if (table[at + offsetHigh] === 0 && table[at + offsetLow] === 0) return at
+      at += wordsPerSlot
+      if (at === end) at = 0
+    }
+  }
+  /** Into `#hashes` at `into`. In one piece, without an array for the state: it runs once for each record. */
+  #hash(key: Uint8Array, from: number, to: number, into: number): void {
     let a = this.#secret[0]
     let b = this.#secret[1]
     let c = this.#secret[2]
@@ -86,28 +136,12 @@ export class OffsetMap {
         c = (c << 16) | (c >>> 16)
       }
       if (!last) continue
-      a ^= last[0]
-      b ^= last[1]
-      c ^= last[2]
-      d ^= last[3]
-      break
-    }
-    const table = this.#table
-    const end = table.length
-    for (let at = ((a >>> 0) % this.#slots) * wordsPerSlot; ; ) {
-      if (table[at] === a && table[at + 1] === b && table[at + 2] === c && table[at + 3] === d) return at
-      if (table[at + offsetHigh] === 0 && table[at + offsetLow] === 0) {
-        if (!claims) return at
-        assert(this.count < this.countMax, 'the map of keys is full')
-        this.count++
-        table[at] = a
-        table[at + 1] = b
-        table[at + 2] = c
-        table[at + 3] = d
-        return at
-      }
-      at += wordsPerSlot
-      if (at === end) at = 0
+      const hashes = this.#hashes
+      hashes[into] = a ^ last[0]
+      hashes[into + 1] = b ^ last[1]
+      hashes[into + 2] = c ^ last[2]
+      hashes[into + 3] = d ^ last[3]
+      return
     }
   }
 }
