@@ -82,8 +82,12 @@ describeWith(['apache'], 'transactions whose coordinator moves between the maker
   }
   /** Leadership of the transactions goes to this broker: it becomes the preferred replica, then the leader. */
   async function move(transactionalId: string, to: 1 | 2): Promise<number> {
+    // Once: each reassignment is another leader epoch, which a coordinator that is one already does not take up.
+    await until('the reassignment is taken', async () => {
+      const { errorCode, responses } = await ask(1, AlterPartitionReassignments, { topics: [{ name: stateTopic, partitions: [{ partitionIndex: 0, replicas: [to, 3 - to] }] }] })
+      return errorCode === 0 && responses[0].partitions[0].errorCode === 0
+    })
     const { epoch } = await until(`broker ${to} coordinates`, async () => {
-      await ask(1, AlterPartitionReassignments, { topics: [{ name: stateTopic, partitions: [{ partitionIndex: 0, replicas: [to, 3 - to] }] }] })
       await ask(1, ElectLeaders, { electionType: 0, topicPartitions: [{ topic: stateTopic, partitions: [0] }] })
       const now = await coordinator(transactionalId)
       return now?.id === to && now
