@@ -5,6 +5,7 @@
  * Topics are deleted after each run: their pages of memory are used again, as fresh ones cost more than what is measured.
  *   --quick   fewer and shorter runs     --json FILE   the figures for machines     --profile FOLDER   CPU profiles of Ottla's brokers
  *   --only WORD,WORD   the figures of some kinds: throughput, latency (which needs throughput), small, killed, rolled, partitions
+ *   --rows WORD,WORD   of throughput acks=1 or acks=all alone, of small 1 or 64 connections alone
  *   --maker ottla|apache   one of the two alone     --rounds N   how often the parts killed, rolled and partitions go round
  *   --gigabytes N   what each broker holds in the part `partitions` (1)     --log FILE   what the servers said
  */
@@ -22,6 +23,8 @@ const bytes = (quick ? 256 : 512) * MiB
 const libs = process.env['KAFKA_LIBS']
 const profiles = argument('--profile')
 const only = argument('--only')
+const rows = argument('--rows')?.split(',')
+const isWanted = (row) => !rows || rows.includes(String(row))
 const gigabytes = Number(argument('--gigabytes') ?? 1)
 const rounds = (usual) => Number(argument('--rounds') ?? usual)
 const makers = argument('--maker') ? [argument('--maker')] : ['ottla', ...(libs ? ['apache'] : [])]
@@ -51,7 +54,7 @@ function note(name, unit, { maker }, value) {
 
 const wordsOf = { 1: 'acks=1', '-1': 'acks=all' }
 async function throughput(clusters) {
-  for (const acks of [1, -1])
+  for (const acks of [1, -1].filter((each) => isWanted(wordsOf[each])))
     for (let run = -1; run < runs; run++)
       for (const cluster of clusters) {
         const topic = `big-${acks === 1 ? 'one' : 'all'}-${run + 1}`
@@ -81,7 +84,7 @@ async function latency(clusters) {
     }
 }
 async function small(clusters) {
-  for (const connections of [1, 64])
+  for (const connections of [1, 64].filter(isWanted))
     for (let run = -1; run < runs; run++)
       for (const cluster of clusters) {
         const topic = `small-${connections}`

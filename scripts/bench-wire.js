@@ -20,13 +20,14 @@ export const string = (text) => Buffer.concat([int16(Buffer.byteLength(text)), B
 
 export const metadataFrame = (topic) => frame(3, 5, Buffer.concat([int32(1), string(topic), Buffer.from([1])]))
 
+/** What all connections read into: looked at before the next read. */
+const readRoom = Buffer.allocUnsafe(256 * 1024)
+
 /** A connection that hands over whole answers; each is valid only during the call. */
-export async function open(port, onAnswer, { bufferSize = 1 << 20 } = {}) {
-  const socket = connect({ port, host: '127.0.0.1', noDelay: true })
-  await new Promise((done, failed) => socket.once('connect', done).once('error', failed))
+export async function open(port, onAnswer, { bufferSize = 1 << 16 } = {}) {
   let buffer = Buffer.allocUnsafe(bufferSize)
   let filled = 0
-  socket.on('data', (chunk) => {
+  const keep = (chunk) => {
     if (filled + chunk.length > buffer.length) {
       const larger = Buffer.allocUnsafe(Math.max(buffer.length * 2, filled + chunk.length))
       buffer.copy(larger, 0, 0, filled)
@@ -34,16 +35,35 @@ export async function open(port, onAnswer, { bufferSize = 1 << 20 } = {}) {
     }
     chunk.copy(buffer, filled)
     filled += chunk.length
+  }
+  /** Hands over what is whole; returns where the rest begins. */
+  const cut = (bytes) => {
     let at = 0
-    while (filled - at >= 4) {
-      const size = buffer.readInt32BE(at) + 4
-      if (filled - at < size) break
-      onAnswer(buffer.subarray(at, at + size))
+    while (bytes.length - at >= 4) {
+      const size = bytes.readInt32BE(at) + 4
+      if (bytes.length - at < size) break
+      onAnswer(bytes.subarray(at, at + size))
       at += size
     }
+    return at
+  }
+  const received = (chunk) => {
+    if (filled === 0) {
+      const at = cut(chunk)
+      if (at < chunk.length) keep(chunk.subarray(at))
+      return
+    }
+    keep(chunk)
+    const at = cut(buffer.subarray(0, filled))
     if (at > 0) buffer.copyWithin(0, at, filled)
     filled -= at
-  })
+  }
+  const callback = (size) => {
+    received(readRoom.subarray(0, size))
+    return true
+  }
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true, onread: { buffer: readRoom, callback } })
+  await new Promise((done, failed) => socket.once('connect', done).once('error', failed))
   socket.on('error', (error) => fail(`the connection broke: ${error.message}`))
   socket.on('close', () => fail('the broker closed the connection'))
   return socket
