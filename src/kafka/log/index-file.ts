@@ -52,7 +52,7 @@ export class IndexFile {
   /** Creates the file, without entries. */
   empty(): void {
     this.keep(0)
-    this.#file.create().truncateSync(0)
+    this.#file.createEmpty()
   }
   /** A buffer of one entry to fill; it counts as appended. */
   append(): { buffer: Buffer; at: number } {

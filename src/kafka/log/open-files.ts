@@ -71,6 +71,15 @@ export class PooledFile {
     this.#pool.opened(this)
     return this.#file
   }
+  /**
+   * The same without what an older file of the name has left. An empty one is not cut: ext4 begins to write out a file that was cut to
+   * nothing when it is closed, all of it and while the closing waits.
+   */
+  createEmpty(): DiskFile {
+    const file = this.create()
+    if (file.sizeSync() > 0) file.truncateSync(0)
+    return file
+  }
   /** Keeps the file open until the work is done. */
   async with<T>(work: (file: DiskFile) => Promise<T>): Promise<T> {
     const file = this.file

@@ -65,7 +65,7 @@ export class Segment {
   /** A new, empty segment. Leftovers under its names are emptied. */
   static create(files: OpenFiles, directory: string, baseOffset: number, { indexSizeMax, createdMs, preallocatedSize = 0, ending }: { indexSizeMax: number; createdMs: number; preallocatedSize?: number; ending?: string }): Segment {
     const segment = new Segment(files, directory, baseOffset, { size: 0, createdMs, offsetEntries: 0, timeEntries: 0, indexSizeMax, ending })
-    segment.log.create().truncateSync(0)
+    segment.log.createEmpty()
     if (preallocatedSize > 0) segment.log.file.truncateSync(preallocatedSize)
     segment.isPreallocated = preallocatedSize > 0
     segment.offsetIndex.empty()
