@@ -106,13 +106,19 @@ class Printer {
   }
   /** A default as an expression; arrays and structs are made anew each time, so that nobody shares one. */
   #fallback(field: AnyField): string {
-    const value = defaultOf(field)
+    return this.#literal(defaultOf(field))
+  }
+  #literal(value: unknown): string {
     if (typeof value === 'bigint') return `${value}n`
     if (value === null || typeof value !== 'object') return JSON.stringify(value)
-    if (Array.isArray(value) && value.length === 0) return '[]'
-    if (Buffer.isBuffer(value) && value.length === 0) return 'Buffer.alloc(0)'
-    this.fallbacks.push(value)
-    return `structuredClone(d[${this.fallbacks.length - 1}])`
+    if (Array.isArray(value)) return `[${value.map((each) => this.#literal(each)).join(', ')}]`
+    if (Buffer.isBuffer(value)) return value.length === 0 ? 'Buffer.alloc(0)' : `Buffer.from(${this.#shared(value)})`
+    return `{ ${Object.entries(value).map(([name, inner]) => `${JSON.stringify(name)}: ${this.#literal(inner)}`).join(', ')} }`
+  }
+  /** The same value each time, for those who only look at it. */
+  #shared(value: unknown): string {
+    if (value === null || typeof value !== 'object') return this.#literal(value)
+    return `d[${this.fallbacks.push(value) - 1}]`
   }
   #sizeMin(field: AnyField): number {
     const { wire } = field
@@ -223,7 +229,7 @@ class Printer {
       const { fallback, tag } = field.rules
       // Nobody may omit the others; where somebody does all the same, null lengths and NaN are refused further down.
       const omittable = fallback !== undefined || tag >= 0 || field.rules.since > 0 || field.rules.until !== Infinity
-      out.push(omittable ? `let ${variable} = ${property}; if (${variable} === undefined) ${variable} = ${this.#fallback(field)}` : `const ${variable} = ${property}`)
+      out.push(omittable ? `let ${variable} = ${property}; if (${variable} === undefined) ${variable} = ${this.#shared(defaultOf(field))}` : `const ${variable} = ${property}`)
       return variable
     }
     for (const [name, field] of plain) {
@@ -242,7 +248,7 @@ class Printer {
     for (const [name, field] of tagged) {
       const set = this.#fresh()
       const property = `${from}[${JSON.stringify(name)}]`
-      out.push(`const ${set} = !h.isDefault(${property}, ${this.#fallback(field)})`, `if (${set}) ${count}++`)
+      out.push(`const ${set} = !h.isDefault(${property}, ${this.#shared(defaultOf(field))})`, `if (${set}) ${count}++`)
       const mark = this.#fresh()
       bodies.push(`if (${set}) {`, `w.uvarint(${field.rules.tag})`, `const ${mark} = w.beginSized()`)
       this.#write(name, field, property, bodies)
