@@ -105,8 +105,11 @@ export interface Connection {
   onClose(handler: (error: Error | undefined) => void): void
   /** Called when a `write` that answered false has been taken by the kernel. */
   onDrain(handler: () => void): void
-  /** Sends the pieces in one go; false when the peer reads too slowly and the caller should wait for `drain`. */
-  write(pieces: readonly Uint8Array[]): boolean
+  /**
+   * Sends the pieces in one go; false when the peer reads too slowly and the caller should wait for `drain`. `sent` runs once when the
+   * pieces are not looked at any more: the kernel has taken them, or the connection has ended.
+   */
+  write(pieces: readonly Uint8Array[], sent?: () => void): boolean
   pause(): void
   resume(): void
   /** Sends what was written, then closes. */

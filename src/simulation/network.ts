@@ -292,9 +292,10 @@ class Endpoint implements Connection {
   onDrain(handler: () => void): void {
     this.#onDrain = handler
   }
-  write(pieces: readonly Uint8Array[]): boolean {
-    if (this.#closed || this.#hasEnded || !this.owner.isAlive) return true
+  write(pieces: readonly Uint8Array[], sent?: () => void): boolean {
     const bytes = Buffer.concat(pieces)
+    sent?.()
+    if (this.#closed || this.#hasEnded || !this.owner.isAlive) return true
     const { world } = this.#network
     if (bytes.length > 0) {
       this.#out.unread += bytes.length

@@ -14,6 +14,8 @@ interface Slot {
   frame: Buffer | undefined
   readonly frameSize: number
   answer: Uint8Array[] | undefined
+  /** To run when the answer has left the socket. */
+  sent: readonly (() => void)[]
 }
 
 export interface ConnectionOptions {
@@ -34,6 +36,8 @@ export class ClientConnection {
   readonly #closeHandlers = new Waiters<() => void>()
   readonly #facts: ConnectionFacts
   #outgoing: Uint8Array[] = []
+  /** To run when that has left. */
+  #sent: (() => void)[] = []
   #flushing = false
   /** A handler without `inPlace` is at work: the next request waits. */
   #held = false
@@ -129,7 +133,7 @@ export class ClientConnection {
   }
 
   #begin(frame: Buffer): void {
-    const slot: Slot = { frame, frameSize: frame.length, answer: undefined }
+    const slot: Slot = { frame, frameSize: frame.length, answer: undefined, sent: [] }
     this.#slots.push(slot)
     const begun = this.#options.dispatcher.begin(frame, this.#facts)
     if (begun.answer instanceof Promise) {
@@ -146,9 +150,11 @@ export class ClientConnection {
     }
   }
 
-  #release(slot: Slot, { releasesFrame }: Begun): void {
-    if (slot.frame && releasesFrame()) this.#options.memory.reuse(slot.frame)
+  #release(slot: Slot, begun: Begun): void {
+    const { frame } = slot
+    if (frame) begun.answered(() => this.#options.memory.reuse(frame))
     slot.frame = undefined
+    slot.sent = begun.sent
   }
 
   #settle(slot: Slot, answer: Uint8Array[] | typeof noAnswer | typeof closeConnection): void {
@@ -163,6 +169,7 @@ export class ClientConnection {
       const done = this.#slots.shift()!
       this.#options.memory.release(done.frameSize)
       for (const piece of done.answer!) this.#outgoing.push(piece)
+      for (const then of done.sent) this.#sent.push(then)
     }
     if (this.#outgoing.length > 0 && !this.#flushing) {
       this.#flushing = true
@@ -176,9 +183,14 @@ export class ClientConnection {
     this.#flushing = false
     if (this.#closed) return
     const pieces = this.#outgoing
+    const sent = this.#sent
     this.#outgoing = []
+    if (sent.length > 0) this.#sent = []
     this.activeAt = this.#options.host.clock.monotonic()
-    if (!this.#socket.write(pieces)) this.#draining = true
+    const room = this.#socket.write(pieces, sent.length === 0 ? undefined : () => {
+      for (const then of sent) then()
+    })
+    if (!room) this.#draining = true
     if (this.#ending && this.#slots.length === 0) this.#socket.end()
     else this.#work()
   }

@@ -12,10 +12,81 @@ export type Outcome = Uint8Array[] | typeof noAnswer | typeof closeConnection
 export interface Begun {
   readonly answer: Outcome | Promise<Outcome>
   readonly inPlace: boolean
-  /** Asked when the answer is there. After a failure nobody knows who still looks at the request. */
-  readonly releasesFrame: () => boolean
+  /** To be called when the answer is there: `release` runs as soon as nobody looks at the request's bytes any more. */
+  answered(release: () => void): void
+  /** To run when the answer has left the socket. */
+  readonly sent: readonly (() => void)[]
 }
 const apiVersionsKey = 18
+
+const nothingToDo: (() => void)[] = []
+/** What its handler is told, and what its connection asks. One object for each request, without closures: most requests are small. */
+class BegunRequest implements RequestContext, Begun {
+  readonly handler: Handler
+  readonly broker: BrokerServices
+  readonly version: number
+  readonly correlationId: number
+  readonly clientId: string | null
+  answer: Outcome | Promise<Outcome> = noAnswer
+  readonly #connection: ConnectionFacts
+  /** Who keeps the frame; the handler itself until it has answered. */
+  #keepers = 1
+  #release: (() => void) | undefined
+  #sent: (() => void)[] = nothingToDo
+
+  constructor(handler: Handler, connection: ConnectionFacts, { broker, version, correlationId, clientId }: Pick<RequestContext, 'broker' | 'version' | 'correlationId' | 'clientId'>) {
+    this.handler = handler
+    this.broker = broker
+    this.version = version
+    this.correlationId = correlationId
+    this.clientId = clientId
+    this.#connection = connection
+    if (handler.releasesFrame !== true) this.#keepers++
+  }
+  get inPlace(): boolean {
+    return this.handler.inPlace === true
+  }
+  get sent(): readonly (() => void)[] {
+    return this.#sent
+  }
+  answered(release: () => void): void {
+    this.#release = release
+    this.#letGo()
+  }
+  keepFrame(): () => void {
+    this.#keepers++
+    let kept = true
+    return () => {
+      if (kept) this.#letGo()
+      kept = false
+    }
+  }
+  #letGo(): void {
+    if (--this.#keepers === 0) this.#release?.()
+  }
+  onSent(then: () => void): void {
+    if (this.#sent === nothingToDo) this.#sent = []
+    this.#sent.push(then)
+  }
+  get listener(): string {
+    return this.#connection.listener
+  }
+  get remoteAddress(): string {
+    return this.#connection.remoteAddress
+  }
+  get localAddress(): string {
+    return this.#connection.localAddress
+  }
+  get localPort(): number {
+    return this.#connection.localPort
+  }
+  get connectionId(): string {
+    return this.#connection.connectionId
+  }
+  onClosed(then: () => void): () => void {
+    return this.#connection.onClosed(then)
+  }
+}
 
 export class Dispatcher {
   readonly #broker: BrokerServices
@@ -44,32 +115,36 @@ export class Dispatcher {
     const headerVersion = requestHeaderVersion(api, version)
     // Tags are read further down: an unknown version of ApiVersions is answered whatever follows.
     const clientId = readRequestRest(reader, headerVersion === 2 ? 1 : headerVersion)
-    const progress = { failed: false, kept: false }
-    const keepFrame = (): void => void (progress.kept = true)
-    const context: RequestContext = { ...connection, broker: this.#broker, version: supported ? version : 0, correlationId, clientId, keepFrame }
-    // KIP-511: a client that is newer than the broker learns the versions from an answer in version 0.
-    if (!supported) return { answer: this.#encode(handler, context, handler.refuse(errors.unsupportedVersion.code, {} as never, context)), inPlace: true, releasesFrame: () => false }
-    if (version >= api.flexible) reader.skipTags()
-    const request = api.request.codec(version).read(reader)
-    return { answer: this.#answer(handler, request, context, progress), inPlace: handler.inPlace === true, releasesFrame: () => handler.releasesFrame === true && !progress.failed && !progress.kept }
+    const begun = new BegunRequest(handler, connection, { broker: this.#broker, version: supported ? version : 0, correlationId, clientId })
+    if (supported) {
+      if (version >= api.flexible) reader.skipTags()
+      begun.answer = this.#answer(begun, api.request.codec(version).read(reader))
+    } else {
+      // KIP-511: a client that is newer than the broker learns the versions from an answer in version 0.
+      begun.keepFrame()
+      begun.answer = this.#encode(handler, begun, handler.refuse(errors.unsupportedVersion.code, {} as never, begun))
+    }
+    return begun
   }
 
-  #answer(handler: Handler, request: Decoded<Fields>, context: RequestContext, progress: { failed: boolean }): Outcome | Promise<Outcome> {
+  #answer(begun: BegunRequest, request: Decoded<Fields>): Outcome | Promise<Outcome> {
+    const { handler } = begun
     let answer: Answer<Fields> | Promise<Answer<Fields>>
     try {
-      answer = handler.answer(request, context)
+      answer = handler.answer(request, begun)
     } catch (error) {
-      progress.failed = true
-      return this.#failed(handler, request, context, error)
+      return this.#threw(begun, request, error)
     }
-    if (!(answer instanceof Promise)) return this.#outcome(handler, request, context, answer)
+    if (!(answer instanceof Promise)) return this.#outcome(handler, request, begun, answer)
     return answer.then(
-      (done) => this.#outcome(handler, request, context, done),
-      (error: unknown) => {
-        progress.failed = true
-        return this.#failed(handler, request, context, error)
-      },
+      (done) => this.#outcome(handler, request, begun, done),
+      (error: unknown) => this.#threw(begun, request, error),
     )
+  }
+  #threw(begun: BegunRequest, request: Decoded<Fields>, error: unknown): Outcome {
+    // Nobody knows who still looks at the request.
+    begun.keepFrame()
+    return this.#failed(begun.handler, request, begun, error)
   }
   #outcome(handler: Handler, request: Decoded<Fields>, context: RequestContext, answer: Answer<Fields>): Outcome {
     if (answer === noAnswer || answer === closeConnection) return answer

@@ -18,8 +18,10 @@ export interface RequestContext {
   readonly connectionId: string
   /** Runs when the connection is gone, also at once when it is already; for waiting requests. Returns what takes that back. */
   onClosed(then: () => void): () => void
-  /** The request's bytes go on being used: their memory is left to the garbage collector. */
-  keepFrame(): void
+  /** The request's bytes go on being used, also when it is answered, until what this returns has run; if that never runs, they are left to the garbage collector. */
+  keepFrame(): () => void
+  /** Runs when the answer has left the socket: until then, what it shows must not change. Not at all when it was never given to the socket. */
+  onSent(then: () => void): void
 }
 
 /** The request gets no answer at all (Produce with acks=0). */

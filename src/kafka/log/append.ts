@@ -15,6 +15,11 @@ export interface AppendFacts {
   produceVersion?: number
   /** Written before what else this turn has brought: somebody waits for it who does nothing meanwhile. */
   isFirst?: boolean
+  /**
+   * Asked when the log goes on reading from the bytes it was given after they are written: they must not change until what this returns has run.
+   * Without it they must not change at all.
+   */
+  keep?: () => () => void
 }
 
 export interface Appended {
@@ -26,8 +31,6 @@ export interface Appended {
   logAppendTimeMs: bigint
   logStartOffset: number
   duplicate: boolean
-  /** The log goes on reading from the bytes it was given, also when they are written: they must not change. */
-  keepsBytes?: boolean
 }
 
 export interface RecordError {

@@ -8,6 +8,8 @@ export interface LogContext {
   files: OpenFiles
   recent: RecentMemory
   syncs: SyncGate
+  /** Where small appends of a turn are put together for one write. */
+  writeRoom: Buffer
   /** Producers silent for so long are forgotten (`producer.id.expiration.ms`). */
   producerIdExpirationMs: number
   /** Gathers what the appends of one turn want written; `isFirst`: before the others. */

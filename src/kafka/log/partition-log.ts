@@ -19,7 +19,7 @@ import { offsetRangeMax, Segment } from './segment.ts'
 import { SnapshotFiles } from './snapshot-files.ts'
 import { firstRecordAt, latestRecord, type OffsetAndTimestamp } from './time-lookup.ts'
 import { prepare, type Prepared } from './validate.ts'
-import { WriteQueue } from './write-queue.ts'
+import { WriteQueue, type Written } from './write-queue.ts'
 
 export type { ReadOutcome, ReadResult, ReadWish }
 /** Everything a log needs that was read from disk before. */
@@ -93,7 +93,12 @@ export class PartitionLog {
     this.#nextOffset = this.#logEndOffset = loaded.producers.endOffset
     this.#highWatermark = Math.min(Math.max(loaded.highWatermark, loaded.logStartOffset), this.#logEndOffset)
     this.#producers.replicatedTo(this.#highWatermark)
-    this.#queue = new WriteQueue(context.host.clock, { written: (written) => this.#flusher.afterWrite(written), failed: (failure) => this.#fail('write', failure) })
+    this.#queue = new WriteQueue({
+      clock: context.host.clock,
+      room: (size) => (this.#isCopied ? Buffer.allocUnsafe(size) : context.writeRoom.subarray(0, size)),
+      written: (written) => this.#written(written),
+      failed: (failure) => this.#fail('write', failure),
+    })
     this.#flusher = new Flusher(context, this, { recoveryPoint: Math.min(loaded.recoveryPoint, this.#logEndOffset), isNew: loaded.directoryChanged })
     for (const path of loaded.snapshotsToSync ?? []) this.#flusher.snapshotWritten(path)
   }
@@ -208,7 +213,7 @@ export class PartitionLog {
     }
     if (size > this.#config.segmentBytes)
       return refusal(codes.recordListTooLarge, `${size} bytes for ${this.name} in one append; segment.bytes allows ${this.#config.segmentBytes}`)
-    return this.#place(prepared, size, done, this.#config.messageTimestampType === 'LogAppendTime' ? BigInt(now) : -1n, facts.isFirst)
+    return this.#place(prepared, size, { done, keep: facts.keep, isFirst: facts.isFirst }, this.#config.messageTimestampType === 'LogAppendTime' ? BigInt(now) : -1n)
   }
   #offline(): Refused {
     return refusal(codes.kafkaStorageError, `the log directory ${this.logDir} of ${this.name} is offline: ${this.#failure?.message}`)
@@ -253,11 +258,11 @@ export class PartitionLog {
       this.#scheduleWrite()
       return { errorCode: 0, baseOffset: this.#nextOffset, lastOffset: this.#nextOffset - 1, logAppendTimeMs: -1n, logStartOffset: this.#logStartOffset, duplicate: false }
     }
-    return this.#place(prepared, size, done, -1n)
+    return this.#place(prepared, size, { done }, -1n, bytes.subarray(0, size))
   }
 
-  /** Gives prepared batches, whose offsets are set, their place. */
-  #place(prepared: readonly Prepared[], size: number, done: AppendDone, logAppendTimeMs: bigint, isFirst = false): AppendOutcome {
+  /** Gives prepared batches, whose offsets are set, their place. `whole`: all of them, where they lie in one piece. */
+  #place(prepared: readonly Prepared[], size: number, { done, keep, isFirst = false }: { done: AppendDone; keep?: () => () => void; isFirst?: boolean }, logAppendTimeMs: bigint, whole?: Buffer): AppendOutcome {
     const firstOffset = prepared[0].batch.baseOffset
     const lastOffset = prepared[prepared.length - 1].batch.lastOffset
     let maxTimestamp = -1n
@@ -279,9 +284,10 @@ export class PartitionLog {
     }
     const position = segment.size
     segment.appended({ size, lastOffset, maxTimestamp, offsetOfMaxTimestamp, indexIntervalBytes: this.#config.indexIntervalBytes })
-    let keepsBytes = false
+    let whenDone = done
     for (const { batch, pieces: itsPieces, size: itsSize } of prepared) {
-      if (this.#isCopied && this.#recent.add(batch.baseOffset, batch.nextOffset, itsSize, itsPieces)) keepsBytes = true
+      const written = this.#isCopied ? this.#recent.add(batch.baseOffset, batch.nextOffset, itsSize, itsPieces, keep) : undefined
+      if (written) whenDone = alsoWhenWritten(whenDone, written)
       if (batch.partitionLeaderEpoch > this.#epochs.latest && this.#epochs.assign(batch.partitionLeaderEpoch, batch.baseOffset)) this.#saveEpochs().catch(nobody)
       const completed = this.#producers.appended(batch)
       if (completed) {
@@ -290,11 +296,11 @@ export class PartitionLog {
       }
     }
     this.#nextOffset = lastOffset + 1
-    const pieces = prepared.length === 1 ? prepared[0].pieces : prepared.flatMap((each) => each.pieces)
+    const pieces = whole ? [whole] : prepared.length === 1 ? prepared[0].pieces : prepared.flatMap((each) => each.pieces)
     const flush = this.#nextOffset - this.#flusher.recoveryPoint >= this.#config.flushMessages
-    this.#queue.place(segment, pieces, { position, startOffset: firstOffset, size, endOffset: this.#nextOffset, done, flush })
+    this.#queue.place(segment, pieces, { position, startOffset: firstOffset, size, endOffset: this.#nextOffset, done: whenDone, flush })
     this.#scheduleWrite(isFirst)
-    return { errorCode: 0, baseOffset: firstOffset, lastOffset, logAppendTimeMs, logStartOffset: this.#logStartOffset, duplicate: false, keepsBytes }
+    return { errorCode: 0, baseOffset: firstOffset, lastOffset, logAppendTimeMs, logStartOffset: this.#logStartOffset, duplicate: false }
   }
   #scheduleWrite(isFirst = false): void {
     if (this.#writeScheduled === 'first' || (this.#writeScheduled && !isFirst)) return
@@ -304,6 +310,10 @@ export class PartitionLog {
   readonly #write = (): void => {
     this.#writeScheduled = undefined
     this.#queue.write()
+  }
+  #written(written: Written): void {
+    if (written.joined && this.#isCopied) this.#recent.addJoined(written.startOffset, written.endOffset, written.joined)
+    this.#flusher.afterWrite(written)
   }
   /** For the flusher: these are as durable as they have to be. */
   publish(endOffset: number, dones: readonly AppendDone[]): void {
@@ -751,4 +761,9 @@ export class PartitionLog {
   }
 }
 
+/** After a failure nobody knows whether the bytes are still being written. */
+const alsoWhenWritten = (done: AppendDone, written: () => void): AppendDone => (failure) => {
+  if (!failure) written()
+  done(failure)
+}
 const nobody = (): void => {}

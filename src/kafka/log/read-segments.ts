@@ -20,6 +20,8 @@ export interface ReadResult {
   errorCode: 0
   slices: Buffer[]
   size: number
+  /** To be run when the slices are not looked at any more: their memory may be used again then. Nobody has to. */
+  done?: () => void
 }
 export type ReadOutcome = ReadResult | Refused
 export const emptyRead: ReadResult = { errorCode: 0, slices: [], size: 0 }

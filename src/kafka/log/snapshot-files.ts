@@ -28,7 +28,7 @@ export class SnapshotFiles {
     const path = SnapshotFiles.#path(directory, offset)
     const snapshot = new PooledFile(this.#files, path)
     try {
-      snapshot.create().truncateSync(0)
+      snapshot.createEmpty()
       snapshot.file.writeSync([encodeSnapshot(producers.toSnapshot())], 0)
     } finally {
       snapshot.close()

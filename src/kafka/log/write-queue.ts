@@ -8,6 +8,10 @@ import type { Segment } from './segment.ts'
 
 /** Measured: at this size a synchronous write costs about what the trip through the pool does. */
 const syncSizeMax = 64 * 1024
+/** Pieces smaller than this on average are copied together for a synchronous write: handing over each costs more. */
+const joinedPieceMax = 4 * 1024
+/** Up to this size. */
+export const joinedSizeMax = 64 * 1024
 /** A synchronous write slower than this says that the disk stalls; for a while the loop does not wait for it. */
 const slowMs = 20
 const avoidSyncMs = 2_000
@@ -21,17 +25,22 @@ interface Group {
   endOffset: number
   dones: AppendDone[]
   flush: boolean
+  joined: Buffer | undefined
   /** Runs when everything before it is written: the closing of a segment. */
   after: (() => void) | undefined
 }
 export interface Written {
+  startOffset: number
   endOffset: number
   dones: AppendDone[]
   flush: boolean
+  /** All of it, where it was put together for the write. */
+  joined: Buffer | undefined
 }
 
 export class WriteQueue {
   readonly #clock: Clock
+  readonly #room: (size: number) => Buffer
   readonly #written: (written: Written) => void
   /** Says what those who wait are told. */
   readonly #failed: (failure: Error) => Error
@@ -41,8 +50,10 @@ export class WriteQueue {
   #idle: (() => void)[] = []
   #failure: Error | undefined
 
-  constructor(clock: Clock, { written, failed }: { written: (written: Written) => void; failed: (failure: Error) => Error }) {
+  /** `room`: where the pieces of a small write, of so many bytes, are put together. It is not used from here when `written` has returned. */
+  constructor({ clock, room, written, failed }: { clock: Clock; room: (size: number) => Buffer; written: (written: Written) => void; failed: (failure: Error) => Error }) {
     this.#clock = clock
+    this.#room = room
     this.#written = written
     this.#failed = failed
   }
@@ -55,7 +66,7 @@ export class WriteQueue {
     if (!group || group.segment !== segment || group.after) {
       // Most groups keep their first append alone: lists of its size, not ones that have grown.
       const { position, startOffset, size, endOffset, done, flush } = facts
-      group = { segment, position, startOffset, pieces: pieces.slice(), size, endOffset, dones: [done], flush, after: undefined }
+      group = { segment, position, startOffset, pieces: pieces.slice(), size, endOffset, dones: [done], flush, joined: undefined, after: undefined }
       this.#groups.push(group)
       return
     }
@@ -71,7 +82,7 @@ export class WriteQueue {
   }
   /** Closes `segment` after its last write. */
   closing(segment: Segment, after: () => void): void {
-    this.#groups.push({ segment, position: segment.size, startOffset: -1, pieces: [], size: 0, endOffset: -1, dones: [], flush: false, after })
+    this.#groups.push({ segment, position: segment.size, startOffset: -1, pieces: [], size: 0, endOffset: -1, dones: [], flush: false, joined: undefined, after })
   }
 
   write(): void {
@@ -84,7 +95,7 @@ export class WriteQueue {
       if (group.size <= syncSizeMax && this.#clock.monotonic() >= this.#avoidSyncUntil) {
         const begun = this.#clock.monotonic()
         try {
-          group.segment.log.file.writeSync(group.pieces, group.position)
+          group.segment.log.file.writeSync(this.#joined(group), group.position)
         } catch (error) {
           return this.#fail(error as Error, group)
         }
@@ -110,6 +121,17 @@ export class WriteQueue {
       return
     }
     if (this.isEmpty) this.#tellIdle()
+  }
+  #joined(group: Group): readonly Uint8Array[] {
+    const { pieces, size } = group
+    if (size > joinedSizeMax || size > pieces.length * joinedPieceMax) return pieces
+    const joined = (group.joined = this.#room(size))
+    let at = 0
+    for (const piece of pieces) {
+      joined.set(piece, at)
+      at += piece.length
+    }
+    return [joined]
   }
   #finish(group: Group): void {
     const { segment } = group

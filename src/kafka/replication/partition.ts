@@ -27,6 +27,8 @@ export interface AppendWish {
   origin: 'client' | 'coordinator'
   produceVersion?: number
   isFirst?: boolean
+  /** As the log asks for it. */
+  keep?: () => () => void
 }
 
 /** Somebody who waits for records; told once, then forgotten. */
@@ -74,12 +76,11 @@ export class Partition {
   #forgetLog: () => void
   readonly #facts: PartitionFacts
   readonly #timers: Timers
+  /** Appends with acks −1 wait for it. */
   readonly #committed: Watermark
   readonly #dataWaiters = new Waiters<DataWaiter>()
   /** Followers: they wait for what is written, not for what is committed. */
   readonly #replicaWaiters = new Waiters<DataWaiter>()
-  /** Appends with acks −1 that wait for the ISR. */
-  readonly #awaitingIsr = new Set<(errorCode: number) => void>()
   /** Deletions of records that wait for followers; each looks whether it is done. */
   readonly #awaitingStart = new Set<() => void>()
   #role: Role = { kind: 'none' }
@@ -93,7 +94,7 @@ export class Partition {
     this.#log = facts.log
     this.#facts = facts
     this.#timers = facts.timers
-    this.#committed = new Watermark(this.log.highWatermark)
+    this.#committed = new Watermark(this.log.highWatermark, { clock: facts.clock, timers: facts.timers, late: errors.requestTimedOut.code })
     this.#forgetLog = this.log.onAppend(() => this.#written())
   }
 
@@ -213,16 +214,12 @@ export class Partition {
   /**
    * Takes its place in the log before it returns; `finished` follows when the promise of `requiredAcks` is kept, or at
    * once with the error. Nothing was appended when the error is one of those that refuse (acks −1 may also time out afterwards).
-   * True when the bytes must not change even after that: followers are given them.
    */
-  append(pieces: Pieces, size: number, wish: AppendWish, finished: (produced: Produced) => void): boolean {
+  append(pieces: Pieces, size: number, wish: AppendWish, finished: (produced: Produced) => void): void {
     const refusal = this.#appendRefusal(wish)
-    if (refusal) {
-      finished(refusal)
-      return false
-    }
+    if (refusal) return finished(refusal)
     const { leader } = this.#role as Extract<Role, { kind: 'leading' }>
-    const outcome = this.log.append(pieces, { leaderEpoch: leader.leaderEpoch, origin: wish.origin, produceVersion: wish.produceVersion, isFirst: wish.isFirst }, (failure) => {
+    const outcome = this.log.append(pieces, { leaderEpoch: leader.leaderEpoch, origin: wish.origin, produceVersion: wish.produceVersion, isFirst: wish.isFirst, keep: wish.keep }, (failure) => {
       if (isRefused(outcome)) return
       if (failure) return finished(refused(errors.kafkaStorageError.code, failure.message))
       const produced: Produced = {
@@ -237,15 +234,13 @@ export class Partition {
       // What came of the records in another's term nobody here can tell: a high watermark beyond their offsets may be that of others.
       else if (this.#role.kind !== 'leading' || this.#role.leader !== leader) finished(refused(errors.notLeaderOrFollower.code, null))
       else if (this.highWatermark > outcome.lastOffset) finished(produced)
-      else this.#awaitCommit(leader, outcome.lastOffset + 1, wish.timeoutMs, (errorCode) => finished(errorCode === 0 ? produced : refused(errorCode, null)))
+      else this.#committed.wait(outcome.lastOffset + 1, wish.timeoutMs, (errorCode) => finished(errorCode === 0 ? produced : refused(errorCode, null)))
     })
     if (isRefused(outcome)) finished(refused(outcome.errorCode, outcome.message, outcome.recordErrors))
     else if (!outcome.duplicate) {
       this.#bytesSinceAdvance += size
       this.#bytesSinceReplicated += size
-      return outcome.keepsBytes === true
     }
-    return false
   }
   #appendRefusal({ requiredAcks }: AppendWish): Produced | undefined {
     const role = this.#role
@@ -255,21 +250,6 @@ export class Partition {
     if (requiredAcks === -1 && !leader.hasEnoughReplicas)
       return refused(errors.notEnoughReplicas.code, `${this.topic}-${this.index} has ${leader.isr.length} in-sync replicas, min.insync.replicas asks for ${leader.minIsr}`)
     return undefined
-  }
-
-  #awaitCommit(leader: PartitionLeader, offset: number, timeoutMs: number, finished: (errorCode: number) => void): void {
-    const finish = (errorCode: number): void => {
-      if (!this.#awaitingIsr.delete(finish)) return
-      timer.cancel()
-      forget()
-      finished(errorCode)
-    }
-    this.#awaitingIsr.add(finish)
-    const timer = this.#timers.set(timeoutMs, () => finish(errors.requestTimedOut.code))
-    let forget = (): void => {}
-    forget = this.#committed.whenReached(offset, () =>
-      finish(leader.hadEnoughReplicas ? 0 : errors.notEnoughReplicasAfterAppend.code),
-    )
   }
 
   /** A follower has everything from `logStartOffset` up to `fetchOffset`. */
@@ -364,12 +344,12 @@ export class Partition {
   #done(outputs: readonly Output[]): void {
     for (const output of outputs) {
       if (output.kind === 'proposeIsr') this.#facts.propose(this, output)
-      else this.#advanced(output.to)
+      else if (this.#role.kind === 'leading') this.#advanced(this.#role.leader, output.to)
     }
   }
-  #advanced(to: number): void {
+  #advanced(leader: PartitionLeader, to: number): void {
     this.log.setHighWatermark(to)
-    this.#committed.advance(to)
+    this.#committed.advance(to, leader.hadEnoughReplicas ? 0 : errors.notEnoughReplicasAfterAppend.code)
     // Bytes placed after the write that is told of now were counted before.
     const bytes = Math.max(1, this.#bytesSinceAdvance)
     this.#bytesSinceAdvance = 0
@@ -381,8 +361,7 @@ export class Partition {
   }
   #leaveRole(): void {
     this.log.isCopied = false
-    for (const finish of this.#awaitingIsr) finish(errors.notLeaderOrFollower.code)
-    this.#committed.forgetAll()
+    this.#committed.giveUp(errors.notLeaderOrFollower.code)
     wakeAll(this.#dataWaiters)
     wakeAll(this.#replicaWaiters)
   }

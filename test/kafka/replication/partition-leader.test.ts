@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { PartitionLeader, type Input } from '../../../src/kafka/replication/partition-leader.ts'
-import { Watermark } from '../../../src/kafka/replication/watermark.ts'
 
 const elected = (isr: number[], { replicas = [1, 2, 3], minIsr = 1, dead = [] as number[] } = {}) =>
   new PartitionLeader({
@@ -131,30 +130,5 @@ describe('the ISR', () => {
     leader.step({ kind: 'fetched', replica: 2, fetchOffset: 10, now: 1 })
     const outputs = leader.reelect({ leaderEpoch: 6, partitionEpoch: 1, replicas: [1, 2, 3], isr: [1, 2], epochStartOffset: 10, logEndOffset: 10, now: 2 })
     expect(outputs).toEqual([{ kind: 'highWatermarkAdvanced', to: 10 }])
-  })
-})
-
-describe('a watermark', () => {
-  test('wakes who waits for an offset it has reached, in the order of offsets, once', () => {
-    const watermark = new Watermark(3)
-    const woken: number[] = []
-    watermark.whenReached(7, () => woken.push(7))
-    watermark.whenReached(5, () => woken.push(5))
-    watermark.whenReached(9, () => woken.push(9))
-    watermark.whenReached(3, () => woken.push(3))
-    expect(woken).toEqual([3])
-    watermark.advance(7)
-    watermark.advance(7)
-    expect(woken).toEqual([3, 5, 7])
-  })
-  test('forgets a wish that was taken back', () => {
-    const watermark = new Watermark(0)
-    let woken = false
-    watermark.whenReached(1, () => (woken = true))()
-    watermark.advance(1)
-    expect(woken).toBe(false)
-  })
-  test('does not go back', () => {
-    expect(() => new Watermark(3).advance(2)).toThrow(/went back from 3 to 2/)
   })
 })

@@ -213,6 +213,7 @@ class Reading {
     const failed = (errorCode: number): Result => this.#failed(target, topic, errorCode)
     if (isRefused(outcome)) return failed(outcome.errorCode)
     answer.records = outcome.slices
+    if (outcome.done) this.#context.onSent(outcome.done)
     result.recordsSize = outcome.size
     if (this.#request.isolationLevel === readCommitted && outcome.size > 0) answer.abortedTransactions = log.abortedTransactions(target.fetchOffset, readableTo)
     if (version < batchVersionMin && outcome.size > 0) {

@@ -35,6 +35,7 @@ export const produce = handler({
       return { responses: results, nodeEndpoints: context.version >= 10 && failed ? nodesOf(context, results.flatMap((topic) => topic.partitionResponses)) : [] }
     }
     const refusedWhole = refusalForAll(request)
+    const keep = () => context.keepFrame()
     for (const { name, partitionData } of request.topicData) {
       const partitionResponses: PartitionAnswer[] = []
       results.push({ name, partitionResponses })
@@ -54,9 +55,7 @@ export const produce = handler({
           continue
         }
         const partition = context.broker.replicas.find(name, index)!
-        const append = () => {
-          if (partition.append(pieces, pieces.length, { requiredAcks: acks, timeoutMs: request.timeoutMs, origin: 'client', produceVersion: context.version }, finished)) context.keepFrame()
-        }
+        const append = () => partition.append(pieces, pieces.length, { requiredAcks: acks, timeoutMs: request.timeoutMs, origin: 'client', produceVersion: context.version, keep }, finished)
         if (request.transactionalId === null || !isTransactional(pieces)) append()
         else verify(request.transactionalId, pieces, partition, context, (errorCode) => (errorCode === 0 ? append() : finished(unverified(errorCode, partition))))
       }
