@@ -169,7 +169,10 @@ async function run({ seed, onTrace, faultyMs = 30_000, ...options }: RunOptions,
 function inSyncIn({ server }: SimulatedZooKeeper): InSync[] | undefined {
   const topics = '/kafka/brokers/topics'
   if (!server?.tree.get(topics)) return undefined
-  const childrenOf = (path: string): string[] => [...(server.tree.get(path)?.children ?? [])]
+  const childrenOf = (path: string): string[] => {
+    const node = server.tree.get(path)
+    return node ? server.tree.childrenOf(node, path) : []
+  }
   return childrenOf(topics).flatMap((name) =>
     childrenOf(`${topics}/${name}/partitions`).flatMap((index) => {
       const data = server.tree.get(`${topics}/${name}/partitions/${index}/state`)?.data
