@@ -161,7 +161,7 @@ async function run({ seed, onTrace, faultyMs = 30_000, ...options }: RunOptions,
     seed, virtualMs: world.now, events: world.events, traceSum: world.traceSum, faults: faults.counts,
     laws: new Map([...replicaLaws.counts, ...transactionLaws.counts, ...groupLaws.counts]),
     operations: actors.reduce((sum, { operations }) => sum + operations, 0),
-    facts: { unknown: actors.reduce((sum, { unknown }) => sum + unknown, 0), starts: brokers.reduce((sum, { starts }) => sum + starts, 0), refusedStarts: brokers.reduce((sum, { refused }) => sum + refused, 0), zookeeperStarts: zookeeper.starts, records: laws.records, transactions: transactionLaws.committed, shares: groupLaws.shares, moves: administrator?.moves ?? 0, narrowPowerCuts: cuts.narrow, widePowerCuts: cuts.wide, losses: lost === undefined ? 0 : 1 },
+    facts: { unknown: actors.reduce((sum, { unknown }) => sum + unknown, 0), starts: brokers.reduce((sum, { starts }) => sum + starts, 0), refusedStarts: brokers.reduce((sum, { refused }) => sum + refused, 0), zookeeperStarts: zookeeper.starts, records: laws.records, transactions: transactionLaws.committed, shares: groupLaws.shares, moves: administrator?.moves ?? 0, partitions: inSyncIn(zookeeper)?.length ?? 0, narrowPowerCuts: cuts.narrow, widePowerCuts: cuts.wide, losses: lost === undefined ? 0 : 1 },
   }
 }
 
