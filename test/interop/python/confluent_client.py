@@ -19,10 +19,22 @@ def create(topic=TOPIC, partitions=1, **config):
         f.result(120)
 
 
-def produce(records, topic=TOPIC, **config):
+def know(producer, topic=TOPIC):
+    """
+    Waits until the producer knows the partitions. librdkafka keeps what is produced before that in a place of its own, and when it distributes it, what is produced at that moment
+    comes before: the order of a partition is then lost before anything is sent.
+    """
+    deadline = time.monotonic() + 120
+    while not ((found := producer.list_topics(topic, timeout=60).topics.get(topic)) and found.error is None and found.partitions) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def produce(records, topic=TOPIC, knows_partitions=True, **config):
     """records: (partition, key, value, headers, timestamp). Answers [partition, offset] or the error's name of each, in order of report."""
     reports = []
     p = Producer({**QUIET, "linger.ms": 5, **{k.replace("_", "."): v for k, v in config.items()}})
+    if knows_partitions:
+        know(p, topic)
     for partition, key, value, headers, timestamp in records:
         more = {"timestamp": timestamp} if timestamp is not None else {}
         p.produce(topic, value, key, partition, headers=headers, on_delivery=lambda e, m: reports.append(e.name() if e else [m.partition(), m.offset()]), **more)
@@ -105,7 +117,7 @@ def refused():
     return {
         "large": produce(plain(["x" * 3_000])),
         "small": produce(plain(["x" * 1_000])),
-        "partition": produce(plain(["x"], 5)),
+        "partition": produce(plain(["x"], 5), knows_partitions=False),
         "log append": [m.timestamp()[0], m.timestamp()[1] >= before - 1000],
     }
 
