@@ -53,10 +53,11 @@ describeWith(['apache'], "our tools beside Apache's, on a cluster", () => {
     })
     await consumer.disconnect()
   })
+  disposeOf(() => [...brokers, zookeeper])
+  // Of the hooks after all tests the last comes first: without brokers a client would ask for minutes.
   afterAll(async () => {
     await transaction?.abort().catch(() => {})
   })
-  disposeOf(() => [...brokers, zookeeper])
 
   const server = () => ['--bootstrap-server', brokers.slice(0, 2).map(({ address }) => address).join()]
   const ours = (tool: Tool, args: readonly string[]) => run(program(`${tool}.sh`), args)
