@@ -14,7 +14,7 @@ import { ProducerState } from './producer-state.ts'
 import { RecentMemory } from './recent-batches.ts'
 import { Segment } from './segment.ts'
 import { TurnWrites } from './turn-writes.ts'
-import { joinedSizeMax } from './write-queue.ts'
+import { syncSizeMax } from './write-queue.ts'
 
 /** Broker settings this room looks at, under Kafka's names; what is not given has Kafka's default. */
 export interface LogSettings {
@@ -124,7 +124,7 @@ export class LogManager {
         files: new OpenFiles(host.disk),
         recent: new RecentMemory(),
         syncs: new SyncGate(),
-        writeRoom: Buffer.allocUnsafeSlow(joinedSizeMax),
+        writeRoom: Buffer.allocUnsafeSlow(syncSizeMax),
         producerIdExpirationMs: options.settings?.['producer.id.expiration.ms'] ?? defaults['producer.id.expiration.ms'],
         writeAtEndOfTurn: (write, isFirst) => turnWrites.add(write, isFirst),
         directoryFailed: (path, failure) => manager?.failDirectory(path, failure),

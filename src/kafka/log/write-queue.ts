@@ -7,11 +7,9 @@ import type { AppendDone } from './append.ts'
 import type { Segment } from './segment.ts'
 
 /** Measured: at this size a synchronous write costs about what the trip through the pool does. */
-const syncSizeMax = 64 * 1024
+export const syncSizeMax = 64 * 1024
 /** Pieces smaller than this on average are copied together for a synchronous write: handing over each costs more. */
 const joinedPieceMax = 4 * 1024
-/** Up to this size. */
-export const joinedSizeMax = 64 * 1024
 /** A synchronous write slower than this says that the disk stalls; for a while the loop does not wait for it. */
 const slowMs = 20
 const avoidSyncMs = 2_000
@@ -122,9 +120,10 @@ export class WriteQueue {
     }
     if (this.isEmpty) this.#tellIdle()
   }
+  /** What a synchronous write is given. */
   #joined(group: Group): readonly Uint8Array[] {
     const { pieces, size } = group
-    if (size > joinedSizeMax || size > pieces.length * joinedPieceMax) return pieces
+    if (size > pieces.length * joinedPieceMax) return pieces
     const joined = (group.joined = this.#room(size))
     let at = 0
     for (const piece of pieces) {
