@@ -1,5 +1,5 @@
 /** Loopback ports for servers of tests, which listen on them later and again. */
-import { createServer } from 'node:net'
+import { isFree } from '../src/host/ports.ts'
 
 /** Asked for and not listened on yet, or not at this moment: a follower's quorum port, a server that is restarted. */
 const given = new Set<number>()
@@ -19,14 +19,7 @@ export async function freePort(): Promise<number> {
     const port = start + Math.floor(Math.random() * share)
     if (given.has(port)) continue
     given.add(port)
-    if (await isFree(port)) return port
+    if (await isFree('127.0.0.1', port)) return port
   }
   throw new Error(`no free port between ${start} and ${start + share}`)
-}
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer()
-    server.on('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
 }

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Admin, ITopicConfig, Kafka } from 'kafkajs'
 import { afterAll, beforeAll } from 'vitest'
+import { offsetsPartitionOf } from '../../src/kafka/groups/offsets-partition-of.ts'
 import type { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
 import { isZooKeeperError } from '../../src/zookeeper/client/errors.ts'
 import { Ensemble, freeze, thaw, type Make } from './ensemble.ts'
@@ -156,9 +157,7 @@ export class Brokers {
   }
   /** The partition of `__consumer_offsets` that keeps a group. */
   partitionOf(groupId: string): number {
-    // String.hashCode of Java.
-    const hash = [...groupId].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) | 0, 0)
-    return Math.abs(hash) % offsetsPartitions
+    return offsetsPartitionOf(groupId, offsetsPartitions)
   }
   /** Whom the members of a group obey. */
   async coordinator(groupId: string): Promise<Server> {

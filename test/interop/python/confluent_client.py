@@ -7,6 +7,8 @@ import time
 from confluent_kafka import (OFFSET_BEGINNING, Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition)
 from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType)
 
+from partitions import await_partitions
+
 CASE, BROKER, TOPIC, *ARGS = sys.argv[1:]
 QUIET = {"bootstrap.servers": BROKER, "log_level": 2}
 
@@ -19,22 +21,12 @@ def create(topic=TOPIC, partitions=1, **config):
         f.result(120)
 
 
-def know(producer, topic=TOPIC):
-    """
-    Waits until the producer knows the partitions. librdkafka keeps what is produced before that in a place of its own, and when it distributes it, what is produced at that moment
-    comes before: the order of a partition is then lost before anything is sent.
-    """
-    deadline = time.monotonic() + 120
-    while not ((found := producer.list_topics(topic, timeout=60).topics.get(topic)) and found.error is None and found.partitions) and time.monotonic() < deadline:
-        time.sleep(0.02)
-
-
 def produce(records, topic=TOPIC, knows_partitions=True, **config):
     """records: (partition, key, value, headers, timestamp). Answers [partition, offset] or the error's name of each, in order of report."""
     reports = []
     p = Producer({**QUIET, "linger.ms": 5, **{k.replace("_", "."): v for k, v in config.items()}})
     if knows_partitions:
-        know(p, topic)
+        await_partitions(p, topic)
     for partition, key, value, headers, timestamp in records:
         more = {"timestamp": timestamp} if timestamp is not None else {}
         p.produce(topic, value, key, partition, headers=headers, on_delivery=lambda e, m: reports.append(e.name() if e else [m.partition(), m.offset()]), **more)

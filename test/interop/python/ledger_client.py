@@ -10,6 +10,7 @@ import threading
 import time
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from partitions import await_partitions
 
 BROKERS, TOPIC, PARTITIONS, STOP, PER_SECOND = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
 NAME = "idempotent librdkafka"
@@ -90,9 +91,7 @@ reader.start()
 # One request in flight: where a later one overtakes one that was refused, librdkafka takes a new epoch and sends everything that is not acknowledged under it, also
 # what a leader that handed over has kept. No broker can tell that from new records.
 producer = Producer({**QUIET, "enable.idempotence": True, "max.in.flight": 1, "linger.ms": 5, "batch.num.messages": 200, "message.timeout.ms": 300000, "request.timeout.ms": 5000, "socket.timeout.ms": 6000, "retry.backoff.ms": 50})
-# What is produced before the partitions are known may be put behind what is produced at that moment.
-while not ((found := producer.list_topics(TOPIC, timeout=60).topics.get(TOPIC)) and found.error is None and len(found.partitions) == PARTITIONS):
-    time.sleep(0.02)
+await_partitions(producer, TOPIC)
 begun = told = time.monotonic()
 while not os.path.exists(STOP):
     # What cannot be written now is not written faster later: the queue holds a few seconds.
