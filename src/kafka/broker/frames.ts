@@ -1,4 +1,5 @@
 /** Cuts a connection's bytes into frames: int32 size, then that many bytes. Bounded, and it names callers who speak another protocol. */
+import { BufferPool } from '../../wire/buffer-pool.ts'
 
 /** Why a connection cannot go on; the sentence is for the log. */
 export class FrameRefusedError extends Error {}
@@ -6,8 +7,7 @@ export class FrameRefusedError extends Error {}
 /** Frames below this are not worth accounting: sockets buffer as much anyway. */
 const accountedMin = 64 * 1024
 
-/** Buffers of these sizes are kept for the next frame: fresh memory costs more than what is done with it. */
-const pooledSizeMax = 4 * 1024 * 1024
+/** Kept for the next frames. */
 const pooledBytesMax = 32 * 1024 * 1024
 
 /** As much as a socket usually has at once; of a large frame, no more than this is copied. */
@@ -16,10 +16,7 @@ const scratchSize = 64 * 1024
 /** Bytes of large frames that a broker holds at once, over all its connections. */
 export class FrameMemory {
   readonly #bytesMax: number
-  readonly #free = new Map<number, Buffer[]>()
-  #freeBytes = 0
-  /** Buffers in use that may come back. */
-  readonly #lent = new WeakSet<ArrayBufferLike>()
+  readonly #pool = new BufferPool(pooledBytesMax)
   /** Where connections receive what no frame has room for yet. Whoever reads into it looks at it before the next read, of any connection. */
   readonly scratch = Buffer.allocUnsafeSlow(scratchSize)
   #claimed = 0
@@ -32,23 +29,11 @@ export class FrameMemory {
   }
   /** A buffer for a frame; give it back with `reuse` when nobody looks at the frame any more, or leave it to the garbage collector. */
   buffer(size: number): Buffer {
-    if (size > pooledSizeMax) return Buffer.allocUnsafeSlow(size)
-    const sizeClass = sizeClassOf(size)
-    let buffer = this.#free.get(sizeClass)?.pop()
-    if (buffer) this.#freeBytes -= sizeClass
-    else buffer = Buffer.allocUnsafeSlow(sizeClass)
-    this.#lent.add(buffer.buffer)
-    return buffer.subarray(0, size)
+    return this.#pool.take(size)
   }
   /** The frame's bytes may be overwritten from now on. Frames that are not from `buffer` are left alone. */
   reuse(frame: Buffer): void {
-    if (!this.#lent.delete(frame.buffer)) return
-    const sizeClass = frame.buffer.byteLength
-    if (this.#freeBytes + sizeClass > pooledBytesMax) return
-    const free = this.#free.get(sizeClass) ?? []
-    this.#free.set(sizeClass, free)
-    free.push(Buffer.from(frame.buffer))
-    this.#freeBytes += sizeClass
+    this.#pool.reuse(frame)
   }
 
   /** Claims memory for a frame; when there is none, `granted` runs later, in the order of asking. Returns whether it was granted at once. */
@@ -74,9 +59,6 @@ export class FrameMemory {
     this.#waiting = this.#waiting.filter((waiting) => waiting.granted !== granted)
   }
 }
-
-/** Powers of two from 64 KiB on. */
-const sizeClassOf = (size: number): number => Math.max(accountedMin, 2 ** Math.ceil(Math.log2(size)))
 
 const nothing = Buffer.alloc(0)
 

@@ -1,5 +1,6 @@
 /** What all logs of a broker share: the outside world, open files, the bound on flushes under way. */
 import type { Host } from '../../host/host.ts'
+import type { BufferPool } from '../../wire/buffer-pool.ts'
 import type { OpenFiles } from './open-files.ts'
 import type { RecentMemory } from './recent-batches.ts'
 
@@ -10,6 +11,8 @@ export interface LogContext {
   syncs: SyncGate
   /** Where small appends of a turn are put together for one write. */
   writeRoom: Buffer
+  /** Where large reads go. */
+  readRooms: BufferPool
   /** Producers silent for so long are forgotten (`producer.id.expiration.ms`). */
   producerIdExpirationMs: number
   /** Gathers what the appends of one turn want written; `isFirst`: before the others. */

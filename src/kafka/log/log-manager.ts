@@ -1,6 +1,7 @@
 /** All logs of a broker, in one or more log directories. See README for its door. */
 import assert from 'node:assert'
 import { type Host, InUseError, type Timer } from '../../host/host.ts'
+import { BufferPool } from '../../wire/buffer-pool.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import { loadLog } from './load-log.ts'
 import type { LogConfig } from './log-config.ts'
@@ -55,6 +56,8 @@ export interface DirectoryFacts {
   partitions: { topic: string; partition: number; size: number; isFuture: boolean }[]
 }
 
+/** Kept for the next large reads: some followers' and consumers' at a time. */
+const readRoomsBytesMax = 8 * 1024 * 1024
 const defaults = {
   'log.retention.check.interval.ms': 300_000,
   'log.initial.task.delay.ms': 30_000,
@@ -125,6 +128,7 @@ export class LogManager {
         recent: new RecentMemory(),
         syncs: new SyncGate(),
         writeRoom: Buffer.allocUnsafeSlow(syncSizeMax),
+        readRooms: new BufferPool(readRoomsBytesMax),
         producerIdExpirationMs: options.settings?.['producer.id.expiration.ms'] ?? defaults['producer.id.expiration.ms'],
         writeAtEndOfTurn: (write, isFirst) => turnWrites.add(write, isFirst),
         directoryFailed: (path, failure) => manager?.failDirectory(path, failure),

@@ -438,7 +438,7 @@ export class PartitionLog {
     const recent = this.#recent.read(offset, { maxBytes, minOneBatch, end })
     if (recent) return { errorCode: 0, ...recent }
     try {
-      const read = readSegments(this.#segments, { offset, maxBytes, minOneBatch, upTo: end })
+      const read = readSegments(this.#segments, { offset, maxBytes, minOneBatch, upTo: end }, this.#context.readRooms)
       return read instanceof Promise ? read.catch((error: Error) => this.#readFailed(error)) : read
     } catch (error) {
       return this.#readFailed(error as Error)

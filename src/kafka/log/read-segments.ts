@@ -1,4 +1,5 @@
 /** Reads whole batches out of a log's segments: finds the segment and the place in it, and cuts what must not be seen yet. */
+import type { BufferPool } from '../../wire/buffer-pool.ts'
 import { int32At, int64At, lengthEnd } from '../records/batch.ts'
 import type { Refused } from './append.ts'
 import type { Segment } from './segment.ts'
@@ -15,7 +16,7 @@ export interface ReadWish {
   /** Batches that begin at or behind this offset are left out. */
   upTo: number
 }
-/** Whole batches in order (a part of one may stand at the end); the first may begin below the offset asked for. */
+/** Whole batches in order, or a part of the first when there is no room for more of it; it may begin below the offset asked for. */
 export interface ReadResult {
   errorCode: 0
   slices: Buffer[]
@@ -38,8 +39,8 @@ export function segmentIndexFor(segments: readonly Segment[], offset: number): n
   return low
 }
 
-/** At once when the bytes are likely to be in memory. Throws or rejects with the disk's error, or with a `CorruptFileError`. */
-export function readSegments(segments: readonly Segment[], { offset, maxBytes, minOneBatch, upTo }: ReadWish): ReadResult | Promise<ReadResult> {
+/** At once when the bytes are likely to be in memory. `rooms`: where large reads go. Throws or rejects with the disk's error, or with a `CorruptFileError`. */
+export function readSegments(segments: readonly Segment[], { offset, maxBytes, minOneBatch, upTo }: ReadWish, rooms: BufferPool): ReadResult | Promise<ReadResult> {
   for (let index = segmentIndexFor(segments, offset); index < segments.length; index++) {
     const segment = segments[index]
     const found = segment.locate(offset)
@@ -48,12 +49,16 @@ export function readSegments(segments: readonly Segment[], { offset, maxBytes, m
     const available = segment.writtenSize - found.position
     const size = Math.min(available, found.size > maxBytes ? (minOneBatch ? found.size : maxBytes) : maxBytes)
     if (size <= 0) return emptyRead
-    const bytes = Buffer.allocUnsafe(size)
     if (size <= syncReadMax && index === segments.length - 1) {
+      const bytes = Buffer.allocUnsafe(size)
       const filled = segment.log.file.readSync(bytes, found.position)
       return asRead(segment, bytes.subarray(0, filled), found.position, upTo)
     }
-    return segment.log.with((file) => file.read(bytes, found.position)).then((filled) => asRead(segment, bytes.subarray(0, filled), found.position, upTo))
+    const room = rooms.take(size)
+    return segment.log.with((file) => file.read(room, found.position)).then((filled) => {
+      const read = asRead(segment, room.subarray(0, filled), found.position, upTo)
+      return { ...read, done: () => rooms.reuse(room) }
+    })
   }
   return emptyRead
 }
@@ -72,6 +77,8 @@ function asRead(segment: Segment, bytes: Buffer, position: number, end: number):
     next = baseOffset + (bytes[at + 16] < 2 ? 1 : int32At(bytes, at + 23) + 1)
     at += size
   }
-  if (next >= 0) segment.hint(next, position + at)
-  return bytes.length === 0 ? emptyRead : { errorCode: 0, slices: [bytes], size: bytes.length }
+  if (next < 0) return bytes.length === 0 ? emptyRead : { errorCode: 0, slices: [bytes], size: bytes.length }
+  segment.hint(next, position + at)
+  // The part of a batch behind whole ones is of no use to anybody: it is asked for again.
+  return { errorCode: 0, slices: [bytes.subarray(0, at)], size: at }
 }
