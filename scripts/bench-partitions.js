@@ -130,7 +130,7 @@ async function electPreferred(view) {
 /** The same number of batches to each partition, until there are as many bytes on each broker. */
 async function fill(view, partitions, bytes) {
   const value = Buffer.alloc(1_000, 'a')
-  const records = 100
+  const records = 900
   const batch = encodeBatch(Array.from({ length: records }, () => ({ key: null, value, timestamp: Date.now() })))
   const rounds = Math.ceil(bytes / partitions / batch.length)
   const states = await view.describe(view.cluster.brokers[0].port)
