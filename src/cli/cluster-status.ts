@@ -13,6 +13,8 @@ export interface BrokerStatus {
   id: number
   /** Undefined: it is not registered, but holds replicas or was started here. */
   address: string | undefined
+  /** Registered, but not to be asked: why. */
+  trouble?: string
   isController: boolean
   /** Partitions it leads, and replicas it holds. */
   leads: number
@@ -24,7 +26,8 @@ export interface PartitionStatus {
   leader: number | undefined
   replicas: number[]
   isr: number[]
-  minIsr: number
+  /** Undefined: nobody could say. */
+  minIsr: number | undefined
 }
 export interface ClusterStatus {
   coordinators: CoordinatorStatus[]
@@ -38,7 +41,7 @@ export interface Problem {
 
 export const isOffline = ({ leader }: PartitionStatus): boolean => leader === undefined
 export const isUnderReplicated = ({ isr, replicas }: PartitionStatus): boolean => isr.length < replicas.length
-export const isUnderMinIsr = ({ isr, minIsr }: PartitionStatus): boolean => isr.length < minIsr
+export const isUnderMinIsr = ({ isr, minIsr }: PartitionStatus): boolean => minIsr !== undefined && isr.length < minIsr
 
 const count = (number: number, one: string, many = `${one}s`): string => `${number} ${number === 1 ? one : many}`
 
@@ -51,15 +54,18 @@ function coordinatorProblems(coordinators: readonly CoordinatorStatus[]): Proble
   const away = coordinators.filter(({ mode }) => mode === undefined)
   const leaders = coordinators.filter(({ mode }) => mode === 'leader' || mode === 'standalone')
   const problems: Problem[] = []
-  if (coordinators.length > 0 && away.length === coordinators.length)
-    problems.push({ kind: 'quorum', text: `No ZooKeeper server serves (${away.map(({ address, trouble }) => trouble ?? address).join('; ')}): nothing about the cluster can change until ${coordinators.length === 1 ? 'it is back' : `${Math.floor(coordinators.length / 2) + 1} of the ${coordinators.length} are back`}.` })
-  else
-    for (const { address, trouble } of away) {
-      const left = coordinators.length - away.length - (Math.floor(coordinators.length / 2) + 1)
-      problems.push({ kind: 'coordinator', text: `ZooKeeper server ${address} does not serve: ${trouble}. The others do${left > 0 ? `, and ${left} more may fail` : ', but no further one may fail'}. Start it again, or look at its log.` })
-    }
+  const total = coordinators.length
+  const majority = Math.floor(total / 2) + 1
+  const mayFail = total - away.length - majority
+  if (mayFail < 0) {
+    const who = away.length === total ? 'No ZooKeeper server serves' : `Only ${total - away.length} of ${total} ZooKeeper servers answer${total - away.length === 1 ? 's' : ''}`
+    const needed = total === 1 ? 'it is back' : `${away.length === total ? `${majority} of the ${total}` : `${-mayFail} more`} ${mayFail === -1 && away.length < total ? 'is' : 'are'} back`
+    problems.push({ kind: 'quorum', text: `${who} (${away.map(({ address, trouble }) => trouble ?? address).join('; ')}): nothing about the cluster can change until ${needed}.` })
+  } else
+    for (const { address, trouble } of away)
+      problems.push({ kind: 'coordinator', text: `ZooKeeper server ${address} does not serve: ${trouble}. The others do${mayFail > 0 ? `, and ${mayFail} more may fail` : ', but no further one may fail'}. Start it again, or look at its log.` })
   if (leaders.length > 1) problems.push({ kind: 'quorum', text: `${leaders.map(({ address, mode }) => `${address} (${mode})`).join(' and ')} do not belong to one ensemble: give all the same server.N lines.` })
-  if (leaders.length === 0 && away.length < coordinators.length && away.length === 0) problems.push({ kind: 'quorum', text: 'None of these ZooKeeper servers leads: the leader is not among those asked. Name all of them.' })
+  if (leaders.length === 0 && total > 0 && away.length === 0) problems.push({ kind: 'quorum', text: 'None of these ZooKeeper servers leads: the leader is not among those asked. Name all of them.' })
   return problems
 }
 
@@ -70,12 +76,16 @@ function kafkaProblems({ trouble, controllerId, brokers, partitions }: NonNullab
     const affected = partitions.filter(({ replicas }) => replicas.includes(id)).length
     problems.push({ kind: 'broker', text: `Broker ${id} is away${affected > 0 ? `; it holds replicas of ${count(affected, 'partition')}` : ''}. Start it again, or look at its log.` })
   }
+  for (const { id, address, trouble } of brokers)
+    if (trouble !== undefined) problems.push({ kind: 'broker', text: `Broker ${id} is registered at ${address}, but cannot be asked: ${trouble}. Look at its log, and whether its process is stopped or overloaded.` })
   if (controllerId === undefined) problems.push({ kind: 'controller', text: 'No broker is controller: leaders are not elected and topics cannot change. Is ZooKeeper there, and reachable from the brokers?' })
   const offline = partitions.filter(isOffline)
   if (offline.length > 0) {
     const needed = [...new Set(offline.flatMap(({ isr }) => isr))].sort((a, b) => a - b)
     problems.push({ kind: 'offline', text: `${count(offline.length, 'partition has', 'partitions have')} no leader and can be neither written nor read (${named(offline)}). ${needed.length > 0 ? `What was in sync last is on broker ${needed.join(', ')}: start ${needed.length === 1 ? 'it' : 'one that holds each'} again. ` : ''}${offline.some(({ replicas, isr }) => replicas.some((id) => !isr.includes(id))) ? 'kafka-leader-election.sh --election-type unclean makes another replica leader, without what only those hold.' : ''}`.trimEnd() })
   }
+  const unknown = partitions.filter(({ minIsr }) => minIsr === undefined)
+  if (unknown.length > 0) problems.push({ kind: 'kafka', text: `The brokers cannot say what min.insync.replicas is for ${count(unknown.length, 'partition')} (${named(unknown)}): they ask ZooKeeper, which does not answer.` })
   const readOnly = partitions.filter((one) => !isOffline(one) && isUnderMinIsr(one))
   if (readOnly.length > 0) problems.push({ kind: 'min-isr', text: `${count(readOnly.length, 'partition has', 'partitions have')} fewer replicas in sync than min.insync.replicas: writes with acks=all are refused (${named(readOnly)}).` })
   const lagging = partitions.filter((one) => !isOffline(one) && !isUnderMinIsr(one) && isUnderReplicated(one))
@@ -101,8 +111,8 @@ export function statusText(status: ClusterStatus, problems: readonly Problem[]):
   lines.push(...aligned(rows))
   const { kafka } = status
   if (kafka && kafka.trouble === undefined) {
-    lines.push('', 'Brokers', ...aligned(kafka.brokers.map(({ id, address, isController, leads, holds }) =>
-      [String(id), address ?? 'away', `leads ${leads} of ${count(holds, 'replica')}`, isController ? 'controller' : ''])))
+    lines.push('', 'Brokers', ...aligned(kafka.brokers.map(({ id, address, trouble, isController, leads, holds }) =>
+      [String(id), address ?? 'away', `leads ${leads} of ${count(holds, 'replica')}`, [isController ? 'controller' : '', trouble === undefined ? '' : 'no answer'].filter(Boolean).join(', ')])))
     const { partitions } = kafka
     lines.push('', 'Partitions', ...aligned([
       [String(partitions.length), `in ${count(kafka.topicCount, 'topic')}`],

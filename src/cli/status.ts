@@ -121,10 +121,10 @@ async function zookeeperOf(client: KafkaClient): Promise<string | undefined> {
 async function kafkaStatus(client: KafkaClient, expected: readonly number[]): Promise<NonNullable<ClusterStatus['kafka']>> {
   const { topics, brokers, controllerId } = await client.retrying('Metadata', () => client.metadata(null))
   const names = topics.flatMap(({ name, errorCode }) => (name === null || errorCode !== 0 ? [] : [name]))
-  const minIsr = await minIsrOf(client, names)
+  const [minIsr, troubles] = await Promise.all([minIsrOf(client, names), troublesOf(client, brokers.map(({ nodeId }) => nodeId))])
   const partitions = topics.flatMap(({ name, partitions: all }): PartitionStatus[] =>
     all.map(({ partitionIndex, leaderId, replicaNodes, isrNodes }) => ({
-      topic: name!, partition: partitionIndex, leader: leaderId < 0 ? undefined : leaderId, replicas: replicaNodes, isr: isrNodes, minIsr: minIsr.get(name!) ?? 1,
+      topic: name!, partition: partitionIndex, leader: leaderId < 0 ? undefined : leaderId, replicas: replicaNodes, isr: isrNodes, minIsr: minIsr.get(name!),
     })).sort((a, b) => a.partition - b.partition)).sort((a, b) => (a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : a.partition - b.partition))
   const addresses = new Map(brokers.map(({ nodeId, host, port }) => [nodeId, `${host.includes(':') ? `[${host}]` : host}:${port}`]))
   const ids = [...new Set([...addresses.keys(), ...expected, ...partitions.flatMap(({ replicas }) => replicas)])].sort((a, b) => a - b)
@@ -133,6 +133,7 @@ async function kafkaStatus(client: KafkaClient, expected: readonly number[]): Pr
     brokers: ids.map((id): BrokerStatus => ({
       id,
       address: addresses.get(id),
+      ...(troubles.has(id) && { trouble: troubles.get(id)! }),
       isController: id === controllerId,
       leads: partitions.filter(({ leader }) => leader === id).length,
       holds: partitions.filter(({ replicas }) => replicas.includes(id)).length,
@@ -141,8 +142,26 @@ async function kafkaStatus(client: KafkaClient, expected: readonly number[]): Pr
     partitions,
   }
 }
+/** Of brokers that are registered and do not answer: why. */
+async function troublesOf(client: KafkaClient, ids: readonly number[]): Promise<Map<number, string>> {
+  const troubles = await Promise.all(ids.map(async (id) => {
+    try {
+      await client.connectionTo({ kind: 'broker', id })
+      return []
+    } catch (error) {
+      return [[id, innermost(error as Error).message] as const]
+    }
+  }))
+  return new Map(troubles.flat())
+}
+const innermost = (error: Error): Error => (error.cause instanceof Error ? innermost(error.cause) : error)
+/** Empty when nobody can say: it is no reason to say nothing of the cluster. */
 async function minIsrOf(client: KafkaClient, names: readonly string[]): Promise<Map<string, number>> {
   if (names.length === 0) return new Map()
-  const { results } = await client.call({ kind: 'any' }, DescribeConfigs, { resources: names.map((resourceName) => ({ resourceType: 2, resourceName, configurationKeys: ['min.insync.replicas'] })) })
-  return new Map(results.flatMap(({ resourceName, configs }) => configs.filter(({ name }) => name === 'min.insync.replicas').map(({ value }) => [resourceName, Number(value)] as const)))
+  try {
+    const { results } = await client.call({ kind: 'any' }, DescribeConfigs, { resources: names.map((resourceName) => ({ resourceType: 2, resourceName, configurationKeys: ['min.insync.replicas'] })) })
+    return new Map(results.flatMap(({ resourceName, configs }) => configs.filter(({ name }) => name === 'min.insync.replicas').map(({ value }) => [resourceName, Number(value)] as const)))
+  } catch {
+    return new Map()
+  }
 }

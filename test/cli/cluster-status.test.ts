@@ -34,7 +34,9 @@ Everything is in order.
 test.each<[string, ClusterStatus['coordinators'], RegExp[]]>([
   ['one of three', servers('leader', undefined, 'follower'), [/^ZooKeeper server h:1 does not serve: nothing listens on h:1\. The others do, but no further one may fail\./]],
   ['one of five', servers('leader', undefined, 'follower', 'follower', 'follower'), [/The others do, and 1 more may fail\./]],
-  ['two of three', servers(undefined, undefined, undefined), [/^No ZooKeeper server serves \(nothing listens on h:0; .*\): .* until 2 of the 3 are back\.$/]],
+  ['two of three, which the third has not noticed', servers('follower', undefined, undefined), [/^Only 1 of 3 ZooKeeper servers answers \(nothing listens on h:1; nothing listens on h:2\): nothing about the cluster can change until 1 more is back\.$/]],
+  ['three of four', servers('follower', undefined, undefined, undefined), [/^Only 1 of 4 .* until 2 more are back\.$/]],
+  ['all of three', servers(undefined, undefined, undefined), [/^No ZooKeeper server serves \(nothing listens on h:0; .*\): .* until 2 of the 3 are back\.$/]],
   ['the only one', servers(undefined), [/until it is back\.$/]],
   ['two that do not know of each other', servers('standalone', 'leader'), [/^h:0 \(standalone\) and h:1 \(leader\) do not belong to one ensemble/]],
   ['the leader is not named', servers('follower', 'follower'), [/the leader is not among those asked/]],
@@ -53,4 +55,20 @@ test('a broker away, partitions without leader, without enough copies, with a co
     '2 partitions are under-replicated (t-2, t-4): broker 1 is registered, but not in sync; it catches up, or its log says why not.',
   ])
   expect(texts({ coordinators: ensemble, kafka: { ...kafka, trouble: 'nobody answers' } })).toEqual(['Kafka cannot be asked: nobody answers.'])
+})
+
+test('a broker that is registered and gives no answer', () => {
+  const kafka = { controllerId: 0, brokers: brokers('a:1', 'b:1'), topicCount: 1, partitions: [partition(0, 1, [1, 0], 2, [1, 0])] }
+  kafka.brokers[0].trouble = 'no answer within 5000 ms'
+  const status: ClusterStatus = { coordinators: ensemble, kafka }
+  expect(texts(status)).toEqual(['Broker 0 is registered at a:1, but cannot be asked: no answer within 5000 ms. Look at its log, and whether its process is stopped or overloaded.'])
+  expect(statusText(status, [])).toContain('\n  0  a:1  leads 0 of 0 replicas  controller, no answer\n')
+})
+test('what the brokers cannot say without ZooKeeper is not guessed', () => {
+  const partitions = [{ ...partition(0, 0, [0]), minIsr: undefined }]
+  const kafka = { controllerId: 0, brokers: brokers('a:1', 'b:1', 'c:1'), topicCount: 1, partitions }
+  expect(texts({ coordinators: ensemble, kafka })).toEqual([
+    'The brokers cannot say what min.insync.replicas is for 1 partition (t-0): they ask ZooKeeper, which does not answer.',
+    expect.stringMatching(/^1 partition is under-replicated/),
+  ])
 })
