@@ -33,6 +33,9 @@ export function nodesFor(context: RequestContext): Node[] {
 /** Tells a client that came to the wrong broker who leads the partition, so that it need not ask for metadata (KIP-951). */
 export function leaderHint({ broker }: RequestContext, topic: string, index: number): { leaderId: number; leaderEpoch: number } {
   const known = broker.metadata.partition(topic, index)
+  // A replica hears of its new leader before all brokers hear where to find it.
+  const told = broker.replicas.find(topic, index)?.leadership
+  if (told && !(known && known.leaderEpoch > told.leaderEpoch)) return told
   return known ? { leaderId: known.leader, leaderEpoch: known.leaderEpoch } : { leaderId: -1, leaderEpoch: -1 }
 }
 /** Where the leaders are that the answers hint at. */

@@ -131,6 +131,12 @@ export class Partition {
   get follower(): PartitionFollower | undefined {
     return this.#role.kind === 'following' ? this.#role.follower : undefined
   }
+  /** Who leads, as this replica was told; undefined when it neither leads nor follows. */
+  get leadership(): { leaderId: number; leaderEpoch: number } | undefined {
+    const role = this.#role
+    if (role.kind === 'none') return undefined
+    return role.kind === 'leading' ? { leaderId: this.#facts.brokerId, leaderEpoch: role.leader.leaderEpoch } : { leaderId: role.follower.leaderId, leaderEpoch: role.follower.leaderEpoch }
+  }
   get highWatermark(): number {
     return this.#committed.value
   }
@@ -158,7 +164,7 @@ export class Partition {
   /** Begins to lead, or goes on in a later epoch. */
   becomeLeader(state: PartitionState): void {
     const role = this.#role
-    if (role.kind !== 'leading') this.#leaveRole()
+    if (role.kind !== 'leading') this.#leaveFor({ kind: 'none' })
     const epochStartOffset = this.log.nextOffset
     if (state.leaderEpoch > this.log.latestEpoch) this.log.assignLeaderEpoch(state.leaderEpoch)
     const { leaderEpoch, partitionEpoch, replicas, isr } = state
@@ -178,10 +184,9 @@ export class Partition {
     this.#done(leader.step({ kind: 'appended', logEndOffset: this.log.logEndOffset }))
   }
   becomeFollower(state: PartitionState): void {
-    this.#leaveRole()
     const follower = new PartitionFollower({ leaderId: state.leader, leaderEpoch: state.leaderEpoch, partitionEpoch: state.partitionEpoch, log: this.#logView(), backoffMs: this.#facts.backoffMs })
+    this.#leaveFor({ kind: 'following', follower })
     this.#committed.reset(this.log.highWatermark)
-    this.#role = { kind: 'following', follower }
     for (const look of this.#awaitingStart) look()
   }
   /** The log of the time when it is looked at. */
@@ -206,8 +211,7 @@ export class Partition {
   /** Neither leads nor follows any more: stopped, deleted, or its directory has failed. */
   stop(failure?: Error): void {
     this.#failure = failure
-    this.#leaveRole()
-    this.#role = { kind: 'none' }
+    this.#leaveFor({ kind: 'none' })
     for (const look of this.#awaitingStart) look()
   }
 
@@ -359,7 +363,9 @@ export class Partition {
       if (waiter.missing <= 0) waiter.wake()
     }
   }
-  #leaveRole(): void {
+  /** Who waited is told when the next role is known: their answers name the new leader. */
+  #leaveFor(next: Role): void {
+    this.#role = next
     this.log.isCopied = false
     this.#committed.giveUp(errors.notLeaderOrFollower.code)
     wakeAll(this.#dataWaiters)

@@ -51,3 +51,19 @@ test('one that leads on in a later epoch acknowledges when its followers have th
   expect(await answer).toMatchObject({ errorCode: 0, baseOffset: 0 })
   await close()
 })
+
+test('who waited for a commit is told when it is known who leads now', async () => {
+  const { partition, close } = await leading()
+  const bytes = encodeBatch(numbered(0, 3))
+  const written = new Promise<void>((done) => {
+    const forget = partition.log.onAppend(() => (forget(), done()))
+  })
+  const told = new Promise((done) =>
+    partition.append([bytes], bytes.length, { requiredAcks: -1, timeoutMs: 30_000, origin: 'client' }, ({ errorCode }) => done({ errorCode, leadership: partition.leadership })))
+  await written
+  partition.becomeFollower({ leader: 2, leaderEpoch: 2, partitionEpoch: 2, isr: [2], replicas: [1, 2] })
+  expect(await told).toEqual({ errorCode: errors.notLeaderOrFollower.code, leadership: { leaderId: 2, leaderEpoch: 2 } })
+  partition.stop()
+  expect(partition.leadership).toBeUndefined()
+  await close()
+})
