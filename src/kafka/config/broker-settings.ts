@@ -128,7 +128,7 @@ export class BrokerSettings {
       const sensitive = definition === undefined || definition.type === 'password'
       const value = own.has(name) ? shownText(definition, own.get(name) ?? null) : (this.#topicDefaults.get(name as TopicKey) ?? null)
       const broker = topicSynonyms[name as TopicKey]
-      const synonyms = broker === undefined ? [] : this.#synonyms([broker], sensitive)
+      const synonyms = broker === undefined ? [] : this.#synonyms(broker, sensitive)
       if (own.has(name)) synonyms.unshift({ name, value: sensitive ? null : value, source: configSources.topic })
       return described(name, definition, sensitive ? null : value, synonyms, false)
     })
@@ -139,7 +139,7 @@ export class BrokerSettings {
     const names = new Set<string>([...this.#static.keys(), ...this.#dynamic.broker.keys(), ...this.#dynamic.clusterDefault.keys()])
     for (const [name, definition] of Object.entries(brokerConfigs)) if (!definition.internal) names.add(name)
     return wanted(names, keys).map((name) => {
-      const synonyms = this.#synonyms(describedSynonyms(name), isSensitive(name))
+      const synonyms = this.#synonyms(name, isSensitive(name))
       return described(name, baseDefinition(name), isSensitive(name) ? null : shownText(baseDefinition(name), this.#textOf(name)), synonyms, readOnly(name))
     })
   }
@@ -147,7 +147,7 @@ export class BrokerSettings {
   /** The cluster's dynamic defaults, for the broker resource with the empty name. */
   describeClusterDefault(keys?: readonly string[] | null): DescribedConfig[] {
     return wanted(new Set(this.#dynamic.clusterDefault.keys()), keys).map((name) => {
-      const synonyms = this.#synonyms(describedSynonyms(name), isSensitive(name)).filter(({ source }) => source === configSources.dynamicDefaultBroker)
+      const synonyms = this.#synonyms(name, isSensitive(name)).filter(({ source }) => source === configSources.dynamicDefaultBroker)
       const text = this.#dynamic.clusterDefault.get(name) ?? null
       return described(name, baseDefinition(name), isSensitive(name) ? null : shownText(baseDefinition(name), text), synonyms, readOnly(name))
     })
@@ -182,15 +182,18 @@ export class BrokerSettings {
     for (const { texts } of this.#layers()) if (texts.has(name)) return texts.get(name) ?? null
     return brokerDefinition(name)?.default ?? null
   }
-  #synonyms(names: readonly string[], sensitive: boolean): ConfigSynonym[] {
+  /** What speaks for a key, the strongest first. Apache's answer begins with the key itself: a unit or a listener's own entry before it is left out, and nothing is told where only other units are set (seen with 3.9.1). */
+  #synonyms(key: string, sensitive: boolean): ConfigSynonym[] {
     const found: ConfigSynonym[] = []
+    const names = brokerSynonyms(key)
     const add = (name: string, text: string | null, source: number): void => void found.push({ name, value: sensitive ? null : shownText(baseDefinition(name), text), source })
     for (const { texts, source } of this.#layers()) for (const name of names) if (texts.has(name)) add(name, texts.get(name) ?? null, source)
     for (const name of names) {
       const standard = brokerDefinition(name)?.default ?? null
       if (standard !== null) add(name, standard, configSources.default)
     }
-    return found
+    const own = found.findIndex(({ name }) => name === key)
+    return own < 0 ? [] : found.slice(own)
   }
 
   #effective(dynamic: Readonly<Record<DynamicLevel, Texts>>): BrokerConfig {
@@ -266,11 +269,6 @@ function noticeOfUnknown(entry: PropertyEntry): ConfigNotice {
   return { key: entry.key, kind: 'unknown', text: `${where(entry)}${entry.key} has no effect: no such key in Kafka 3.9${near ? `; did you mean ${near}?` : ''}` }
 }
 
-/** What DescribeConfigs lists: other units of the same key are not among it (seen with 3.9.1). */
-function describedSynonyms(name: string): readonly string[] {
-  const listener = /^listener\.name\.[^.]*\.(.*)$/.exec(name)
-  return listener ? [name, listener[1]] : [name]
-}
 function isSensitive(name: string): boolean {
   const definition = baseDefinition(name)
   return definition === undefined || definition.type === 'password'

@@ -28,14 +28,10 @@ export class TopicDeletion {
       } else if (!context.isDeleting(topic)) {
         log.info('topic deletion begins', { topic })
         context.topicsToDelete.add(topic)
-        if (context.isReassigningTopic(topic) || this.#hasDeadReplica(topic)) context.deletionIneligible.add(topic)
+        if (context.isReassigningTopic(topic)) context.deletionIneligible.add(topic)
       }
     }
     await this.resume()
-  }
-  #hasDeadReplica(topic: string): boolean {
-    const { context } = this.#work
-    return replicasOf(context.topics.get(topic)?.partitions.values() ?? []).some(({ brokerId, partition }) => !context.isReplicaOnlineOrShuttingDown(brokerId, partition))
   }
 
   /** What stood in the way may be gone. */

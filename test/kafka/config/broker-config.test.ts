@@ -175,7 +175,7 @@ test('DescribeConfigs of a topic: own entries, the file, defaults; secrets never
   expect(live.describeBroker(['unknown.key'])).toMatchObject([{ value: null, sensitive: true, readOnly: true, type: 0 }])
 })
 
-test("DescribeConfigs lists a key's own layers, not its other units, as 3.9.1 was seen to do", () => {
+test("DescribeConfigs lists a key's layers from its own first entry on, weaker units included, as 3.9.1 was seen to do", () => {
   const live = settings('broker.id=1\nlog.retention.hours=24')
   expect(live.describeTopic([], ['retention.ms'])).toMatchObject([{ value: '86400000', source: 5, synonyms: [] }])
   expect(live.describeBroker(['log.retention.ms', 'log.retention.hours', 'node.id'])).toMatchObject([
@@ -183,6 +183,11 @@ test("DescribeConfigs lists a key's own layers, not its other units, as 3.9.1 wa
     { value: '24', synonyms: [{ value: '24', source: 4 }, { value: '168', source: 5 }] },
     { value: '1', synonyms: [{ name: 'node.id', value: '1', source: 4 }, { name: 'node.id', value: '-1', source: 5 }] },
   ])
+  const inMs = settings('broker.id=1\nlog.retention.ms=-1\nlog.roll.ms=5000')
+  const ms = { name: 'log.retention.ms', value: '-1', source: 4 }
+  const hours = { name: 'log.retention.hours', value: '168', source: 5 }
+  expect(inMs.describeTopic([], ['retention.ms', 'segment.ms']).map(({ synonyms }) => synonyms)).toEqual([[ms, hours], [{ name: 'log.roll.ms', value: '5000', source: 4 }, { name: 'log.roll.hours', value: '168', source: 5 }]])
+  expect(inMs.describeBroker(['log.retention.ms', 'log.retention.hours', 'log.retention.minutes']).map(({ synonyms }) => synonyms)).toEqual([[ms, hours], [hours], []])
 })
 
 test('doubles are printed as Java prints them', () => {

@@ -104,6 +104,25 @@ test('a topic is deleted: leader −2 to all, replicas stopped and deleted, ever
   await eventually('the new topic has a leader', () => leaders(1, 't').join() === '1')
 })
 
+test('a topic with a replica on a broker that is away leaves the view at once; its znodes wait for the broker', async () => {
+  cluster = await TestCluster.start()
+  const { zookeeper, controller } = await cluster.add(1)
+  await cluster.add(2)
+  await eventually('both are known', () => cluster.broker(1).metadata.brokers.size === 2)
+  await createTopic(zookeeper, 't', [[1, 2]])
+  await eventually('the topic has a leader', () => leaders(1, 't').join() === '1')
+  await cluster.remove(2)
+  await eventually('2 has left the ISR', async () => (await zookeeper.partitionState('t', 0))?.isr.join() === '1')
+  await zookeeper.markForDeletion('t')
+  await eventually('the topic has left the view', () => cluster.broker(1).metadata.topic('t') === undefined)
+  await eventually('1 is told to delete its replica', () => cluster.broker(1).told.some(({ api, request }) => api === 'StopReplica' && (request as { topicStates: { partitionStates: { deletePartition: boolean }[] }[] }).topicStates[0].partitionStates[0].deletePartition))
+  expect(await zookeeper.isMarkedForDeletion('t')).toBe(true)
+  expect(await zookeeper.topic('t')).toBeDefined()
+  await cluster.add(2)
+  await controller.whenDeleted(['t'], 30_000)
+  expect(await zookeeper.topic('t')).toBeUndefined()
+})
+
 test('with delete.topic.enable=false the wish is taken back and the topic stays', async () => {
   cluster = await TestCluster.start()
   const { zookeeper } = await cluster.add(1, { settings: { 'delete.topic.enable': 'false' } })
