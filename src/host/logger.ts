@@ -43,3 +43,47 @@ function valueText(value: unknown): string {
   if (typeof value === 'bigint') return String(value)
   return value !== null && typeof value === 'object' ? JSON.stringify(value) : String(value)
 }
+
+/** More troubles than this at a time are not told apart. */
+const keysMax = 1_000
+
+interface Trouble {
+  saidAt: number
+  /** How often it came without being said. */
+  held: number
+}
+
+/** Lets a trouble that comes again and again into the log once in a while: at once the first time, afterwards with how often it came since. */
+export class Seldom {
+  readonly #clock: Clock
+  readonly #everyMs: number
+  readonly #troubles = new Map<string, Trouble>()
+
+  constructor(clock: Clock, everyMs = 60_000) {
+    this.#clock = clock
+    this.#everyMs = everyMs
+  }
+
+  /** What to add to the line when it is to be written now; undefined when it is not. `key`: which trouble it is, the same each time it comes. */
+  due(key: string): LogFacts | undefined {
+    const now = this.#clock.monotonic()
+    const trouble = this.#troubles.get(key)
+    if (!trouble) {
+      if (this.#troubles.size >= keysMax) this.#troubles.delete(this.#troubles.keys().next().value!)
+      this.#troubles.set(key, { saidAt: now, held: 0 })
+      return {}
+    }
+    if (now - trouble.saidAt < this.#everyMs) {
+      trouble.held++
+      return undefined
+    }
+    const { held } = trouble
+    trouble.saidAt = now
+    trouble.held = 0
+    return held > 0 ? { timesSince: held } : {}
+  }
+  /** The trouble is over; whether there was one. */
+  over(key: string): boolean {
+    return this.#troubles.delete(key)
+  }
+}

@@ -3,7 +3,7 @@
  *
  *     0\n count\n entry\n …        entry := topic SP partition SP offset    or    epoch SP startOffset
  *
- * Written beside and renamed over. An empty file means no entries. Anything else wrong makes the file's directory fail.
+ * Written beside and renamed over. An empty file means no entries. Anything else wrong is an error; who reads goes on without.
  */
 import type { Disk } from '../../host/host.ts'
 import { CorruptFileError } from './corrupt-file-error.ts'

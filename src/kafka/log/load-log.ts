@@ -1,5 +1,6 @@
 /** Opens the directory of one partition: finishes what a crash interrupted, recovers what was not flushed (LogLoader; reference §6.8). */
 import type { Disk } from '../../host/host.ts'
+import { Batch } from '../records/batch.ts'
 import { CorruptFileError } from './corrupt-file-error.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import type { LogConfig } from './log-config.ts'
@@ -11,7 +12,7 @@ import { encodeSnapshot } from './producer-snapshot.ts'
 import { ProducerState } from './producer-state.ts'
 import { rebuildProducers } from './rebuild-producers.ts'
 import { recoverSegment } from './recover-segment.ts'
-import { Segment } from './segment.ts'
+import { Segment, type SegmentEnd } from './segment.ts'
 
 export interface LoadWish {
   topic: string
@@ -35,8 +36,16 @@ export async function loadLog(context: LogContext, wish: LoadWish): Promise<Load
   await finishInterrupted(disk, directory, files)
 
   const topicId = await readTopicId(disk, directory)
-  const epochs = await readEpochs(context, directory)
-  const epochsRead = epochs.toText()
+  const stored = await readEpochs(context, directory)
+  let epochsFit = stored !== undefined
+  let epochs = stored ?? new LeaderEpochs()
+  const epochsRead = stored?.toText()
+  // They decide what is cut to agree with a leader, and what followers are told to cut.
+  const checkEpochs = (end: SegmentEnd | undefined): void => {
+    if (!end?.last || end.last.leaderEpoch < 0 || epochs.at(end.last.baseOffset) === end.last.leaderEpoch) return
+    if (epochsFit) log.warn('the leader epochs do not fit the log; they are taken from its batches', { directory, offset: end.last.baseOffset, stored: epochs.at(end.last.baseOffset), inBatch: end.last.leaderEpoch })
+    epochsFit = false
+  }
   const names = await disk.list(directory)
   const bases = new Set<number>()
   const snapshotOffsets: number[] = []
@@ -71,11 +80,12 @@ export async function loadLog(context: LogContext, wish: LoadWish): Promise<Load
   }
   let last = segments[segments.length - 1] as Segment | undefined
   // The marker says that all is in order; the last stretch is looked at nevertheless, because the log's end comes from there.
-  let endOffset = wish.isClean && last && !damaged.has(last) ? await last.nextOffset() : undefined
-  if (wish.isClean && last && endOffset === undefined) damaged.add(last)
+  let end = wish.isClean && last && !damaged.has(last) ? await last.end() : undefined
+  if (wish.isClean && last && end === undefined) damaged.add(last)
 
   const firstToRecover = wish.isClean ? Infinity : (segments.findLast((segment) => segment.baseOffset <= wish.recoveryPoint)?.baseOffset ?? segments[0]?.baseOffset ?? 0)
   let lostFrom: Segment | undefined
+  let recoveredBefore = false
   for (const [index, segment] of segments.entries()) {
     if (lostFrom) {
       // Behind a gap nothing can be offered any more.
@@ -87,15 +97,18 @@ export async function loadLog(context: LogContext, wish: LoadWish): Promise<Load
       segment.isSynced = segment.isDataSynced = true
       continue
     }
+    // What is recovered tells of its own epochs: those before have to be right by themselves.
+    if (index > 0 && !recoveredBefore) checkEpochs(await segments[index - 1].end())
+    recoveredBefore = true
     const producers = new ProducerState()
-    await rebuildProducers(context, producers, { directory, segments: segments.slice(0, index), snapshotOffsets, logStartOffset: wish.logStartOffset, endOffset: segment.baseOffset })
+    await rebuildProducers(context, producers, { directory, segments: segments.slice(0, index), snapshotOffsets, logStartOffset: wish.logStartOffset, endOffset: segment.baseOffset, damaged: forget(snapshotOffsets) })
     const keepTail = wish.isClean || segment.baseOffset < firstToRecover ? (position: number, size: number) => setTailAside(context, segment, position, size) : undefined
     const recovered = await recoverSegment(segment, { producers, epochs, indexIntervalBytes: config.indexIntervalBytes, keepTail })
     if (recovered.cut > 0) {
       log.warn('a segment was cut where it is not whole', { file: segment.log.path, position: segment.size, bytes: recovered.cut, reason: recovered.reason })
       if (index < segments.length - 1) lostFrom = segment
     }
-    if (index === segments.length - 1 || lostFrom) endOffset = recovered.nextOffset
+    if (index === segments.length - 1 || lostFrom) end = recovered
   }
   if (lostFrom) {
     const lost = segments.slice(segments.indexOf(lostFrom) + 1)
@@ -103,7 +116,10 @@ export async function loadLog(context: LogContext, wish: LoadWish): Promise<Load
     segments = segments.slice(0, segments.indexOf(lostFrom) + 1)
   }
   last = segments[segments.length - 1]
-  endOffset ??= last ? ((await last.nextOffset()) ?? last.baseOffset) : wish.logStartOffset
+  end ??= await last?.end()
+  let endOffset = end?.nextOffset ?? last?.baseOffset ?? wish.logStartOffset
+  checkEpochs(end)
+  if (!epochsFit) epochs = await epochsOf(segments)
 
   if (endOffset < wish.logStartOffset && segments.length > 0) {
     log.warn('the log ends before its start; it begins anew there', { directory, endOffset, logStartOffset: wish.logStartOffset })
@@ -127,7 +143,7 @@ export async function loadLog(context: LogContext, wish: LoadWish): Promise<Load
 
   const kept = await removeStraySnapshots(disk, directory, snapshotOffsets, new Set(segments.map((segment) => segment.baseOffset)), endOffset)
   const producers = new ProducerState()
-  if (kept.length > 0 || !wish.isClean) await rebuildProducers(context, producers, { directory, segments, snapshotOffsets: kept, logStartOffset, endOffset })
+  if (kept.length > 0 || !wish.isClean) await rebuildProducers(context, producers, { directory, segments, snapshotOffsets: kept, logStartOffset, endOffset, damaged: forget(kept) })
   // Closed in order and without any snapshot: written before there were producers to know.
   else producers.endOffset = endOffset
   const snapshotsToSync: string[] = []
@@ -196,11 +212,30 @@ async function readTopicId(disk: Disk, directory: string): Promise<string | unde
   if (!facts || facts.size === 0) return undefined
   return parsePartitionMetadata(path, (await disk.readFile(path)).toString('utf8'))
 }
-async function readEpochs({ host }: LogContext, directory: string): Promise<LeaderEpochs> {
+/** Undefined when they cannot be read. */
+async function readEpochs({ host }: LogContext, directory: string): Promise<LeaderEpochs | undefined> {
   const path = `${directory}/${partitionFile.epochs}`
   if (!(await host.disk.facts(path))) return new LeaderEpochs()
-  return LeaderEpochs.parse(path, (await host.disk.readFile(path)).toString('utf8'))
+  try {
+    return LeaderEpochs.parse(path, (await host.disk.readFile(path)).toString('utf8'))
+  } catch (error) {
+    if (!(error instanceof CorruptFileError)) throw error
+    host.logger.named('kafka.log').warn('leader epochs cannot be read; they are taken from the batches of the log', { error })
+    return undefined
+  }
 }
+async function epochsOf(segments: readonly Segment[]): Promise<LeaderEpochs> {
+  const epochs = new LeaderEpochs()
+  for (const segment of segments)
+    for await (const { bytes, end } of segment.stretches(0, segment.writtenSize, { sizeAbout: 1 << 20, reuse: true }))
+      for (let at = 0; at < end; ) {
+        const batch = new Batch(bytes, at)
+        if (batch.partitionLeaderEpoch > epochs.latest) epochs.assign(batch.partitionLeaderEpoch, batch.baseOffset)
+        at += batch.size
+      }
+  return epochs
+}
+const forget = (offsets: number[]) => (offset: number): void => void offsets.splice(offsets.indexOf(offset), 1)
 const saveEpochs = (disk: Disk, directory: string, epochs: LeaderEpochs): Promise<void> => disk.replaceFile(`${directory}/${partitionFile.epochs}`, epochs.toText())
 
 /** Keeps the snapshots of segments and the newest; returns their offsets. */

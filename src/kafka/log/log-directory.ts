@@ -1,6 +1,7 @@
 /** One of `log.dirs`: its lock, identity, checkpoints and clean-shutdown marker. */
 import type { Host, Lock } from '../../host/host.ts'
 import { readOffsets, writeOffsets, type PartitionOffset } from './checkpoint.ts'
+import { CorruptFileError } from './corrupt-file-error.ts'
 import { metaPropertiesText, parseMetaProperties, type MetaProperties } from './meta-properties.ts'
 import { directoryFile, parseDirectoryName } from './names.ts'
 
@@ -65,10 +66,10 @@ export class LogDirectory {
       await disk.remove(marker)
       await disk.syncDirectory(this.path)
     }
-    this.recoveryPoints = await readOffsets(disk, this.#file(directoryFile.recoveryPoints))
-    this.logStarts = await readOffsets(disk, this.#file(directoryFile.logStarts))
-    this.highWatermarks = await readOffsets(disk, this.#file(directoryFile.highWatermarks))
-    this.cleanedTo = await readOffsets(disk, this.#file(directoryFile.cleaner))
+    this.recoveryPoints = await this.#offsets(directoryFile.recoveryPoints, 'every log that was not closed in order is recovered from its beginning')
+    this.logStarts = await this.#offsets(directoryFile.logStarts, 'logs begin with their first segment')
+    this.highWatermarks = await this.#offsets(directoryFile.highWatermarks, 'what is committed is asked of leaders and followers')
+    this.cleanedTo = await this.#offsets(directoryFile.cleaner, 'compacted logs are cleaned from their beginning')
     const found: FoundPartition[] = []
     for (const name of names) {
       const directory = this.#file(name)
@@ -97,6 +98,16 @@ export class LogDirectory {
     return found
   }
 
+  /** A checkpoint spares work or is found out anew: without it, the logs are still whole. */
+  async #offsets(name: string, instead: string): Promise<Map<string, number>> {
+    try {
+      return await readOffsets(this.#host.disk, this.#file(name))
+    } catch (error) {
+      if (!(error instanceof CorruptFileError)) throw error
+      this.#host.logger.named('kafka.log').error(`a checkpoint cannot be read and is written anew: ${instead}`, { error })
+      return new Map()
+    }
+  }
   async writeCheckpoints(offsets: { recoveryPoints: PartitionOffset[]; logStarts: PartitionOffset[]; highWatermarks: PartitionOffset[] }): Promise<void> {
     await this.#write(directoryFile.recoveryPoints, offsets.recoveryPoints)
     await this.#write(directoryFile.logStarts, offsets.logStarts)

@@ -1,5 +1,6 @@
 /** The log of one partition: a row of segments, the newest taking appends. See README for its door. */
 import assert from 'node:assert'
+import { Seldom } from '../../host/logger.ts'
 import { Batch } from '../records/batch.ts'
 import { CorruptBatchError } from '../records/corrupt-batch-error.ts'
 import { batchesIn } from '../records/decode.ts'
@@ -51,6 +52,7 @@ export class PartitionLog {
   readonly #context: LogContext
   readonly #queue: WriteQueue
   readonly #flusher: Flusher
+  #readTroubles: Seldom | undefined
   #handlers: readonly (() => void)[] = []
   readonly #producers: ProducerState
   readonly #epochs: LeaderEpochs
@@ -244,7 +246,7 @@ export class PartitionLog {
         if (batch.baseOffset < next && batch.lastOffset < next)
           return refusal(codes.corruptMessage, `the leader of ${this.name} sent a batch up to offset ${batch.lastOffset}; ${next} was asked for`)
         if (batch.magic === 2 && batch.computeCrc() !== batch.crc)
-          return refusal(codes.corruptMessage, `the leader of ${this.name} sent a batch at offset ${batch.baseOffset} whose checksum is wrong`)
+          return refusal(codes.corruptMessage, `the leader of ${this.name} sent a batch at offset ${batch.baseOffset} whose checksum is wrong. Where it comes again its copy is damaged: give another replica in sync the leadership (kafka-leader-election.sh, kafka-reassign-partitions.sh), stop that broker, delete the directory of the partition there, and start it`)
         next = batch.nextOffset
         size += batch.size
         prepared.push({ batch, pieces: [batch.whole], size: batch.size })
@@ -446,7 +448,10 @@ export class PartitionLog {
   }
   #readFailed(error: Error): Refused {
     if (error instanceof CorruptFileError) {
-      this.#context.host.logger.named('kafka.log').error('a segment cannot be read', { error })
+      // Whoever wants these records asks again and again.
+      this.#readTroubles ??= new Seldom(this.#context.host.clock)
+      const repeated = this.#readTroubles.due(`${error.path} ${error.position}`)
+      if (repeated) this.#context.host.logger.named('kafka.log').error('a segment is damaged and cannot be read. Where another replica in sync has it whole, give that the leadership (kafka-leader-election.sh, kafka-reassign-partitions.sh), stop this broker, delete the directory of the partition here, and start it: the records are copied again', { error, ...repeated })
       return refusal(codes.kafkaStorageError, error.message)
     }
     // Truncation or closing may have come in between.

@@ -11,6 +11,8 @@ export interface RebuildFrom {
   snapshotOffsets: readonly number[]
   logStartOffset: number
   endOffset: number
+  /** The snapshot at this offset cannot be read, and is deleted. Without this, it is passed over. */
+  damaged?: (offset: number) => void
 }
 
 export async function rebuildProducers(context: LogContext, producers: ProducerState, from: RebuildFrom): Promise<void> {
@@ -25,7 +27,10 @@ export async function rebuildProducers(context: LogContext, producers: ProducerS
       producers.fromSnapshot(decodeSnapshot(path, await host.disk.readFile(path)), offset, host.clock.now(), producerIdExpirationMs)
       break
     } catch (error) {
-      host.logger.named('kafka.log').warn('a producer snapshot is left out', { error })
+      host.logger.named('kafka.log').warn('a producer snapshot is left out; what it says is read from the batches', { error })
+      if (!from.damaged) continue
+      await host.disk.remove(path)
+      from.damaged(offset)
     }
   }
   for (const [index, segment] of from.segments.entries()) {

@@ -2,11 +2,10 @@
 import { messageCrc } from '../records/legacy.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { ProducerState } from './producer-state.ts'
-import { offsetRangeMax, type Segment } from './segment.ts'
+import { offsetRangeMax, type Segment, type SegmentEnd } from './segment.ts'
 
-export interface Recovered {
-  /** Behind the last batch that was kept. */
-  nextOffset: number
+/** The end is that of what was kept. */
+export interface Recovered extends SegmentEnd {
   /** Bytes cut off. */
   cut: number
   /** Why, when bytes were cut. */
@@ -23,6 +22,7 @@ export async function recoverSegment(
   let reason: string | undefined
   let nextOffset = baseOffset
   let end = 0
+  let last: SegmentEnd['last']
   for await (const { batch, position } of segment.batches(0, size, (_, problem) => (reason = problem))) {
     const { baseOffset: first, lastOffset } = batch
     const crc = batch.isLegacy ? messageCrc(batch.bytes, batch.at) : batch.computeCrc()
@@ -40,6 +40,7 @@ export async function recoverSegment(
     }
     nextOffset = lastOffset + 1
     end = position + batch.size
+    last = { baseOffset: first, leaderEpoch: batch.partitionLeaderEpoch }
   }
   if (end < size) {
     await keepTail?.(end, size - end)
@@ -48,5 +49,5 @@ export async function recoverSegment(
   segment.size = segment.writtenSize = end
   segment.bytesSinceIndexEntry = 0
   segment.seal()
-  return { nextOffset, cut: size - end, reason }
+  return { nextOffset, last, cut: size - end, reason }
 }

@@ -14,6 +14,13 @@ const scanHead = 27
 const scanWindow = 8192
 export const offsetRangeMax = 0x7fff_ffff
 
+export interface SegmentEnd {
+  /** Behind the last batch. */
+  nextOffset: number
+  /** The last batch, if there is one. */
+  last: { readonly baseOffset: number; readonly leaderEpoch: number } | undefined
+}
+
 export class Segment {
   readonly baseOffset: number
   directory: string
@@ -40,6 +47,8 @@ export class Segment {
   isPreallocated = false
   /** The indexes have their full length, for appends. */
   isPrepared = false
+  /** It was read from the beginning in vain: what its index says is as good as anything. */
+  #isDamaged = false
   /** Where some offsets that are likely to be read next begin. */
   readonly #hints = new PositionHints()
 
@@ -127,7 +136,27 @@ export class Segment {
   locate(offset: number): { position: number; size: number } | undefined {
     const known = this.#hints.get(offset)
     if (known !== undefined && known >= this.writtenSize) return undefined
-    let position = known ?? this.offsetIndex.positionFor(offset)
+    const start = known ?? this.offsetIndex.positionFor(offset)
+    if (start === 0) return this.#scan(offset, 0)
+    try {
+      const found = start > 0 && start < this.writtenSize ? this.#scan(offset, start) : 'misled'
+      if (found !== 'misled') return found
+    } catch (error) {
+      if (this.#isDamaged || !(error instanceof CorruptFileError)) throw error
+    }
+    // What an index that does not fit hides is found from the beginning. It takes long: where that is in vain, it is done once.
+    try {
+      return this.#scan(offset, 0)
+    } catch (error) {
+      this.#isDamaged = true
+      throw error
+    }
+  }
+  /** `misled`: whoever knows the segment would not look from there. */
+  #scan(offset: number, from: 0): { position: number; size: number } | undefined
+  #scan(offset: number, from: number): { position: number; size: number } | undefined | 'misled'
+  #scan(offset: number, from: number): { position: number; size: number } | undefined | 'misled' {
+    let position = from
     let window = Buffer.allocUnsafe(scanWindow)
     let start = position
     let filled = 0
@@ -138,6 +167,7 @@ export class Segment {
         if (filled < scanHead) throw this.corrupt(position, `the file ends within the head of a batch`)
       }
       const at = position - start
+      if (position === from && from > 0 && (headProblem(window, at, this.writtenSize - position) !== undefined || int64At(window, at) > offset || int64At(window, at) < this.baseOffset)) return 'misled'
       const size = lengthEnd + int32At(window, at + 8)
       const lastOffset = int64At(window, at) + (window[at + 16] < 2 ? 0 : int32At(window, at + 23))
       if (size < scanHead - 1 || position + size > this.writtenSize) throw this.corrupt(position, `a batch of ${size} bytes, ${this.writtenSize - position} left`)
@@ -246,14 +276,18 @@ export class Segment {
     this.bytesSinceIndexEntry = 0
     this.isSynced = this.isDataSynced = false
   }
-  /** The offset behind the last batch, looked for from the last index entry on; undefined when the bytes there are no batches. */
-  async nextOffset(): Promise<number | undefined> {
+  /** Where the last batch ends, looked for from the last index entry on; undefined when the bytes there are no batches. */
+  async end(): Promise<SegmentEnd | undefined> {
     const start = this.offsetIndex.positionFor(Infinity)
-    let next = this.baseOffset
+    if (start !== 0 && (start < 0 || start >= this.writtenSize)) return undefined
+    const end: SegmentEnd = { nextOffset: this.baseOffset, last: undefined }
     let whole = true
-    if (start > this.writtenSize) return undefined
-    for await (const { batch } of this.batches(start, this.writtenSize, () => (whole = false))) next = batch.nextOffset
-    return whole ? next : undefined
+    for await (const { batch } of this.batches(start, this.writtenSize, () => (whole = false))) {
+      whole &&= batch.baseOffset >= end.nextOffset
+      end.nextOffset = batch.nextOffset
+      end.last = { baseOffset: batch.baseOffset, leaderEpoch: batch.partitionLeaderEpoch }
+    }
+    return whole ? end : undefined
   }
   /** No more appends: last time index entry, files cut to size. */
   seal(): void {

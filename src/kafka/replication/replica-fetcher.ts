@@ -3,6 +3,7 @@
  * does. Partitions that come while a Fetch waits for records are asked for beside it, on a connection of their own, until it is answered.
  */
 import type { Host, Logger, Timer } from '../../host/host.ts'
+import { Seldom } from '../../host/logger.ts'
 import { uuidZero } from '../../wire/schema.ts'
 import { interBrokerProtocol, type InterBrokerProtocol } from '../config/protocol-version.ts'
 import { KafkaConnection } from '../client/connection.ts'
@@ -48,6 +49,8 @@ interface Following {
   isBeside: boolean
   /** As it was asked for last. */
   wish: Wish | undefined
+  /** Since when every answer was an error or could not be used, monotonic ms. */
+  failingSince: number | undefined
 }
 interface Wish extends SessionWish {
   readonly following: Following
@@ -81,6 +84,8 @@ const namedMax = 5
 const besideDelayMs = 5
 /** Topics without ids are asked for by name, and so are all where inter.broker.protocol.version knows no ids in Fetch. */
 const fetchByName = 12
+/** A leader that has not heard yet that it leads refuses for a moment: only what lasts longer is said. */
+const refusedForMs = 10_000
 const timestamps = { latest: -1n, earliest: -2n } as const
 
 export class ReplicaFetcher {
@@ -98,11 +103,14 @@ export class ReplicaFetcher {
   #running = false
   #stopped = false
   #complained = false
+  /** Of partitions, by name. */
+  readonly #troubles: Seldom
 
   constructor(host: Host, options: FetcherOptions) {
     this.#host = host
     this.#log = host.logger.named('kafka.replication')
     this.#options = options
+    this.#troubles = new Seldom(host.clock)
     this.#protocol = interBrokerProtocol(options.settings['inter.broker.protocol.version'])
   }
 
@@ -113,7 +121,7 @@ export class ReplicaFetcher {
   follow(partition: Partition): void {
     const { follower } = partition
     if (!follower || this.#stopped) return
-    const following: Following = { partition, follower, level: false, busy: undefined, isBeside: this.#main.isAsking, wish: undefined }
+    const following: Following = { partition, follower, level: false, busy: undefined, isBeside: this.#main.isAsking, wish: undefined, failingSince: undefined }
     this.#followings.set(partition, following)
     this.#main.wake?.()
     if (!this.#running) void this.#run()
@@ -321,13 +329,24 @@ export class ReplicaFetcher {
     const now = this.#host.clock.monotonic()
     try {
       for (const output of follower.step({ kind: 'fetched', sent, answer, now })) await this.#do(lane, following, output, records)
-      if (errorCode === 0) following.level = highWatermark <= partition.log.logEndOffset
+      if (errorCode === 0) {
+        following.level = highWatermark <= partition.log.logEndOffset
+        following.failingSince = undefined
+        if (this.#troubles.over(name)) this.#log.info('records of a partition are copied again', { partition: name, leader: this.#options.leaderId })
+      } else this.#refused(following, name, errorCode, now)
       if (answer.recordsSize > 0 && this.#options.quota.isThrottled(partition.topic, partition.index)) this.#options.quota.record(answer.recordsSize, now)
     } catch (error) {
       if (partition.log.failure) return
-      this.#log.warn('a follower failed; trying again', { partition: name, leader: this.#options.leaderId, error })
+      const repeated = this.#troubles.due(name)
+      if (repeated) this.#log.warn('records of a partition cannot be copied; trying again', { partition: name, leader: this.#options.leaderId, error, ...repeated })
       follower.step({ kind: 'failedForNow', now: this.#host.clock.monotonic() })
     }
+  }
+  #refused(following: Following, name: string, errorCode: number, now: number): void {
+    following.failingSince ??= now
+    if (now - following.failingSince < refusedForMs) return
+    const repeated = this.#troubles.due(name)
+    if (repeated) this.#log.warn('the leader gives no records of a partition; asking again. Its log may say why', { partition: name, leader: this.#options.leaderId, because: errorByCode(errorCode).name, ...repeated })
   }
   async #do(lane: Lane, following: Following, output: FollowerOutput, records: Buffer | null): Promise<void> {
     const { partition, follower } = following
