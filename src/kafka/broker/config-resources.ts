@@ -10,6 +10,8 @@ import { internalTopics } from './internal-topics.ts'
 import type { BrokerServices } from './services.ts'
 
 export const resourceTypes = { topic: 2, broker: 4, brokerLogger: 8, clientMetrics: 16 } as const
+/** As Kafka's tools write a type; one that no release knows by its number. */
+export const nameOfType = (type: number): string => ({ 2: 'TOPIC', 4: 'BROKER', 8: 'BROKER_LOGGER', 16: 'CLIENT_METRICS', 32: 'GROUP' })[type] ?? String(type)
 
 type Verdict = Pick<KafkaError, 'code' | 'message'>
 const invalidRequest = (message: string): Verdict => ({ code: errors.invalidRequest.code, message })
@@ -42,7 +44,7 @@ export async function alterResource(
     switch (resource.type) {
       case resourceTypes.topic: return await alterTopic(broker, resource.name, wishes, { replaceAll, validateOnly })
       case resourceTypes.broker: return await alterBroker(broker, resource.name, wishes, { replaceAll, validateOnly })
-      default: return invalidRequest(`AlterConfigs is only supported for topics and brokers, but resource type is ${resource.type}`)
+      default: return invalidRequest(`AlterConfigs is only supported for topics and brokers, but resource type is ${nameOfType(resource.type)}`)
     }
   } catch (error) {
     if (error instanceof NoControllerError) return { code: errors.leaderNotAvailable.code, message: error.message }

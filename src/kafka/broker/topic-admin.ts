@@ -1,5 +1,6 @@
 /** Creates, expands and deletes topics, for admins and by themselves (reference §4.8). Writes the znodes; the controller does the rest. */
 import type { Host } from '../../host/host.ts'
+import { uuidZero } from '../../wire/schema.ts'
 import type { BrokerSettings } from '../config/broker-settings.ts'
 import { checkTopicConfig } from '../config/topic-settings.ts'
 import type { Controller } from '../controller/controller.ts'
@@ -27,6 +28,7 @@ export interface NewTopic {
   readonly configs: readonly { readonly name: string; readonly value: string | null }[]
 }
 export interface CreatedTopic {
+  /** Zero for a topic that was not to be made. */
   readonly topicId: string
   readonly partitions: number
   readonly replicationFactor: number
@@ -150,7 +152,7 @@ export class TopicAdmin {
     if (configRefusal) return refuse(errors.invalidConfig, configRefusal.message)
     const topicId = randomUuid(this.#host)
     const created = { topicId, partitions: assignment.size, replicationFactor: assignment.get(0)?.length ?? 0, overrides }
-    if (validateOnly) return created
+    if (validateOnly) return { ...created, topicId: uuidZero }
     const topic: TopicAssignment = { topicId, partitions: new Map([...assignment].map(([index, replicas]) => [index, assigned(replicas)])) }
     try {
       return (await zookeeper.createTopic(name, topic, overrides)) ? created : refuse(errors.topicAlreadyExists, `Topic '${name}' already exists.`)

@@ -189,8 +189,9 @@ export class BrokerSettings {
     const add = (name: string, text: string | null, source: number): void => void found.push({ name, value: sensitive ? null : shownText(baseDefinition(name), text), source })
     for (const { texts, source } of this.#layers()) for (const name of names) if (texts.has(name)) add(name, texts.get(name) ?? null, source)
     for (const name of names) {
-      const standard = brokerDefinition(name)?.default ?? null
-      if (standard !== null) add(name, standard, configSources.default)
+      const definition = brokerDefinition(name)
+      // Keys that Apache's table of dynamic ones alone knows have no default there.
+      if (definition && definition.default !== null && !definition.internal) add(name, definition.default, configSources.default)
     }
     const own = found.findIndex(({ name }) => name === key)
     return own < 0 ? [] : found.slice(own)

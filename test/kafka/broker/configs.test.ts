@@ -73,7 +73,7 @@ test('what cannot be set is refused by name and changes nothing', async () => {
   expect(await codes(['retention.ms', 9, '1'])).toBe(errors.invalidRequest.code)
   expect((await change(topic, 'nope', [['retention.ms', set, '1']])).errorCode).toBe(errors.unknownTopicOrPartition.code)
   expect((await change(topic, '', [['retention.ms', set, '1']])).errorCode).toBe(errors.invalidRequest.code)
-  expect((await change(16, 'metrics', [['interval.ms', set, '1']])).errorCode).toBe(errors.invalidRequest.code)
+  expect(await change(16, 'metrics', [['interval.ms', set, '1']])).toMatchObject({ errorCode: errors.invalidRequest.code, errorMessage: 'AlterConfigs is only supported for topics and brokers, but resource type is CLIENT_METRICS' })
   expect((await change(topic, 't', [['retention.ms', set, '5']], true)).errorCode).toBe(0)
   expect(await value(topic, 't', 'retention.ms')).toBe('604800000')
   const twice = { resourceType: topic, resourceName: 't', configs: [] }

@@ -58,7 +58,7 @@ test('CreateTopics refuses what cannot be, each topic by itself, and says why', 
 
 test('validateOnly makes nothing; a timeout of 0 says REQUEST_TIMED_OUT although the topic is made', async () => {
   broker = await startBroker()
-  expect((await create(7, [wish('maybe')], { validateOnly: true }))[0].errorCode).toBe(0)
+  expect((await create(7, [wish('maybe')], { validateOnly: true }))[0]).toMatchObject({ errorCode: 0, topicId: uuidZero, numPartitions: 1 })
   expect((await broker.ask(Metadata, 12, { topics: [{ name: 'maybe' }], allowAutoTopicCreation: false })).topics[0].errorCode).toBe(errors.unknownTopicOrPartition.code)
   expect((await create(7, [wish('soon')], { timeoutMs: 0 }))[0].errorCode).toBe(errors.requestTimedOut.code)
   expect((await create(7, [wish('soon')]))[0].errorCode).toBe(errors.topicAlreadyExists.code)

@@ -187,6 +187,8 @@ test("DescribeConfigs lists a key's layers from its own first entry on, weaker u
   const ms = { name: 'log.retention.ms', value: '-1', source: 4 }
   const hours = { name: 'log.retention.hours', value: '168', source: 5 }
   expect(inMs.describeTopic([], ['retention.ms', 'segment.ms']).map(({ synonyms }) => synonyms)).toEqual([[ms, hours], [{ name: 'log.roll.ms', value: '5000', source: 4 }, { name: 'log.roll.hours', value: '168', source: 5 }]])
+  inMs.setDynamic('broker', [['leader.replication.throttled.rate', '7']])
+  expect(inMs.describeBroker(['leader.replication.throttled.rate'])[0].synonyms).toEqual([{ name: 'leader.replication.throttled.rate', value: '7', source: 2 }])
   expect(inMs.describeBroker(['log.retention.ms', 'log.retention.hours', 'log.retention.minutes']).map(({ synonyms }) => synonyms)).toEqual([[ms, hours], [hours], []])
 })
 

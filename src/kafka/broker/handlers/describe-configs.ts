@@ -4,7 +4,7 @@ import { DescribeConfigs } from '../../protocol/describe-configs.ts'
 import { errors, type KafkaError } from '../../protocol/errors.ts'
 import { configSources, type DescribedConfig } from '../../config/broker-settings.ts'
 import { topicNameFault } from '../../metadata/topic-names.ts'
-import { brokerOf, resourceTypes } from '../config-resources.ts'
+import { brokerOf, nameOfType, resourceTypes } from '../config-resources.ts'
 import { handler, type RequestContext } from '../handler.ts'
 
 type Request = RequestOf<typeof DescribeConfigs>
@@ -39,7 +39,7 @@ async function describe(resource: Request['resources'][number], request: Request
       return found(which === 'clusterDefault' ? settings.describeClusterDefault(configurationKeys) : settings.describeBroker(configurationKeys))
     }
     default:
-      return refused({ code: errors.invalidRequest.code, message: `Unsupported resource type ${resourceType}: this broker describes topics (2) and brokers (4)` })
+      return refused({ code: errors.invalidRequest.code, message: `Unsupported resource type ${nameOfType(resourceType)}: this broker describes topics (2) and brokers (4)` })
   }
 }
 
