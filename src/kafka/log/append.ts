@@ -43,6 +43,8 @@ export interface Refused {
   errorCode: number
   message: string
   recordErrors: RecordError[]
+  /** Sequences of this producer are missing between its last batch here, which ends before `endOffset`, and the refused one. */
+  missing?: { producerId: number; endOffset: number }
 }
 
 export type AppendOutcome = Appended | Refused

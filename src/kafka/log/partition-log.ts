@@ -220,7 +220,8 @@ export class PartitionLog {
   #offline(): Refused {
     return refusal(codes.kafkaStorageError, `the log directory ${this.logDir} of ${this.name} is offline: ${this.#failure?.message}`)
   }
-  #checkProducer(batch: Batch, { origin }: AppendFacts, done: AppendDone): AppendOutcome | undefined {
+  #checkProducer(batch: Batch, facts: AppendFacts, done: AppendDone): AppendOutcome | undefined {
+    const { origin } = facts
     const { producerId } = batch
     if (producerId < 0) return undefined
     if (batch.isControl) return this.#producers.checkMarker(batch, origin)
@@ -234,7 +235,10 @@ export class PartitionLog {
         return { errorCode: 0, baseOffset: firstOffset, lastOffset, logAppendTimeMs: timestamp, logStartOffset: this.#logStartOffset, duplicate: true }
       }
     }
-    return this.#producers.check(batch, origin)
+    const refused = this.#producers.check(batch, origin)
+    // Who keeps the rules meets this after a failure only, and what went before it is in the logs of several brokers.
+    if (refused) this.#context.host.logger.named('kafka.log').warn('a producer is refused', { partition: this.name, leaderEpoch: facts.leaderEpoch, nextOffset: this.#nextOffset, because: refused.message })
+    return refused
   }
   #appendReplicated(given: readonly Uint8Array[], done: AppendDone): AppendOutcome {
     const bytes = given.length === 1 ? Buffer.from(given[0].buffer, given[0].byteOffset, given[0].byteLength) : Buffer.concat(given)

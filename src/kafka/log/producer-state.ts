@@ -83,12 +83,13 @@ export class ProducerState {
     if (producerEpoch < producer.epoch && origin !== 'replication')
       return refusal(codes.invalidProducerEpoch, `producer ${producerId} wrote with epoch ${producerEpoch}; its newest is ${producer.epoch}, so another instance has taken over`)
     if (origin === 'client') {
-      const last = producer.batches.length === 0 ? noSequence : producer.batches[producer.batches.length - 1].lastSequence
+      const known = producer.batches[producer.batches.length - 1] as KnownBatch | undefined
+      const last = known ? known.lastSequence : noSequence
       if (producerEpoch !== producer.epoch) {
         if (baseSequence !== 0 && producer.epoch !== noEpoch)
-          return refusal(codes.outOfOrderSequenceNumber, `producer ${producerId} began epoch ${producerEpoch} with sequence ${baseSequence}; a new epoch begins with 0`)
+          return outOfOrder(`producer ${producerId} began epoch ${producerEpoch} with sequence ${baseSequence}; a new epoch begins with 0`, producerId, known)
       } else if (producer.epoch !== noEpoch && !follows(last, baseSequence))
-        return refusal(codes.outOfOrderSequenceNumber, `producer ${producerId} sent sequence ${baseSequence}; ${last} was its last, so ${last < 0 || last === 0x7fff_ffff ? 0 : last + 1} must follow`)
+        return outOfOrder(`producer ${producerId} sent sequence ${baseSequence}; ${last} was its last, so ${last < 0 || last === 0x7fff_ffff ? 0 : last + 1} must follow`, producerId, isAhead(last, baseSequence) ? known : undefined)
     }
     if (producer.transactionFirstOffset >= 0 && !batch.isTransactional)
       return refusal(codes.invalidTxnState, `producer ${producerId} wrote outside a transaction while one of its transactions is open since offset ${producer.transactionFirstOffset}`)
@@ -256,6 +257,13 @@ export class ProducerState {
   }
 }
 
+/** `before`: the last known batch of the producer, where what is missing would come between the two. */
+function outOfOrder(message: string, producerId: number, before: KnownBatch | undefined): Refused {
+  const refused = refusal(codes.outOfOrderSequenceNumber, message)
+  return before ? { ...refused, missing: { producerId, endOffset: before.lastOffset + 1 } } : refused
+}
+/** Whether `next` comes after what follows `last`, rather than again: by less than half of all sequences. */
+const isAhead = (last: number, next: number): boolean => ((next - last - 1) & 0x7fff_ffff) < 0x4000_0000
 /** Sequences wrap from 2^31−1 to 0. */
 function follows(last: number, next: number): boolean {
   return next === last + 1 || (next === 0 && last === 0x7fff_ffff)

@@ -1,12 +1,16 @@
 /** One partition on this broker: its log, its role, and who waits for it. */
 import type { Clock, Timers } from '../../host/host.ts'
-import { isRefused, type Pieces, type RecordError } from '../log/append.ts'
+import { isRefused, type Pieces, type RecordError, type Refused } from '../log/append.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { errors } from '../protocol/errors.ts'
 import { type FollowerLog, PartitionFollower } from './partition-follower.ts'
 import { PartitionLeader, type Output } from './partition-leader.ts'
 import { Waiters } from './waiters.ts'
 import { Watermark } from './watermark.ts'
+
+/** How long a producer may leave out sequences that an earlier leader may have had, and of how many producers that is noted. */
+const overtakingMs = 2_000
+const overtakersMax = 1_000
 
 /** How an append ended, in the terms of a Produce answer. */
 export interface Produced {
@@ -87,6 +91,10 @@ export class Partition {
   #bytesSinceAdvance = 0
   #bytesSinceReplicated = 0
   #failure: Error | undefined
+  /** Where the log ended when this broker began to lead. */
+  #leadsFrom = 0
+  /** When the first batch of each producer came that left out sequences, while it had written nothing in this leadership. Monotonic ms. */
+  readonly #overtakers = new Map<number, number>()
 
   constructor(facts: PartitionFacts) {
     this.topic = facts.topic
@@ -179,6 +187,8 @@ export class Partition {
     const { brokerId, lagMsMax, minInsyncReplicas, isAlive } = this.#facts
     const leader = new PartitionLeader({ ...election, brokerId, highWatermark: this.log.highWatermark, lagMsMax, minInsyncReplicas, isEligible: isAlive })
     this.#committed.reset(this.log.highWatermark)
+    this.#leadsFrom = epochStartOffset
+    this.#overtakers.clear()
     this.#role = { kind: 'leading', leader }
     this.log.isCopied = replicas.length > 1
     this.#done(leader.step({ kind: 'appended', logEndOffset: this.log.logEndOffset }))
@@ -240,11 +250,26 @@ export class Partition {
       else if (this.highWatermark > outcome.lastOffset) finished(produced)
       else this.#committed.wait(outcome.lastOffset + 1, wish.timeoutMs, (errorCode) => finished(errorCode === 0 ? produced : refused(errorCode, null)))
     })
-    if (isRefused(outcome)) finished(refused(outcome.errorCode, outcome.message, outcome.recordErrors))
+    if (isRefused(outcome)) finished(refused(this.#mayHaveOvertaken(outcome, leader) ? errors.notLeaderOrFollower.code : outcome.errorCode, outcome.message, outcome.recordErrors))
     else if (!outcome.duplicate) {
       this.#bytesSinceAdvance += size
       this.#bytesSinceReplicated += size
     }
+  }
+  /**
+   * Whether sequences are missing because the producer has followed the partition to this leader before it sent again what another, or this one a moment ago, refused
+   * as not leading: requests under way on one connection, or librdkafka, which counts a request as answered before it has put its records back. Told of the gap it would
+   * take a new epoch and repeat under it also what was refused and yet kept by replicas (NOT_LEADER_OR_FOLLOWER), so that it is there twice. Told the same as before it
+   * sends all again in order. What stays missing (an unclean election) is told after all.
+   */
+  #mayHaveOvertaken({ missing }: Refused, { replicas }: PartitionLeader): boolean {
+    if (!missing || missing.endOffset > this.#leadsFrom || replicas.length === 1) return false
+    const now = this.#facts.clock.monotonic()
+    const since = this.#overtakers.get(missing.producerId)
+    if (since !== undefined) return now - since < overtakingMs
+    if (this.#overtakers.size >= overtakersMax) return false
+    this.#overtakers.set(missing.producerId, now)
+    return true
   }
   #appendRefusal({ requiredAcks }: AppendWish): Produced | undefined {
     const role = this.#role
