@@ -1,6 +1,6 @@
 /**
  * What a partition knows of its idempotent and transactional producers (ProducerStateManager, ProducerAppendInfo): the last five
- * batches of each, open transactions, and transactions that are decided but not yet below the high watermark. Pure.
+ * batches of each and some of earlier leaders, open transactions, and transactions that are decided but not yet below the high watermark. Pure.
  */
 import type { Batch } from '../records/batch.ts'
 import { controlRecordOf, controlType } from '../records/control.ts'
@@ -9,6 +9,11 @@ import type { SnapshotEntry } from './producer-snapshot.ts'
 
 /** Batches remembered per producer; with more in flight a retry could not be told from new data. */
 const batchesMax = 5
+/**
+ * And of those that were written under earlier leaders. Java's producer does not wait for what is on its way to the old leader before it writes to the new one:
+ * the five there, which the new one has by replication, may be repeated after any number of later ones.
+ */
+const earlierMax = 10
 const noEpoch = -1
 const noSequence = -1
 
@@ -18,10 +23,14 @@ interface KnownBatch {
   firstOffset: number
   lastOffset: number
   timestamp: bigint
+  /** −1 when a snapshot tells of it. */
+  leaderEpoch: number
 }
 interface Producer {
   epoch: number
   batches: KnownBatch[]
+  /** Before `batches`, and of earlier leader epochs than the batch that displaced them. */
+  earlier: KnownBatch[] | undefined
   coordinatorEpoch: number
   lastTimestamp: bigint
   /** −1 without an open transaction. */
@@ -72,7 +81,11 @@ export class ProducerState {
   duplicateOf(producerId: number, epoch: number, baseSequence: number, lastSequence: number): DuplicateBatch | undefined {
     const producer = this.#producers.get(producerId)
     if (!producer || producer.epoch !== epoch) return undefined
-    return producer.batches.find((batch) => batch.firstSequence === baseSequence && batch.lastSequence === lastSequence)
+    const { batches, earlier } = producer
+    const isIt = (batch: KnownBatch): boolean => batch.firstSequence === baseSequence && batch.lastSequence === lastSequence
+    const recent = batches.find(isIt)
+    // Sequences come again after 2^31 records: one that is due is none of those of long ago.
+    return recent ?? (earlier && !follows(batches[batches.length - 1].lastSequence, baseSequence) ? earlier.find(isIt) : undefined)
   }
 
   /** Whether a data batch may be appended; nothing changes. Sequences are checked for clients only. */
@@ -115,9 +128,16 @@ export class ProducerState {
     if (producerId < 0) return undefined
     if (batch.isControl) return this.#appendedMarker(batch)
     const producer = this.#producer(producerId, batch.producerEpoch)
-    const { baseOffset, lastOffset, maxTimestamp } = batch
-    producer.batches.push({ firstSequence: batch.baseSequence, lastSequence: batch.lastSequence, firstOffset: baseOffset, lastOffset, timestamp: maxTimestamp })
-    if (producer.batches.length > batchesMax) producer.batches.shift()
+    const { baseOffset, lastOffset, maxTimestamp, partitionLeaderEpoch } = batch
+    producer.batches.push({ firstSequence: batch.baseSequence, lastSequence: batch.lastSequence, firstOffset: baseOffset, lastOffset, timestamp: maxTimestamp, leaderEpoch: partitionLeaderEpoch })
+    if (producer.batches.length > batchesMax) {
+      const displaced = producer.batches.shift()!
+      if (displaced.leaderEpoch < partitionLeaderEpoch) {
+        producer.earlier ??= []
+        producer.earlier.push(displaced)
+        if (producer.earlier.length > earlierMax) producer.earlier.shift()
+      }
+    }
     producer.lastTimestamp = maxTimestamp
     if (batch.isTransactional && producer.transactionFirstOffset < 0) {
       producer.transactionFirstOffset = baseOffset
@@ -144,10 +164,11 @@ export class ProducerState {
   }
   #producer(producerId: number, epoch: number): Producer {
     let producer = this.#producers.get(producerId)
-    if (!producer) this.#producers.set(producerId, (producer = { epoch, batches: [], coordinatorEpoch: -1, lastTimestamp: -1n, transactionFirstOffset: -1 }))
+    if (!producer) this.#producers.set(producerId, (producer = { epoch, batches: [], earlier: undefined, coordinatorEpoch: -1, lastTimestamp: -1n, transactionFirstOffset: -1 }))
     if (producer.epoch !== epoch) {
       producer.epoch = epoch
       producer.batches = []
+      producer.earlier = undefined
     }
     return producer
   }
@@ -245,8 +266,10 @@ export class ProducerState {
                   firstOffset: entry.lastOffset - entry.offsetDelta,
                   lastOffset: entry.lastOffset,
                   timestamp: entry.timestamp,
+                  leaderEpoch: -1,
                 },
               ],
+        earlier: undefined,
         coordinatorEpoch: entry.coordinatorEpoch,
         lastTimestamp: entry.timestamp,
         transactionFirstOffset: entry.currentTransactionFirstOffset,

@@ -96,12 +96,8 @@ export class TransactionCoordinator {
   elected(index: number, leaderEpoch: number): Promise<void> {
     if (leaderEpoch < (this.#epochs.get(index) ?? -1)) return Promise.resolve()
     this.#epochs.set(index, leaderEpoch)
-    const before = this.#partitions.get(index)
-    if (before) {
-      // Led already, and led on: what is in memory is what is on record.
-      before.leaderEpoch = leaderEpoch
-      return Promise.resolve()
-    }
+    // Led already, and led on (the partition was reassigned, say): what is in memory is what is on record. Markers go on bearing the epoch in which it was taken over, as Apache's do.
+    if (this.#partitions.has(index)) return Promise.resolve()
     const partition = new TransactionsPartition(index, leaderEpoch, this.#records)
     this.#partitions.set(index, partition)
     const load = this.#load(partition)

@@ -13,8 +13,8 @@ export class TransactionsPartition {
   readonly index: number
   readonly transactions = new Map<string, Transaction>()
   readonly #records: TransactionRecords
-  /** Goes up when this broker is elected again without having been anything else in between. */
-  leaderEpoch: number
+  /** In which this broker began to lead it; later ones in which it leads on change nothing. */
+  readonly leaderEpoch: number
   loading = true
 
   constructor(index: number, leaderEpoch: number, records: TransactionRecords) {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { AppendOutcome } from '../../../src/kafka/log/append.ts'
 import type { LogConfig } from '../../../src/kafka/log/log-config.ts'
+import type { PartitionLog } from '../../../src/kafka/log/partition-log.ts'
 import { Batch } from '../../../src/kafka/records/batch.ts'
 import { codecNames } from '../../../src/kafka/records/compression.ts'
 import { encodeTransactionMarker } from '../../../src/kafka/records/control.ts'
@@ -198,6 +199,20 @@ describe('idempotence', () => {
     for (let sequence = 2; sequence < 7; sequence++) expect(await append(log, batch(sequence))).toMatchObject({ errorCode: 0, baseOffset: sequence, duplicate: true })
     expect(await append(log, batch(1))).toMatchObject({ errorCode: 45 })
     expect(log.logEndOffset).toBe(7)
+  })
+  test('what earlier leaders have written is known for longer: it may have been on its way to them while new batches came here', async () => {
+    const { log, disk } = await aLog()
+    const known = async (of: PartitionLog, sequence: number): Promise<boolean> => 'duplicate' in (await append(of, batch(sequence), { leaderEpoch: 9 }))
+    let sequence = 0
+    for (const [leaderEpoch, count] of [[1, 7], [2, 5], [3, 20]]) for (let one = 0; one < count; one++) expect(await append(log, batch(sequence++), { leaderEpoch })).toMatchObject({ errorCode: 0 })
+    const after = (await openOn(disk.afterKill())).manager.get('t', 0)!
+    for (const one of [log, after]) {
+      const all = Array.from({ length: 32 }, (_, at) => at)
+      const knows: number[] = []
+      for (const at of all) if (await known(one, at)) knows.push(at)
+      expect(knows).toEqual([...all.slice(2, 12), ...all.slice(27)])
+      expect(one.logEndOffset).toBe(32)
+    }
   })
   test('a gap is refused, an unknown producer may begin anywhere, an old epoch is fenced, a new one begins with 0', async () => {
     const { log } = await aLog()

@@ -90,9 +90,12 @@ test('requests that cannot be are refused', async () => {
   expect(storage.batches).toEqual([])
 })
 
-test('a commit is answered when it is on record; its markers carry the epoch of the coordinator and are tried until they are there', async () => {
+test('a commit is answered when it is on record; its markers carry the epoch in which the coordinator began and are tried until they are there', async () => {
   const coordinator = await coordinatorWith({ epoch: 9 })
   const { producer } = await coordinator.initProducerId('id', 60_000)
+  // A reassignment: the leader stays.
+  await coordinator.elected(0, 10)
+  expect(storage.reads).toBe(1)
   expect(await coordinator.addPartitions('id', producer, [a0])).toBe(0)
   expect(coordinator.verify('id', producer, a0)).toBe(0)
   markers.errorCode = errors.notLeaderOrFollower.code
