@@ -1,6 +1,7 @@
 /**
  * Three brokers on three coordination servers under faults, while producers and consumers of kafkajs and librdkafka work: every
- * acknowledged record is there once, in order, at its offset, and every group was given it. `SOAK=minutes` goes on with faults by chance.
+ * acknowledged record is there once, in order, at its offset, and every group was given it. `SOAK=minutes` goes on with faults by chance,
+ * and with five requests of librdkafka in flight.
  */
 import { afterEach, describe, expect, test } from 'vitest'
 import { Brokers } from './brokers.ts'
@@ -150,7 +151,7 @@ describeWith(kafkaMaker === 'apache' ? ['python', 'apache'] : ['python'], 'three
   test(`nothing acknowledged is lost, doubled or reordered${noNetwork === undefined ? '' : ` (SKIPPED: cutting off, ${noNetwork})`}`, { timeout: soakMinutes * 60_000 + 600_000 }, async () => {
     if (noNetwork === undefined) network = Network.make(6)
     brokers = await Brokers.start([targetMake, targetMake, targetMake], [kafkaMaker, kafkaMaker, kafkaMaker], { network, config: { 'replica.lag.time.max.ms': 5_000, 'zookeeper.connection.timeout.ms': 30_000 } })
-    load = await KafkaLoad.start({ addresses: brokers.addresses, perSecond: 300 })
+    load = await KafkaLoad.start({ addresses: brokers.addresses, perSecond: 300, inFlight: soakMinutes > 0 && kafkaMaker === 'ottla' ? 5 : 1 })
     const happened: string[] = []
     const happen = async (name: string, fault: () => Promise<void>): Promise<void> => {
       const began = performance.now()

@@ -1,4 +1,4 @@
-"""librdkafka under faults: ledger_client.py BROKERS TOPIC PARTITIONS STOPFILE PER_SECOND.
+"""librdkafka under faults: ledger_client.py BROKERS TOPIC PARTITIONS STOPFILE PER_SECOND IN_FLIGHT.
 
 Writes numbered records with an idempotent producer and reads them in a group until the file is there. Prints `acknowledged N delivered M` now
 and then, and at the end one JSON document of what was asked and told.
@@ -12,7 +12,7 @@ import time
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from partitions import await_partitions
 
-BROKERS, TOPIC, PARTITIONS, STOP, PER_SECOND = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
+BROKERS, TOPIC, PARTITIONS, STOP, PER_SECOND, IN_FLIGHT = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5]), int(sys.argv[6])
 NAME = "idempotent librdkafka"
 QUIET = {"bootstrap.servers": BROKERS, "log_level": 0, "reconnect.backoff.max.ms": 500, "topic.metadata.refresh.interval.ms": 2000}
 acknowledged, failed, delivered, errors = [], [], [], []
@@ -88,9 +88,9 @@ def read_all():
 
 reader = threading.Thread(target=read_in_group)
 reader.start()
-# One request in flight: where a later one overtakes one that was refused, librdkafka takes a new epoch and sends everything that is not acknowledged under it, also
-# what a leader that handed over has kept. No broker can tell that from new records.
-producer = Producer({**QUIET, "enable.idempotence": True, "max.in.flight": 1, "linger.ms": 5, "batch.num.messages": 200, "message.timeout.ms": 300000, "request.timeout.ms": 5000, "socket.timeout.ms": 6000, "retry.backoff.ms": 50})
+# Where a later request overtakes one that was refused, librdkafka takes a new epoch and sends everything that is not acknowledged under it, also what a leader that handed
+# over has kept. No broker can tell that from new records; Apache's cause it at times. With more than one request in flight it writes each record by itself, so that there are.
+producer = Producer({**QUIET, "enable.idempotence": True, "max.in.flight": IN_FLIGHT, "linger.ms": 5, "batch.num.messages": 200 if IN_FLIGHT == 1 else 1, "message.timeout.ms": 300000, "request.timeout.ms": 5000, "socket.timeout.ms": 6000, "retry.backoff.ms": 50})
 await_partitions(producer, TOPIC)
 begun = told = time.monotonic()
 while not os.path.exists(STOP):
