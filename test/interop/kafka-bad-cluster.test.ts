@@ -9,18 +9,21 @@ import { KafkaLoad } from './kafka-load.ts'
 import { judgeLedger } from './ledger.ts'
 import { run, until } from './process.ts'
 import { describeWith, unique } from './programs.ts'
-import { disposeOf, kafkaMaker, kafkaServer, program, type Server } from './target.ts'
+import { brokerMakers, disposeOf, kafkaMaker, kafkaServer, program, type Server } from './target.ts'
 
 // What sessions of six seconds do not survive; `SOAK=minutes` is as long as that.
 const awayMs = process.env.SOAK ? Number(process.env.SOAK) * 60_000 : 10_000
 const noMounts = process.getuid?.() === 0 ? undefined : 'a small disk wants root'
 
-describeWith(kafkaMaker === 'apache' ? ['python', 'apache'] : ['python'], 'a cluster of three brokers goes on', () => {
+// `BROKERS=ottla,apache,ottla` is a mixed cluster.
+const makers = brokerMakers.length === 3 ? brokerMakers : [kafkaMaker, kafkaMaker, kafkaMaker]
+
+describeWith(makers.includes('apache') ? ['python', 'apache'] : ['python'], 'a cluster of three brokers goes on', () => {
   let brokers: Brokers
   let load: KafkaLoad
   const mounts: string[] = []
   beforeAll(async () => {
-    brokers = await Brokers.start([targetMake, targetMake, targetMake], [kafkaMaker, kafkaMaker, kafkaMaker], { config: { 'log.segment.bytes': 1_000_000, 'zookeeper.connection.timeout.ms': 30_000 } })
+    brokers = await Brokers.start([targetMake, targetMake, targetMake], makers, { config: { 'log.segment.bytes': 1_000_000, 'zookeeper.connection.timeout.ms': 30_000 } })
     load = await KafkaLoad.start({ addresses: brokers.addresses, perSecond: 200 })
   })
   disposeOf(() => brokers?.servers ?? [])

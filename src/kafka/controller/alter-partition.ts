@@ -1,4 +1,5 @@
 /** AlterPartition: a leader proposes another ISR (reference §2.8). */
+import { isZooKeeperError } from '../../zookeeper/client/errors.ts'
 import type { StateWrite } from '../metadata/controller-zookeeper.ts'
 import { recoveryStates, type PartitionState } from '../metadata/partition-state-znode.ts'
 import type { RequestOf, ResponseTo } from '../protocol/api.ts'
@@ -37,11 +38,14 @@ export function judge(proposal: Proposal, state: PartitionState, mayJoin: (broke
   return { ...state, isr: proposal.isr, leaderRecoveryState: proposal.leaderRecoveryState }
 }
 
-/** The answer, and the partitions that have the ISR asked for; all live brokers learn of every partition in the request. */
-export async function alterPartition(work: ControllerWork, request: Request, version: number): Promise<{ answer: Response; accepted: PartitionContext[] }> {
+/**
+ * The answer, the partitions that have the ISR asked for, and those whose state somebody has written who is not the controller; all live
+ * brokers learn of every partition in the request.
+ */
+export async function alterPartition(work: ControllerWork, request: Request, version: number): Promise<{ answer: Response; accepted: PartitionContext[]; conflicts: PartitionContext[] }> {
   const { context, writes, batch } = work
   const broker = context.brokers.get(request.brokerId)
-  if (!broker || broker.epoch !== request.brokerEpoch) return { answer: { throttleTimeMs: 0, errorCode: errors.staleBrokerEpoch.code, topics: [] }, accepted: [] }
+  if (!broker || broker.epoch !== request.brokerEpoch) return { answer: { throttleTimeMs: 0, errorCode: errors.staleBrokerEpoch.code, topics: [] }, accepted: [], conflicts: [] }
   const byId = version >= 2
   const ineligible = byId ? errors.ineligibleReplica.code : errors.operationNotAttempted.code
   const named: { topic: TopicContext | undefined; partitions: { index: number; partition: PartitionContext | undefined; verdict: number | 'same' | PartitionState }[] }[] = []
@@ -64,10 +68,13 @@ export async function alterPartition(work: ControllerWork, request: Request, ver
   }
   const written = await writes.updateStates(proposals.map(({ write }) => write))
   const refused = new Map<PartitionContext, number>()
+  const conflicts: PartitionContext[] = []
   for (const [index, { partition }] of proposals.entries()) {
     const outcome = written[index]
+    const isChanged = outcome.kind === 'conflict' || (outcome.kind === 'failed' && isZooKeeperError(outcome.error, 'noNode'))
+    if (isChanged) conflicts.push(partition)
     if (outcome.kind === 'written') partition.state = outcome.state
-    else refused.set(partition, outcome.kind === 'conflict' ? errors.invalidUpdateVersion.code : errors.unknownServerError.code)
+    else refused.set(partition, isChanged ? errors.invalidUpdateVersion.code : errors.unknownServerError.code)
   }
   batch.updateMetadata(context.liveBrokerIds(), named.flatMap(({ partitions }) => partitions.flatMap(({ partition }) => (partition ? [partition] : []))))
   work.flush()
@@ -93,5 +100,5 @@ export async function alterPartition(work: ControllerWork, request: Request, ver
       }),
     })),
   }
-  return { answer, accepted }
+  return { answer, accepted, conflicts }
 }

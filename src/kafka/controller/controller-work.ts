@@ -87,3 +87,29 @@ export async function changeStates(
   }
   return { changed, refused }
 }
+
+/**
+ * Somebody who is not the controller has changed, damaged or deleted these states. Nobody acts by what they wrote: what the controller knows is
+ * written again, with the next leader epoch, so that leader, followers and ZooKeeper agree from then on. Whose leader asks for its changes of
+ * the ISR here has not made any by itself.
+ */
+export async function rewriteStates({ context, zookeeper, writes, batch, log, epoch, flush }: ControllerWork, partitions: readonly PartitionContext[]): Promise<void> {
+  const known = partitions.filter((partition) => partition.state && context.partition(partition.topic, partition.index) === partition)
+  const versions = await zookeeper.each(known, ({ topic, index }) => zookeeper.stateVersion(topic, index))
+  for (const [at, partition] of known.entries()) {
+    const { topic, index, state } = partition
+    const version = versions[at]
+    // Another change of this controller has been written meanwhile: there is nothing wrong any more.
+    if (!state || version === state.partitionEpoch) continue
+    const write: StateWrite = { topic, partition: index, state: { ...state, controllerEpoch: epoch, leaderEpoch: state.leaderEpoch + 1, partitionEpoch: version ?? 0 } }
+    const [outcome] = await (version === undefined ? writes.createStates([write]) : writes.updateStates([write]))
+    if (outcome.kind !== 'written') {
+      log.error('the state of a partition could not be written anew', { partition: `${topic}-${index}`, because: outcome.kind === 'failed' ? outcome.error : 'somebody changes it again' })
+      continue
+    }
+    partition.state = outcome.state
+    log.error(`the state of a partition was ${version === undefined ? 'deleted' : 'changed'} by somebody else than the controller: it is written anew`, { partition: `${topic}-${index}`, leader: state.leader, isr: state.isr, leaderEpoch: outcome.state.leaderEpoch })
+    batch.leaderAndIsr(partition.assignment.replicas.filter((id) => context.isReplicaOnline(id, partition)), partition, { isNew: false })
+  }
+  flush()
+}

@@ -18,7 +18,7 @@ import { errorByCode, errors } from '../protocol/errors.ts'
 import { alterPartition } from './alter-partition.ts'
 import { BrokerQueues, type BrokerAnswer, type BrokerChannels } from './broker-channels.ts'
 import { ControllerContext, type PartitionContext } from './controller-context.ts'
-import { readState, type ControllerWork } from './controller-work.ts'
+import { readState, rewriteStates, type ControllerWork } from './controller-work.ts'
 import { EventQueue } from './event-queue.ts'
 import { bringOnline, initialPhases, toOnline, toPhase } from './partition-phases.ts'
 import { initialReplicaPhases, replicasOf, toReplicaPhase, type Replica } from './replica-phases.ts'
@@ -125,7 +125,8 @@ export class Controller {
   }
   async alterPartition(request: RequestOf<typeof AlterPartition>, version: number): Promise<ResponseTo<typeof AlterPartition>> {
     return this.#ask(async (term) => {
-      const { answer, accepted } = await alterPartition(term.work, request, version)
+      const { answer, accepted, conflicts } = await alterPartition(term.work, request, version)
+      if (conflicts.length > 0) this.#when('states changed by others', ({ work }) => rewriteStates(work, conflicts))
       // After the answer, as Apache's: whoever has asked knows its ISR before it hears of the new assignment.
       if (accepted.some(({ assignment }) => isReassigning(assignment))) this.#complete(term, accepted)
       return answer
@@ -384,7 +385,15 @@ export class Controller {
       if (withId !== assignment) await this.#writes.setTopic(name, withId)
       added.push(...this.#context.addTopic(name, withId).partitions.values())
     }
-    const states = await zookeeper.each(added, ({ topic, index }) => this.#readable(topic, () => zookeeper.writtenState(topic, index), 'unreadable' as const))
+    const states = await zookeeper.each(added, async ({ topic, index }) => {
+      try {
+        return await zookeeper.writtenState(topic, index)
+      } catch (error) {
+        if (!(error instanceof ZnodeError)) throw error
+        // Read again to hear of its repair; that may have come in between.
+        return this.#readable(topic, () => zookeeper.writtenState(topic, index, () => this.#topicsChanged()), 'unreadable' as const)
+      }
+    })
     const unreadable = new Set<string>()
     for (const [index, partition] of added.entries()) {
       const found = states[index]
@@ -400,7 +409,7 @@ export class Controller {
       return await read()
     } catch (error) {
       if (!(error instanceof ZnodeError)) throw error
-      this.#log.error('a znode of a topic cannot be read: the topic goes on as it was known, or is not served', { topic, error })
+      this.#log.error('a znode of a topic cannot be read: the topic goes on as it was known, or is not served until the node is repaired or the topic deleted', { topic, error })
       return instead as I
     }
   }

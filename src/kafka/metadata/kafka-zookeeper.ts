@@ -133,9 +133,13 @@ export class KafkaZooKeeper {
     return (await this.writtenState(topic, index))?.state
   }
   /** The same, and the zxid of the write that made it so. */
-  async writtenState(topic: string, index: number): Promise<{ state: PartitionState; zxid: bigint } | undefined> {
-    const node = await this.#dataOf(paths.partitionState(topic, index))
+  async writtenState(topic: string, index: number, watch?: Watcher): Promise<{ state: PartitionState; zxid: bigint } | undefined> {
+    const node = await this.#dataOf(paths.partitionState(topic, index), watch)
     return node && { state: decodePartitionState(topic, index, node.data, node.stat.version), zxid: node.stat.mzxid }
+  }
+  /** Version of the node that holds a state, whatever is in it; undefined when there is none. */
+  async stateVersion(topic: string, index: number): Promise<number | undefined> {
+    return (await this.run((zk) => zk.exists(paths.partitionState(topic, index))))?.version
   }
   /** Where a topic is created: its configuration first, then the node that the controller watches. False when it exists. */
   async createTopic(topic: string, assignment: TopicAssignment, overrides: ConfigOverrides): Promise<boolean> {

@@ -163,3 +163,58 @@ test('a broker whose registration is damaged counts as absent for the next contr
   await zookeeper.run((zk) => zk.setData(paths.broker(2), good))
   await eventually('it is back', () => cluster.broker(3).metadata.brokers.has(2) && cluster.broker(2).metadata.brokers.size === 2)
 })
+
+test('a topic whose partition has a damaged state when a controller begins is served when the state is repaired', { timeout: 60_000 }, async () => {
+  cluster = await TestCluster.start()
+  for (const id of [1, 2, 3]) await cluster.add(id)
+  await create('t', [[2, 3]], topicIds(5))
+  await eventually('it is led', isLed('t'))
+  const { zookeeper } = cluster.members.get(3)!
+  const good = (await zookeeper.run((zk) => zk.getData(paths.partitionState('t', 0)))).data!
+  await zookeeper.run((zk) => zk.setData(paths.partitionState('t', 0), '{"controller_epoch":'))
+  await cluster.remove(1)
+  cluster.brokers.delete(1)
+  await eventually('another governs', () => governors().length === 1)
+  // The next controller does not know who leads; what it tells brokers of is without the topic.
+  const [governor] = governors()
+  const laterThan = cluster.broker(3).partitions('LeaderAndIsr').length
+  await zookeeper.run((zk) => zk.setData(paths.partitionState('t', 0), good))
+  await eventually('its replicas are told of it', () => cluster.broker(3).partitions('LeaderAndIsr').length > laterThan)
+  await eventually('and of its state of now', async () => (await zookeeper.partitionState('t', 0))?.partitionEpoch === cluster.broker(3).metadata.partition('t', 0)?.partitionEpoch)
+  expect(await propose(governor, 't', 0, [2])).toBe(0)
+})
+
+/** The leader asks the controller for another ISR; the answer's error code. */
+async function propose(governor: number, topic: string, index: number, isr: readonly number[]): Promise<number> {
+  const { controller, zookeeper } = cluster.members.get(governor)!
+  const { leader, leaderEpoch, partitionEpoch } = cluster.broker(3).metadata.partition(topic, index)!
+  const answer = await controller.alterPartition({
+    brokerId: leader,
+    brokerEpoch: (await zookeeper.broker(leader))!.epoch,
+    topics: [{ topicName: '', topicId: (await zookeeper.topic(topic))!.topicId!, partitions: [{ partitionIndex: index, leaderEpoch, newIsr: [], newIsrWithEpochs: isr.map((brokerId) => ({ brokerId, brokerEpoch: -1n })), leaderRecoveryState: 0, partitionEpoch }] }],
+  }, 3)
+  return answer.errorCode || answer.topics[0].partitions[0].errorCode
+}
+
+test.each<[string, string | undefined]>([
+  ['damaged', 'no json'],
+  ['given to another leader by hand', '{"controller_epoch":1,"leader":77,"version":1,"leader_epoch":5,"isr":[77]}'],
+  ['deleted', undefined],
+])('a state that is %s is written anew when its leader next asks for another ISR, with the next leader epoch', { timeout: 60_000 }, async (_, text) => {
+  cluster = await TestCluster.start()
+  for (const id of [1, 2, 3]) await cluster.add(id)
+  await create('t', [[2, 3]], topicIds(6))
+  await eventually('it is led', isLed('t'))
+  const [governor] = governors()
+  const { zookeeper } = cluster.members.get(3)!
+  const epoch = cluster.broker(3).metadata.partition('t', 0)!.leaderEpoch
+  await zookeeper.run(async (zk) => {
+    if (text === undefined) await zk.delete(paths.partitionState('t', 0))
+    else await zk.setData(paths.partitionState('t', 0), text)
+  })
+  expect(await propose(governor, 't', 0, [2])).not.toBe(0)
+  await eventually('the next epoch is known', () => cluster.broker(3).metadata.partition('t', 0)?.leaderEpoch === epoch + 1)
+  expect(await zookeeper.partitionState('t', 0)).toMatchObject({ leader: 2, isr: [2, 3], leaderEpoch: epoch + 1 })
+  expect(await propose(governor, 't', 0, [2])).toBe(0)
+  expect(await zookeeper.partitionState('t', 0)).toMatchObject({ leader: 2, isr: [2], leaderEpoch: epoch + 1 })
+})
