@@ -50,7 +50,7 @@ const protective: readonly { pattern: RegExp; why: string }[] = [
   { pattern: /^(remote\.|rsm\.config\.|rlmm\.config\.)/, why: 'tiered storage does not work yet' },
   { pattern: /^listener\.name\.[^.]+\.max\.connection/, why: 'quotas and limits do not work yet' },
 ]
-const threadKeys: readonly string[] = ['num.io.threads', 'num.network.threads', 'num.replica.fetchers', 'num.recovery.threads.per.data.dir', 'background.threads']
+const threadKeys: readonly string[] = ['num.io.threads', 'num.network.threads', 'num.replica.fetchers', 'num.recovery.threads.per.data.dir', 'background.threads', 'log.cleaner.threads']
 
 export class BrokerSettings {
   readonly #static: Texts

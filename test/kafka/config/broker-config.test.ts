@@ -160,6 +160,8 @@ test('what cannot be changed while the broker runs is refused as such', () => {
   expect(live.checkDynamic('clusterDefault', [['log.retention.ms', '0']])[0].kind).toBe('invalid')
   expect(live.checkDynamic('broker', [['num.io.threads', '17']])[0].message).toContain('double')
   expect(live.checkDynamic('broker', [['num.io.threads', '16']])).toEqual([])
+  for (const count of ['0', '3']) expect(live.checkDynamic('clusterDefault', [['log.cleaner.threads', count]])[0].message).toContain('double')
+  expect(live.checkDynamic('clusterDefault', [['log.cleaner.threads', '2']])).toEqual([])
   expect(live.checkDynamic('broker', [['listener.name.x.max.connections', '1']])[0].kind).toBe('unsupported')
   expect(live.checkDynamic('broker', [['replica.alter.log.dirs.io.max.bytes.per.second', '1']])).toEqual([])
 })
