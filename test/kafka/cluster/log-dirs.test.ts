@@ -91,11 +91,14 @@ test('what cannot be moved is refused by name; what is not there yet is made whe
   expect(await move(1, 't', folder(1, 'c'))).toBe(errors.logDirNotFound.code)
   expect(await move(1, 'x'.repeat(220), folder(1, 'b'))).toBe(errors.invalidTopicException.code)
   for (const [name, wish] of [['one', 'b'], ['two', 'b'], ['three', 'a']]) {
-    expect(await move(1, name, `${folder(1, wish)}/`)).toBe(errors.replicaNotAvailable.code)
+    expect(await move(1, name, `${folder(1, wish)}/`)).toBe(errors.unknownTopicOrPartition.code)
     await brokers.createTopic(name, { replicas: [1] })
     expect(replica(1, name).log.logDir).toBe(folder(1, wish))
   }
   expect(await move(1, 'one', folder(1, 'b'))).toBe(0)
+  await brokers.start(2, twoFolders(2))
+  await until(() => brokers.broker(2).services.metadata.partition('one', 0) !== undefined)
+  expect(await move(2, 'one', folder(2, 'b'))).toBe(errors.replicaNotAvailable.code)
 })
 
 test('a broker whose folder fails goes on with the other; the partitions in it get other leaders and are not made anew', async () => {

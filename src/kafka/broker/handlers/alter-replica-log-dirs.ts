@@ -1,5 +1,6 @@
 /** AlterReplicaLogDirs: moves replicas to other log directories of this broker; those that are not here yet are made there. */
 import { AlterReplicaLogDirs } from '../../protocol/alter-replica-log-dirs.ts'
+import { errors } from '../../protocol/errors.ts'
 import { handler } from '../handler.ts'
 
 export const alterReplicaLogDirs = handler({
@@ -14,7 +15,12 @@ export const alterReplicaLogDirs = handler({
       for (const { name, partitions } of topics) {
         const results = byTopic.get(name) ?? []
         byTopic.set(name, results)
-        for (const partitionIndex of partitions) results.push({ partitionIndex, errorCode: await broker.replicas.moves.request(name, partitionIndex, path) })
+        for (const partitionIndex of partitions) {
+          const errorCode = await broker.replicas.moves.request(name, partitionIndex, path)
+          // The wish is kept either way. What is nowhere has another code than what is elsewhere.
+          const isNowhere = errorCode === errors.replicaNotAvailable.code && !broker.metadata.partition(name, partitionIndex)
+          results.push({ partitionIndex, errorCode: isNowhere ? errors.unknownTopicOrPartition.code : errorCode })
+        }
       }
     return { throttleTimeMs: 0, results: [...byTopic].map(([topicName, partitions]) => ({ topicName, partitions })) }
   },
