@@ -34,6 +34,10 @@ export class BrokerRegistrar {
   readonly #options: RegistrarOptions
   #epoch = -1n
   #lastSession: bigint | undefined
+  /** What stands in the own node, and who looks after it: a watch of an earlier registration is nobody's any more. */
+  #written: Buffer | undefined
+  #watch = 0
+  #stopped = false
 
   constructor(host: Host, options: RegistrarOptions) {
     this.#host = host
@@ -67,12 +71,15 @@ export class BrokerRegistrar {
    * proof stays for the next start: the registration would else stand in its way until it expires.
    */
   async stop(): Promise<void> {
+    this.#stopped = true
     if (this.#file !== undefined && this.#options.zookeeper.sessions.client.state === 'connected') await this.#host.disk.remove(this.#file)
   }
   /** Writes the registration anew in place: advertised addresses have changed. */
   async update(): Promise<void> {
     const registration = this.#options.registration()
-    await this.#options.zookeeper.run((zk) => zk.setData(paths.broker(registration.id), encodeBroker({ ...registration, timestampMs: this.#host.clock.now() })))
+    const data = encodeBroker({ ...registration, timestampMs: this.#host.clock.now() })
+    this.#written = data
+    await this.#options.zookeeper.run((zk) => zk.setData(paths.broker(registration.id), data))
   }
 
   async #registerAgain(): Promise<void> {
@@ -81,12 +88,38 @@ export class BrokerRegistrar {
     this.#log.info('registered again', { broker: this.#options.registration().id, epoch: this.#epoch })
   }
 
+  /** Whatever happens to the own node while the session lasts is somebody else's doing: a broker without registration serves nobody, and does not know. */
+  async #lookAfter(watch: number, session: bigint): Promise<void> {
+    const { zookeeper } = this.#options
+    const isOver = (): boolean => this.#stopped || watch !== this.#watch || zookeeper.sessions.sessionId !== session
+    if (isOver()) return
+    const { id } = this.#options.registration()
+    const path = paths.broker(id)
+    try {
+      const node = await zookeeper.run((zk) => zk.getData(path, { watch: () => void this.#lookAfter(watch, session) })).catch((error: unknown) => {
+        if (!isZooKeeperError(error, 'noNode')) throw error
+      })
+      if (isOver()) return
+      if (!node) {
+        this.#log.error('the registration of this broker was deleted by somebody else: it registers again', { path })
+        await this.#registerAgain()
+      } else if (this.#written && !node.data?.equals(this.#written)) {
+        this.#log.error('the registration of this broker was changed by somebody else: it is written anew', { path })
+        await this.update()
+      }
+    } catch (error) {
+      if (!isOver()) this.#log.error('the registration of this broker could not be looked after', { path, error })
+    }
+  }
+
   async #register(): Promise<bigint> {
     const { zookeeper } = this.#options
     const registration = this.#options.registration()
     const path = paths.broker(registration.id)
     await this.#refuseSharedAddresses(registration)
     const data = encodeBroker({ ...registration, timestampMs: this.#host.clock.now() })
+    this.#written = data
+    const number = ++this.#watch
     for (;;) {
       try {
         // Empty at first, then filled with version 0 expected, as Apache's: nobody ever reads an empty node.
@@ -99,7 +132,9 @@ export class BrokerRegistrar {
       const own = zookeeper.sessions.sessionId
       if (stat.ephemeralOwner === own) {
         this.#lastSession = own
-        return (this.#epoch = stat.czxid)
+        this.#epoch = stat.czxid
+        void this.#lookAfter(number, own)
+        return this.#epoch
       }
       if (stat.ephemeralOwner !== this.#lastSession) throw await this.#refusalOf(registration.id, stat.ephemeralOwner)
       // What an earlier session of this process left behind.

@@ -122,6 +122,30 @@ test('after its session has expired the broker registers with a new epoch', asyn
   expect((await zookeeper.broker(1))?.epoch).toBe(registrar.epoch)
 })
 
+test('a registration that somebody deletes or damages while the session lasts is made anew; what is stopped is left alone', async () => {
+  const zookeeper = await connect()
+  const registrar = registrarOf(zookeeper, 1, 9092, directory)
+  const before = await registrar.start()
+  const other = await connect()
+  const good = String((await other.run((zk) => zk.getData(paths.broker(1)))).data)
+  for (const round of [1, 2]) {
+    const { epoch } = registrar
+    await other.run((zk) => zk.setData(paths.broker(1), `damaged ${round}`))
+    await eventually('written anew', async () => (await other.broker(1).catch(() => undefined))?.epoch === epoch)
+    expect(JSON.parse(String((await other.run((zk) => zk.getData(paths.broker(1)))).data))).toMatchObject({ endpoints: (JSON.parse(good) as { endpoints: string[] }).endpoints })
+    await other.run((zk) => zk.delete(paths.broker(1)))
+    await eventually('registered again', () => registrar.epoch > epoch)
+    expect((await other.broker(1))?.epoch).toBe(registrar.epoch)
+  }
+  expect(registrar.epoch).toBeGreaterThan(before)
+  // Its own change is nobody else's.
+  await registrar.update()
+  await registrar.stop()
+  await other.run((zk) => zk.delete(paths.broker(1)))
+  // What it hears of the deletion comes before this answer.
+  expect(await zookeeper.run((zk) => zk.exists(paths.broker(1)))).toBeUndefined()
+})
+
 test('configurations are written only while there is a controller; listeners hear of each change in order', async () => {
   const zookeeper = await connect()
   await expect(zookeeper.setEntityConfig('topics', 't', { 'retention.ms': '1' })).rejects.toBeInstanceOf(NoControllerError)
