@@ -53,6 +53,7 @@ export class PartitionLog {
   readonly #queue: WriteQueue
   readonly #flusher: Flusher
   #readTroubles: Seldom | undefined
+  #refusals: Seldom | undefined
   #handlers: readonly (() => void)[] = []
   readonly #producers: ProducerState
   readonly #epochs: LeaderEpochs
@@ -236,9 +237,14 @@ export class PartitionLog {
       }
     }
     const refused = this.#producers.check(batch, origin)
-    // Who keeps the rules meets this after a failure only, and what went before it is in the logs of several brokers.
-    if (refused) this.#context.host.logger.named('kafka.log').warn('a producer is refused', { partition: this.name, leaderEpoch: facts.leaderEpoch, nextOffset: this.#nextOffset, because: refused.message })
+    if (refused) this.#sayRefused(producerId, facts.leaderEpoch, refused)
     return refused
+  }
+  /** Who keeps the rules meets this after a failure only, and what went before it is in the logs of several brokers. */
+  #sayRefused(producerId: number, leaderEpoch: number, { message }: Refused): void {
+    this.#refusals ??= new Seldom(this.#context.host.clock, 1_000)
+    const repeated = this.#refusals.due(String(producerId))
+    if (repeated) this.#context.host.logger.named('kafka.log').warn('a producer is refused', { partition: this.name, leaderEpoch, nextOffset: this.#nextOffset, because: message, ...repeated })
   }
   #appendReplicated(given: readonly Uint8Array[], done: AppendDone): AppendOutcome {
     const bytes = given.length === 1 ? Buffer.from(given[0].buffer, given[0].byteOffset, given[0].byteLength) : Buffer.concat(given)
