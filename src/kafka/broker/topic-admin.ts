@@ -166,15 +166,15 @@ export class TopicAdmin {
     const fault = topicNameFault(name)
     if (fault !== undefined) return refuse(errors.invalidTopicException, `Topic name is invalid: ${fault}`)
     if (name === clusterMetadataTopic) return refuse(errors.invalidRequest, `Creation of internal topic ${name} is prohibited.`)
-    const exists = (): Refusal => refuse(errors.topicAlreadyExists, `Topic '${name}' already exists.`)
-    if (metadata.topic(name)) return exists()
+    const exists = (isGoing: boolean): Refusal => refuse(errors.topicAlreadyExists, `Topic '${name}' ${isGoing ? 'is marked for deletion' : 'already exists'}.`)
+    if (metadata.topic(name)) return exists(false)
     // ZooKeeper knows what is under way: topics without leaders yet, and those that are going.
     if (/[._]/.test(name)) {
       const names = await zookeeper.topicNames()
-      if (names.includes(name)) return exists()
+      if (names.includes(name)) return exists(await zookeeper.isMarkedForDeletion(name))
       const colliding = names.filter((other) => collides(name, other))
       if (colliding.length > 0) return refuse(errors.invalidTopicException, `Topic '${name}' collides with existing topics: ${colliding.join(', ')}`)
-    } else if (await zookeeper.topic(name)) return exists()
+    } else if (await zookeeper.topic(name)) return exists(await zookeeper.isMarkedForDeletion(name))
     return undefined
   }
   #assign({ partitions, replicationFactor, assignments }: NewTopic): Map<number, number[]> | Refusal {

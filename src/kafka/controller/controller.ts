@@ -669,7 +669,8 @@ export class Controller {
     const results: ElectionResult[] = []
     const say = (topic: string, partition: number, error: { code: number }, message: string | null, leader = noLeader): void => void results.push({ topic, partition, errorCode: error.code, message, leader })
     const eligible: PartitionContext[] = []
-    const wanted = asked ?? [...context.partitions()].map(({ topic, index }) => ({ topic, partition: index }))
+    // Of all partitions those of a topic that is being deleted, and that waits for a broker, are none: nobody sees them any more.
+    const wanted = asked ?? [...context.partitions()].filter(({ topic }) => !context.isDeleting(topic)).map(({ topic, index }) => ({ topic, partition: index }))
     for (const { topic, partition: index } of wanted) {
       const partition = context.partition(topic, index)
       if (!partition) say(topic, index, errors.unknownTopicOrPartition, 'The partition does not exist.')

@@ -1,5 +1,7 @@
 import { afterEach, expect, test } from 'vitest'
+import { CreateTopics } from '../../../src/kafka/protocol/create-topics.ts'
 import { DeleteRecords } from '../../../src/kafka/protocol/delete-records.ts'
+import { DeleteTopics } from '../../../src/kafka/protocol/delete-topics.ts'
 import { errors } from '../../../src/kafka/protocol/errors.ts'
 import { Fetch } from '../../../src/kafka/protocol/fetch.ts'
 import { batchesIn } from '../../../src/kafka/records/decode.ts'
@@ -102,6 +104,20 @@ test('records are deleted when every live replica has deleted them; a follower t
   await brokers.stop(3)
   expect(await deleteBefore(-1)).toMatchObject({ errorCode: 0, lowWatermark: 6 })
   expect(starts()).toEqual([6, 6])
+})
+
+test('a topic is deleted while one of its brokers is away: that is answered at once, its name is free when the broker is back', async () => {
+  brokers = await Brokers.start([1, 2, 3])
+  await brokers.createTopic('t', { replicas: [2, 3] })
+  await brokers.kill(3)
+  await until(() => brokers.leaderOf('t') === 2 && brokers.view('t', 0, brokers.controllerId)?.isr.join() === '2')
+  const deleted = await brokers.ask(brokers.controllerId, DeleteTopics, 5, { topicNames: ['t'], timeoutMs: 60_000 })
+  expect(deleted.responses).toMatchObject([{ name: 't', errorCode: 0 }])
+  const again = { topics: [{ name: 't', numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }], timeoutMs: 60_000, validateOnly: false }
+  expect((await brokers.ask(brokers.controllerId, CreateTopics, 7, again)).topics).toMatchObject([{ errorCode: errors.topicAlreadyExists.code, errorMessage: "Topic 't' is marked for deletion." }])
+  await brokers.start(3)
+  await until(() => brokers.controllerId >= 0 && !brokers.broker(brokers.controllerId).services.controller.isDeleting('t'))
+  await brokers.createTopic('t', { replicas: [3] })
 })
 
 test('a consumer is sent to the replica in its rack, and reads there what is committed', async () => {

@@ -118,6 +118,10 @@ test('a topic with a replica on a broker that is away leaves the view at once; i
   await eventually('1 is told to delete its replica', () => cluster.broker(1).told.some(({ api, request }) => api === 'StopReplica' && (request as { topicStates: { partitionStates: { deletePartition: boolean }[] }[] }).topicStates[0].partitionStates[0].deletePartition))
   expect(await zookeeper.isMarkedForDeletion('t')).toBe(true)
   expect(await zookeeper.topic('t')).toBeDefined()
+  for (const kind of ['preferred', 'unclean'] as const) {
+    expect(await controller.electLeaders(kind, undefined)).toEqual([])
+    expect(await controller.electLeaders(kind, [{ topic: 't', partition: 0 }])).toMatchObject([{ errorCode: errors.invalidTopicException.code }])
+  }
   await cluster.add(2)
   await controller.whenDeleted(['t'], 30_000)
   expect(await zookeeper.topic('t')).toBeUndefined()
