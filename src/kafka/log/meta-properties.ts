@@ -22,7 +22,7 @@ export function parseMetaProperties(path: string, text: string): MetaProperties 
     throw new CorruptFileError(
       path,
       0,
-      version === undefined ? 'it names no version' : `version ${version}; a broker in ZooKeeper mode has version 0 (version 1 is a KRaft broker's: use another log directory)`,
+      version === undefined ? 'it names no version. If the directory is this broker\'s, delete the file: it is written again at the start' : `version ${version}; a broker in ZooKeeper mode has version 0 (version 1 is a KRaft broker's: use another log directory)`,
     )
   const id = values.get('broker.id')
   if (id !== undefined && !/^\d{1,10}$/.test(id)) throw new CorruptFileError(path, 0, `broker.id is '${id}'`)
