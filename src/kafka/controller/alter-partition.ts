@@ -49,6 +49,7 @@ export async function alterPartition(work: ControllerWork, request: Request, ver
   const byId = version >= 2
   const ineligible = byId ? errors.ineligibleReplica.code : errors.operationNotAttempted.code
   const named: { topic: TopicContext | undefined; partitions: { index: number; partition: PartitionContext | undefined; verdict: number | 'same' | PartitionState }[] }[] = []
+  const conflicts: PartitionContext[] = []
   const proposals: { partition: PartitionContext; write: StateWrite }[] = []
   for (const asked of request.topics) {
     const topic = byId ? context.topicOfId(asked.topicId) : context.topics.get(asked.topicName)
@@ -61,6 +62,8 @@ export async function alterPartition(work: ControllerWork, request: Request, ver
         const isr = version >= 3 ? each.newIsrWithEpochs.map(({ brokerId }) => brokerId) : each.newIsr
         const proposal = { brokerId: request.brokerId, leaderEpoch: each.leaderEpoch, partitionEpoch: each.partitionEpoch, isr, leaderRecoveryState: version >= 1 ? each.leaderRecoveryState : partition.state.leaderRecoveryState }
         const verdict = judge(proposal, partition.state, (id) => partition.assignment.replicas.includes(id) && context.isReplicaOnline(id, partition), ineligible)
+        // Or what this controller knows is not what was: the state may have been put back since.
+        if (verdict === errors.notController.code) conflicts.push(partition)
         if (typeof verdict === 'object') proposals.push({ partition, write: { topic: partition.topic, partition: partition.index, state: { ...verdict, controllerEpoch: work.epoch } } })
         return { index: each.partitionIndex, partition, verdict }
       }),
@@ -68,7 +71,6 @@ export async function alterPartition(work: ControllerWork, request: Request, ver
   }
   const written = await writes.updateStates(proposals.map(({ write }) => write))
   const refused = new Map<PartitionContext, number>()
-  const conflicts: PartitionContext[] = []
   for (const [index, { partition }] of proposals.entries()) {
     const outcome = written[index]
     const isChanged = outcome.kind === 'conflict' || (outcome.kind === 'failed' && isZooKeeperError(outcome.error, 'noNode'))

@@ -91,7 +91,8 @@ export async function changeStates(
 /**
  * Somebody who is not the controller has changed, damaged or deleted these states. Nobody acts by what they wrote: what the controller knows is
  * written again, with the next leader epoch, so that leader, followers and ZooKeeper agree from then on. Whose leader asks for its changes of
- * the ISR here has not made any by itself.
+ * the ISR here has not made any by itself. But a state of a later leader epoch is one that was missing when this controller began and
+ * has been put back: that is what the brokers know.
  */
 export async function rewriteStates({ context, zookeeper, writes, batch, log, epoch, flush }: ControllerWork, partitions: readonly PartitionContext[]): Promise<void> {
   const known = partitions.filter((partition) => partition.state && context.partition(partition.topic, partition.index) === partition)
@@ -101,14 +102,17 @@ export async function rewriteStates({ context, zookeeper, writes, batch, log, ep
     const version = versions[at]
     // Another change of this controller has been written meanwhile: there is nothing wrong any more.
     if (!state || version === state.partitionEpoch) continue
-    const write: StateWrite = { topic, partition: index, state: { ...state, controllerEpoch: epoch, leaderEpoch: state.leaderEpoch + 1, partitionEpoch: version ?? 0 } }
+    const found = version === undefined ? undefined : await readState({ zookeeper, log }, topic, index)
+    const isLater = found !== undefined && found.leaderEpoch > state.leaderEpoch && context.isReplicaOnline(found.leader, partition) && [found.leader, ...found.isr].every((id) => partition.assignment.replicas.includes(id)) && found.isr.includes(found.leader)
+    const right = isLater ? found : state
+    const write: StateWrite = { topic, partition: index, state: { ...right, controllerEpoch: epoch, leaderEpoch: right.leaderEpoch + 1, partitionEpoch: found?.partitionEpoch ?? version ?? 0 } }
     const [outcome] = await (version === undefined ? writes.createStates([write]) : writes.updateStates([write]))
     if (outcome.kind !== 'written') {
       log.error('the state of a partition could not be written anew', { partition: `${topic}-${index}`, because: outcome.kind === 'failed' ? outcome.error : 'somebody changes it again' })
       continue
     }
     partition.state = outcome.state
-    log.error(`the state of a partition was ${version === undefined ? 'deleted' : 'changed'} by somebody else than the controller: it is written anew`, { partition: `${topic}-${index}`, leader: state.leader, isr: state.isr, leaderEpoch: outcome.state.leaderEpoch })
+    log.error(`the state of a partition was ${version === undefined ? 'deleted' : 'changed'} by somebody else than the controller: it is written anew`, { partition: `${topic}-${index}`, leader: right.leader, isr: right.isr, leaderEpoch: outcome.state.leaderEpoch })
     batch.leaderAndIsr(partition.assignment.replicas.filter((id) => context.isReplicaOnline(id, partition)), partition, { isNew: false })
   }
   flush()

@@ -220,3 +220,33 @@ test.each<[string, string | undefined]>([
   expect(await propose(governor, 't', 0, [2])).toBe(0)
   expect(await zookeeper.partitionState('t', 0)).toMatchObject({ leader: 2, isr: [2], leaderEpoch: epoch + 1 })
 })
+
+test('a state that was missing when a controller began, and is put back, is what counts when its leader next speaks', { timeout: 60_000 }, async () => {
+  cluster = await TestCluster.start()
+  for (const id of [1, 2, 3]) await cluster.add(id)
+  await create('t', [[2, 3]], topicIds(7))
+  await eventually('it is led', isLed('t'))
+  const { zookeeper } = cluster.members.get(3)!
+  const path = paths.partitionState('t', 0)
+  await zookeeper.run((zk) => zk.delete(path))
+  const [old] = governors()
+  expect(old).toBe(1)
+  await cluster.remove(1)
+  cluster.brokers.delete(1)
+  await eventually('the next controller has made it anew', async () => (await zookeeper.partitionState('t', 0).catch(() => undefined)) !== undefined)
+  await eventually('another governs', () => governors().length === 1)
+  await zookeeper.run((zk) => zk.setData(path, '{"controller_epoch":1,"leader":3,"version":1,"leader_epoch":9,"isr":[3]}'))
+  const [governor] = governors()
+  const { controller } = cluster.members.get(governor)!
+  const speak = async (): Promise<number> => {
+    const answer = await controller.alterPartition({
+      brokerId: 3,
+      brokerEpoch: (await zookeeper.broker(3))!.epoch,
+      topics: [{ topicName: '', topicId: topicIds(7), partitions: [{ partitionIndex: 0, leaderEpoch: 9, newIsr: [], newIsrWithEpochs: [{ brokerId: 3, brokerEpoch: -1n }, { brokerId: 2, brokerEpoch: -1n }], leaderRecoveryState: 0, partitionEpoch: 4 }] }],
+    }, 3)
+    return answer.errorCode || answer.topics[0].partitions[0].errorCode
+  }
+  expect(await speak()).not.toBe(0)
+  await eventually('all know that 3 leads', () => [2, 3].every((id) => cluster.broker(id).metadata.partition('t', 0)?.leader === 3))
+  expect(await zookeeper.partitionState('t', 0)).toMatchObject({ leader: 3, isr: [3], leaderEpoch: 10 })
+})
