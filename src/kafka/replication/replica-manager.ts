@@ -151,6 +151,10 @@ export class ReplicaManager {
     return { errorCode: 0, partitionErrors: topics.flatMap((topic) => topic.partitionErrors), topics }
   }
 
+  #ofAnother({ log, topic, index, topicId }: Partition, asked: string): number {
+    this.#options.host.logger.named('kafka.replication').error('a replica is not served: its directory belongs to a topic of another id, which was deleted, or to another cluster. Move the directory away while the broker is stopped; the records are copied from the leader', { partition: `${topic}-${index}`, directory: log.directory, stored: topicId, asked })
+    return errors.inconsistentTopicId.code
+  }
   async #applyState(topic: string, topicId: string, state: LeaderAndIsrState): Promise<number> {
     const { brokerId, host } = this.#options
     // The name becomes a folder's; a leader outside its ISR cannot know what is committed.
@@ -162,7 +166,7 @@ export class ReplicaManager {
     const known = this.find(topic, state.partitionIndex)
     if (known?.failure) return errors.kafkaStorageError.code
     const id = topicId === uuidZero ? undefined : topicId
-    if (known?.topicId && id && known.topicId !== id) return errors.inconsistentTopicId.code
+    if (known?.topicId && id && known.topicId !== id) return this.#ofAnother(known, id)
     if (known && state.leaderEpoch < known.leaderEpoch) return errors.staleControllerEpoch.code
     if (known && state.leaderEpoch === known.leaderEpoch) {
       if (known.topicId || !id) return errors.staleControllerEpoch.code
@@ -174,7 +178,7 @@ export class ReplicaManager {
     let partition: Partition
     try {
       partition = known ?? (await this.#open(topic, state.partitionIndex, id, state.isNew))
-      if (partition.topicId && id && partition.topicId !== id) return errors.inconsistentTopicId.code
+      if (partition.topicId && id && partition.topicId !== id) return this.#ofAnother(partition, id)
       await this.#applyRole(partition, state)
       this.moves.resume(partition)
     } catch (error) {

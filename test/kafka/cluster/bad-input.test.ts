@@ -5,6 +5,7 @@ import { afterEach, expect, test } from 'vitest'
 import { consoleLogger, silentLogger } from '../../../src/host/logger.ts'
 import { nodeHost } from '../../../src/host/node.ts'
 import { paths } from '../../../src/kafka/metadata/znode-paths.ts'
+import { DescribeConfigs } from '../../../src/kafka/protocol/describe-configs.ts'
 import { Fetch } from '../../../src/kafka/protocol/fetch.ts'
 import { errors } from '../../../src/kafka/protocol/errors.ts'
 import { seededRandom } from '../../../src/simulation/random.ts'
@@ -120,6 +121,12 @@ test('damaged configurations and notifications are named; brokers start, keep ev
   await zookeeper.notifyConfigChange({ type: 'topics', entity: 'other' })
   await until(() => configOf('other').retentionMs === 12_345)
   expect(configOf('damaged').cleanupPolicy).toEqual(['compact'])
+  // Who asks for it is told; of the other it is told all the same.
+  const described = await brokers.ask(1, DescribeConfigs, 4, { resources: ['damaged', 'other'].map((resourceName) => ({ resourceType: 2, resourceName, configurationKeys: ['retention.ms'] })), includeSynonyms: false, includeDocumentation: false })
+  expect(described.results.map(({ errorCode, errorMessage, configs }) => [errorCode, errorMessage, configs.map(({ value }) => value)])).toEqual([
+    [errors.invalidConfig.code, expect.stringMatching(/znode \/config\/topics\/damaged holds no JSON.*Correct the node, or delete it/s), []],
+    [0, '', ['12345']],
+  ])
   await zookeeper.run((zk) => zk.create(`${paths.entityConfigs('brokers')}/1`, '[]'))
   await brokers.stop(1)
   await brokers.start(1)

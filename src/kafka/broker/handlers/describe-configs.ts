@@ -4,6 +4,7 @@ import { DescribeConfigs } from '../../protocol/describe-configs.ts'
 import { errors, type KafkaError } from '../../protocol/errors.ts'
 import { configSources, type DescribedConfig } from '../../config/broker-settings.ts'
 import { topicNameFault } from '../../metadata/topic-names.ts'
+import { ZnodeError } from '../../metadata/znode-json.ts'
 import { brokerOf, nameOfType, resourceTypes } from '../config-resources.ts'
 import { handler, type RequestContext } from '../handler.ts'
 
@@ -31,7 +32,12 @@ async function describe(resource: Request['resources'][number], request: Request
       const fault = topicNameFault(resourceName)
       if (fault !== undefined) return refused({ code: errors.invalidTopicException.code, message: `Topic name is invalid: ${fault}` })
       if (!metadata.topic(resourceName)) return refused({ code: errors.unknownTopicOrPartition.code, message: `The topic '${resourceName}' does not exist.` })
-      return found(settings.describeTopic(Object.entries(await zookeeper.entityConfig('topics', resourceName)), configurationKeys))
+      try {
+        return found(settings.describeTopic(Object.entries(await zookeeper.entityConfig('topics', resourceName)), configurationKeys))
+      } catch (error) {
+        if (!(error instanceof ZnodeError)) throw error
+        return refused({ code: errors.invalidConfig.code, message: `${error.message}. Correct the node, or delete it: the topic has no configuration of its own then` })
+      }
     }
     case resourceTypes.broker: {
       const which = brokerOf(resourceName, broker.brokerId)
