@@ -3,7 +3,7 @@
  * replicas that are not alive; below v6 a leader without the client's listener is LEADER_NOT_AVAILABLE; v12 asks by id.
  */
 import { uuidZero } from '../../../wire/schema.ts'
-import type { ResponseTo } from '../../protocol/api.ts'
+import type { RequestOf, ResponseTo } from '../../protocol/api.ts'
 import { errors } from '../../protocol/errors.ts'
 import { Metadata } from '../../protocol/metadata.ts'
 import type { PartitionView, TopicView } from '../../metadata/metadata-cache.ts'
@@ -14,6 +14,9 @@ import { internalTopics } from '../internal-topics.ts'
 
 type TopicAnswer = ResponseTo<typeof Metadata>['topics'][number]
 
+/** How long the answer of a broker that has just started waits for what the controller tells it. */
+const firstNewsMsMax = 3_000
+
 export const metadata = handler({
   api: Metadata,
   inPlace: true,
@@ -22,45 +25,53 @@ export const metadata = handler({
     topics: (request.topics ?? []).map(({ name, topicId }) => ({ errorCode, name: name ?? '', topicId, partitions: [] })),
   }),
   answer(request, context) {
-    const { broker, version } = context
-    const { topics } = request
-    const withOperations = version >= 8 && request.includeTopicAuthorizedOperations
-    const answerOf = (topic: TopicView) => describe(topic, context, withOperations)
-    const whole = (answers: TopicAnswer[]): ResponseTo<typeof Metadata> => ({
-      brokers: nodesFor(context),
-      clusterId: broker.clusterId,
-      controllerId: broker.metadata.controllerId,
-      topics: answers,
-      clusterAuthorizedOperations: version >= 8 && version <= 10 && request.includeClusterAuthorizedOperations ? operationsOn.cluster : operationsOn.notAsked,
-    })
-    if (topics === null || (version === 0 && topics.length === 0)) return whole([...broker.metadata.topics()].map(answerOf))
-    // In v10 and v11 the field exists, but asking by id does not work yet.
-    if (version < 12 && topics.some(({ topicId, name }) => topicId !== uuidZero || name === null))
-      return { brokers: [], topics: topics.map(({ name, topicId }) => ({ errorCode: errors.invalidRequest.code, name: name ?? '', topicId, partitions: [] })) }
-    if (version >= 12 && topics.some(({ topicId }) => topicId !== uuidZero)) {
-      return whole(
-        topics
-          .filter(({ topicId }) => topicId !== uuidZero)
-          .map(({ topicId }) => {
-            const known = broker.metadata.topic(broker.metadata.topicName(topicId) ?? '')
-            return known ? answerOf(known) : { errorCode: errors.unknownTopicId.code, name: null, topicId, partitions: [] }
-          }),
-      )
-    }
-    const names = [...new Set(topics.map(({ name }) => name ?? ''))]
-    const unknown = names.filter((name) => !broker.metadata.topic(name))
-    if (unknown.length === 0) return whole(names.map((name) => answerOf(broker.metadata.topic(name)!)))
-    // As Apache's: whoever mentions a topic that is made for that is told to ask again, at once; its leaders are on the way.
-    return broker.topics.autoCreate(unknown, { allowed: request.allowAutoTopicCreation }).then((errorCodes) =>
-      whole(
-        names.map((name) => {
-          const errorCode = errorCodes.get(name)
-          return errorCode === undefined ? answerOf(broker.metadata.topic(name)!) : { errorCode, name, isInternal: internalTopics.has(name), partitions: [] }
-        }),
-      ),
-    )
+    const { metadata: known, host } = context.broker
+    const isTold = (): boolean => known.brokers.size > 0
+    if (isTold()) return answer(request, context)
+    // It does not know yet what there is; librdkafka would take its topics for deleted, and refuse to write to them.
+    return known.until(isTold, firstNewsMsMax, host.timers).then(() => answer(request, context))
   },
 })
+
+function answer(request: RequestOf<typeof Metadata>, context: RequestContext): ResponseTo<typeof Metadata> | Promise<ResponseTo<typeof Metadata>> {
+  const { broker, version } = context
+  const { topics } = request
+  const withOperations = version >= 8 && request.includeTopicAuthorizedOperations
+  const answerOf = (topic: TopicView) => describe(topic, context, withOperations)
+  const whole = (answers: TopicAnswer[]): ResponseTo<typeof Metadata> => ({
+    brokers: nodesFor(context),
+    clusterId: broker.clusterId,
+    controllerId: broker.metadata.controllerId,
+    topics: answers,
+    clusterAuthorizedOperations: version >= 8 && version <= 10 && request.includeClusterAuthorizedOperations ? operationsOn.cluster : operationsOn.notAsked,
+  })
+  if (topics === null || (version === 0 && topics.length === 0)) return whole([...broker.metadata.topics()].map(answerOf))
+  // In v10 and v11 the field exists, but asking by id does not work yet.
+  if (version < 12 && topics.some(({ topicId, name }) => topicId !== uuidZero || name === null))
+    return { brokers: [], topics: topics.map(({ name, topicId }) => ({ errorCode: errors.invalidRequest.code, name: name ?? '', topicId, partitions: [] })) }
+  if (version >= 12 && topics.some(({ topicId }) => topicId !== uuidZero)) {
+    return whole(
+      topics
+        .filter(({ topicId }) => topicId !== uuidZero)
+        .map(({ topicId }) => {
+          const known = broker.metadata.topic(broker.metadata.topicName(topicId) ?? '')
+          return known ? answerOf(known) : { errorCode: errors.unknownTopicId.code, name: null, topicId, partitions: [] }
+        }),
+    )
+  }
+  const names = [...new Set(topics.map(({ name }) => name ?? ''))]
+  const unknown = names.filter((name) => !broker.metadata.topic(name))
+  if (unknown.length === 0) return whole(names.map((name) => answerOf(broker.metadata.topic(name)!)))
+  // As Apache's: whoever mentions a topic that is made for that is told to ask again, at once; its leaders are on the way.
+  return broker.topics.autoCreate(unknown, { allowed: request.allowAutoTopicCreation }).then((errorCodes) =>
+    whole(
+      names.map((name) => {
+        const errorCode = errorCodes.get(name)
+        return errorCode === undefined ? answerOf(broker.metadata.topic(name)!) : { errorCode, name, isInternal: internalTopics.has(name), partitions: [] }
+      }),
+    ),
+  )
+}
 
 function describe(topic: TopicView, context: RequestContext, withOperations: boolean): TopicAnswer {
   return {
