@@ -85,7 +85,7 @@ function kafkaProblems({ trouble, controllerId, brokers, partitions }: NonNullab
     problems.push({ kind: 'offline', text: `${count(offline.length, 'partition has', 'partitions have')} no leader and can be neither written nor read (${named(offline)}). ${needed.length > 0 ? `What was in sync last is on broker ${needed.join(', ')}: start ${needed.length === 1 ? 'it' : 'one that holds each'} again. ` : ''}${offline.some(({ replicas, isr }) => replicas.some((id) => !isr.includes(id))) ? 'kafka-leader-election.sh --election-type unclean makes another replica leader, without what only those hold.' : ''}`.trimEnd() })
   }
   const unknown = partitions.filter(({ minIsr }) => minIsr === undefined)
-  if (unknown.length > 0) problems.push({ kind: 'kafka', text: `The brokers cannot say what min.insync.replicas is for ${count(unknown.length, 'partition')} (${named(unknown)}): they ask ZooKeeper, which does not answer.` })
+  if (unknown.length > 0) problems.push({ kind: 'kafka', text: `The brokers cannot say what min.insync.replicas is for ${count(unknown.length, 'partition')} (${named(unknown)}): ZooKeeper does not answer them, or a node below /config/topics is damaged; their logs say which.` })
   const readOnly = partitions.filter((one) => !isOffline(one) && isUnderMinIsr(one))
   if (readOnly.length > 0) problems.push({ kind: 'min-isr', text: `${count(readOnly.length, 'partition has', 'partitions have')} fewer replicas in sync than min.insync.replicas: writes with acks=all are refused (${named(readOnly)}).` })
   const lagging = partitions.filter((one) => !isOffline(one) && !isUnderMinIsr(one) && isUnderReplicated(one))

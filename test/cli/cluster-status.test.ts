@@ -68,7 +68,7 @@ test('what the brokers cannot say without ZooKeeper is not guessed', () => {
   const partitions = [{ ...partition(0, 0, [0]), minIsr: undefined }]
   const kafka = { controllerId: 0, brokers: brokers('a:1', 'b:1', 'c:1'), topicCount: 1, partitions }
   expect(texts({ coordinators: ensemble, kafka })).toEqual([
-    'The brokers cannot say what min.insync.replicas is for 1 partition (t-0): they ask ZooKeeper, which does not answer.',
+    'The brokers cannot say what min.insync.replicas is for 1 partition (t-0): ZooKeeper does not answer them, or a node below /config/topics is damaged; their logs say which.',
     expect.stringMatching(/^1 partition is under-replicated/),
   ])
 })
