@@ -135,11 +135,12 @@ export class Segment {
    */
   locate(offset: number): { position: number; size: number } | undefined {
     const known = this.#hints.get(offset)
-    if (known !== undefined && known >= this.writtenSize) return undefined
-    const start = known ?? this.offsetIndex.positionFor(offset)
+    // Who said it has read up to there; compaction may have left nothing of the offset itself.
+    if (known !== undefined) return known < this.writtenSize ? this.#scan(offset, known) : undefined
+    const start = this.offsetIndex.positionFor(offset)
     if (start === 0) return this.#scan(offset, 0)
     try {
-      const found = start > 0 && start < this.writtenSize ? this.#scan(offset, start) : 'misled'
+      const found = start > 0 && start < this.writtenSize ? this.#scanIndexed(offset, start) : 'misled'
       if (found !== 'misled') return found
     } catch (error) {
       if (this.#isDamaged || !(error instanceof CorruptFileError)) throw error
@@ -152,10 +153,14 @@ export class Segment {
       throw error
     }
   }
-  /** `misled`: whoever knows the segment would not look from there. */
-  #scan(offset: number, from: 0): { position: number; size: number } | undefined
-  #scan(offset: number, from: number): { position: number; size: number } | undefined | 'misled'
-  #scan(offset: number, from: number): { position: number; size: number } | undefined | 'misled' {
+  /** From an entry of the index, which names a batch that does not begin behind the offset; `misled`: there is none. */
+  #scanIndexed(offset: number, from: number): { position: number; size: number } | undefined | 'misled' {
+    const head = Buffer.allocUnsafe(scanHead)
+    const isThere = this.log.file.readSync(head, from) === scanHead && headProblem(head, 0, this.writtenSize - from) === undefined
+    const first = isThere ? int64At(head, 0) : -1
+    return first >= this.baseOffset && first <= offset ? this.#scan(offset, from) : 'misled'
+  }
+  #scan(offset: number, from: number): { position: number; size: number } | undefined {
     let position = from
     let window = Buffer.allocUnsafe(scanWindow)
     let start = position
@@ -167,7 +172,6 @@ export class Segment {
         if (filled < scanHead) throw this.corrupt(position, `the file ends within the head of a batch`)
       }
       const at = position - start
-      if (position === from && from > 0 && (headProblem(window, at, this.writtenSize - position) !== undefined || int64At(window, at) > offset || int64At(window, at) < this.baseOffset)) return 'misled'
       const size = lengthEnd + int32At(window, at + 8)
       const lastOffset = int64At(window, at) + (window[at + 16] < 2 ? 0 : int32At(window, at + 23))
       if (size < scanHead - 1 || position + size > this.writtenSize) throw this.corrupt(position, `a batch of ${size} bytes, ${this.writtenSize - position} left`)

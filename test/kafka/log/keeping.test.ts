@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { LogConfig } from '../../../src/kafka/log/log-config.ts'
 import { encodeTransactionMarker } from '../../../src/kafka/records/control.ts'
 import { decodeBatches } from '../../../src/kafka/records/decode.ts'
+import { encodeBatch } from '../../../src/kafka/records/encode.ts'
 import { SimulatedDisk } from '../../../src/simulation/disk.ts'
 import { append, hostOn, numbered, openOn, produce, readAll, textOf } from './bench.ts'
 
@@ -163,6 +164,30 @@ describe('reads', () => {
     expect([...decodeBatches(Buffer.concat((read({ maxBytes: 1 }) as unknown as { slices: Buffer[] }).slices))].map(({ batch }) => batch.baseOffset)).toEqual([0])
     expect([read({ maxBytes: 1, minOneBatch: false }).size, read({ maxBytes: one + 10 }).size, read({ upTo: 4 }).size, read({ upTo: 0 }).size, read({ offset: 10 }).size]).toEqual([1, one, one * 2, 0, 0])
     expect(log.read({ offset: 11, maxBytes: 1, minOneBatch: true, upTo: 12 })).toMatchObject({ errorCode: 1 })
+  })
+  test('go on behind a gap that compaction left, without looking for it from the beginning', async () => {
+    const { log } = await aLog({ indexIntervalBytes: 1_000_000 })
+    const gap = 10
+    for (let index = 0; index < 300; index++) {
+      const bytes = encodeBatch(numbered(index, 3), { baseOffset: index * gap })
+      await append(log, bytes, { origin: 'replication' })
+    }
+    const reads: number[] = []
+    const { file } = log.activeSegment.log
+    const readSync = file.readSync.bind(file)
+    file.readSync = (into, position) => {
+      reads.push(position)
+      return readSync(into, position)
+    }
+    const at = async (offset: number): Promise<number> => {
+      const read = await log.read({ offset, maxBytes: 1, minOneBatch: true, upTo: log.logEndOffset })
+      return [...decodeBatches(Buffer.concat((read as { slices: Buffer[] }).slices))][0].batch.baseOffset
+    }
+    expect(await at(200 * gap)).toBe(200 * gap)
+    reads.length = 0
+    expect(await at(200 * gap + 3)).toBe(201 * gap)
+    expect(reads.length).toBeGreaterThan(0)
+    expect(reads).not.toContain(0)
   })
   test('find any offset in any segment', async () => {
     const { log } = await aLog({ segmentBytes: 2000, indexIntervalBytes: 200 })
