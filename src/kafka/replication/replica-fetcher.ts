@@ -265,7 +265,7 @@ export class ReplicaFetcher {
   #tellWaiting({ waiting }: Lane): void {
     if (waiting.length === 0) return
     const names = waiting.slice(0, namedMax).map(({ name }) => name).join(', ')
-    this.#log.warn('followers wait for the controller', {
+    this.#log.info('followers wait for the controller', {
       leader: this.#options.leaderId,
       partitions: waiting.length,
       named: waiting.length > namedMax ? `${names}, …` : names,
