@@ -1,6 +1,7 @@
 /** What a fetcher asks a leader, who is on a real socket; time stands still but where the test lets it pass. */
 import { expect, test } from 'vitest'
 import type { LogFacts, Logger } from '../../../src/host/host.ts'
+import type { PartitionLog } from '../../../src/kafka/log/partition-log.ts'
 import { errors } from '../../../src/kafka/protocol/errors.ts'
 import { Partition } from '../../../src/kafka/replication/partition.ts'
 import { ReplicaFetcher } from '../../../src/kafka/replication/replica-fetcher.ts'
@@ -8,7 +9,7 @@ import { ReplicationQuota } from '../../../src/kafka/replication/replication-quo
 import { SimulatedDisk } from '../../../src/simulation/disk.ts'
 import { encodeBatch } from '../../../src/kafka/records/encode.ts'
 import { fakeBroker, host as realHost, type Asked } from '../client/fake-broker.ts'
-import { hostOn, numbered, openOn, topicId } from '../log/bench.ts'
+import { hostOn, numbered, openOn, topicId, type TestHost } from '../log/bench.ts'
 
 const settings = {
   'inter.broker.protocol.version': '3.9',
@@ -20,6 +21,22 @@ const settings = {
   'replica.socket.timeout.ms': 30_000,
 }
 const indexesOf = ({ request }: Asked): number[] => (request['topics'] as { partitions: { partition: number }[] }[]).flatMap(({ partitions }) => partitions.map(({ partition }) => partition))
+
+const fetcherOf = (host: TestHost, port: number): ReplicaFetcher =>
+  new ReplicaFetcher({ ...host, network: realHost.network }, {
+    brokerId: 1,
+    brokerEpoch: () => 1n,
+    leaderId: 2,
+    clientId: 'broker-1-fetcher-0',
+    settings,
+    endpointOf: () => ({ host: '127.0.0.1', port }),
+    quota: new ReplicationQuota({ brokerId: 1, rate: () => Infinity, listOf: () => [], windowCount: 11, windowMs: 1_000 }),
+  })
+function followerOf({ clock, timers }: TestHost, index: number, log: PartitionLog): Partition {
+  const partition = new Partition({ topic: 't', index, log, brokerId: 1, clock, timers, minInsyncReplicas: () => 1, lagMsMax: 30_000, backoffMs: 1_000, isAlive: () => true, propose: () => {} })
+  partition.becomeFollower({ leader: 2, leaderEpoch: 1, partitionEpoch: 1, isr: [1, 2], replicas: [1, 2] })
+  return partition
+}
 
 test('a partition that was refused is asked for again in its time, although others wait for records', async () => {
   const { manager, host } = await openOn(new SimulatedDisk())
@@ -41,21 +58,11 @@ test('a partition that was refused is asked for again in its time, although othe
       return { throttleTimeMs: 0, errorCode: 0, sessionId: 0, responses: [{ topic: 't', topicId, partitions }] }
     },
   })
-  const fetcher = new ReplicaFetcher({ ...host, network: realHost.network }, {
-    brokerId: 1,
-    brokerEpoch: () => 1n,
-    leaderId: 2,
-    clientId: 'broker-1-fetcher-0',
-    settings,
-    endpointOf: () => ({ host: '127.0.0.1', port: leader.port }),
-    quota: new ReplicationQuota({ brokerId: 1, rate: () => Infinity, listOf: () => [], windowCount: 11, windowMs: 1_000 }),
-  })
+  const fetcher = fetcherOf(host, leader.port)
   const partitions: Partition[] = []
   for (const index of [0, 1]) {
     const log = await manager.create('t', index, { topicId, isNew: true })
-    const partition = new Partition({ topic: 't', index, log, brokerId: 1, clock: host.clock, timers: host.timers, minInsyncReplicas: () => 1, lagMsMax: 30_000, backoffMs: 1_000, isAlive: () => true, propose: () => {} })
-    partition.becomeFollower({ leader: 2, leaderEpoch: 1, partitionEpoch: 1, isr: [1, 2], replicas: [1, 2] })
-    partitions.push(partition)
+    partitions.push(followerOf(host, index, log))
   }
   for (const partition of partitions) fetcher.follow(partition)
   await threeTimes
@@ -93,19 +100,9 @@ test.each<[string, number, string, RegExp]>([
       return { throttleTimeMs: 0, errorCode: 0, sessionId: 0, responses: [{ topic: 't', topicId, partitions: [partition] }] }
     },
   })
-  const fetcher = new ReplicaFetcher({ ...host, network: realHost.network }, {
-    brokerId: 1,
-    brokerEpoch: () => 1n,
-    leaderId: 2,
-    clientId: 'broker-1-fetcher-0',
-    settings,
-    endpointOf: () => ({ host: '127.0.0.1', port: leader.port }),
-    quota: new ReplicationQuota({ brokerId: 1, rate: () => Infinity, listOf: () => [], windowCount: 11, windowMs: 1_000 }),
-  })
+  const fetcher = fetcherOf(host, leader.port)
   const log = await manager.create('t', 0, { topicId, isNew: true })
-  const partition = new Partition({ topic: 't', index: 0, log, brokerId: 1, clock: host.clock, timers: host.timers, minInsyncReplicas: () => 1, lagMsMax: 30_000, backoffMs: 1_000, isAlive: () => true, propose: () => {} })
-  partition.becomeFollower({ leader: 2, leaderEpoch: 1, partitionEpoch: 1, isr: [1, 2], replicas: [1, 2] })
-  fetcher.follow(partition)
+  fetcher.follow(followerOf(host, 0, log))
   const said = (): typeof lines => lines.filter((line) => line.event === event)
   /** A second passes whenever the fetcher waits for it. */
   const go = async (isDone: () => boolean): Promise<void> => {
