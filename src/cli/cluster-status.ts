@@ -55,12 +55,13 @@ function coordinatorProblems(coordinators: readonly CoordinatorStatus[]): Proble
   const leaders = coordinators.filter(({ mode }) => mode === 'leader' || mode === 'standalone')
   const problems: Problem[] = []
   const total = coordinators.length
+  const serving = total - away.length
   const majority = Math.floor(total / 2) + 1
-  const mayFail = total - away.length - majority
+  const mayFail = serving - majority
   if (mayFail < 0) {
-    const who = away.length === total ? 'No ZooKeeper server serves' : `Only ${total - away.length} of ${total} ZooKeeper servers answer${total - away.length === 1 ? 's' : ''}`
-    const needed = total === 1 ? 'it is back' : `${away.length === total ? `${majority} of the ${total}` : `${-mayFail} more`} ${mayFail === -1 && away.length < total ? 'is' : 'are'} back`
-    problems.push({ kind: 'quorum', text: `${who} (${away.map(({ address, trouble }) => trouble ?? address).join('; ')}): nothing about the cluster can change until ${needed}.` })
+    const who = serving === 0 ? 'No ZooKeeper server serves' : `Only ${serving} of ${total} ZooKeeper servers answer${serving === 1 ? 's' : ''}`
+    const missing = serving === 0 ? `${majority} of the ${total} are` : `${-mayFail} more ${mayFail === -1 ? 'is' : 'are'}`
+    problems.push({ kind: 'quorum', text: `${who} (${away.map(({ address, trouble }) => trouble ?? address).join('; ')}): nothing about the cluster can change until ${total === 1 ? 'it is' : missing} back.` })
   } else
     for (const { address, trouble } of away)
       problems.push({ kind: 'coordinator', text: `ZooKeeper server ${address} does not serve: ${trouble}. The others do${mayFail > 0 ? `, and ${mayFail} more may fail` : ', but no further one may fail'}. Start it again, or look at its log.` })

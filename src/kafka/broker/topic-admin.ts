@@ -150,9 +150,9 @@ export class TopicAdmin {
     if (isRefusal(assignment)) return assignment
     const [configRefusal] = checkTopicConfig(Object.entries(overrides), { internal: internalTopics.has(name) })
     if (configRefusal) return refuse(errors.invalidConfig, configRefusal.message)
-    const topicId = randomUuid(this.#host)
+    const topicId = validateOnly ? uuidZero : randomUuid(this.#host)
     const created = { topicId, partitions: assignment.size, replicationFactor: assignment.get(0)?.length ?? 0, overrides }
-    if (validateOnly) return { ...created, topicId: uuidZero }
+    if (validateOnly) return created
     const topic: TopicAssignment = { topicId, partitions: new Map([...assignment].map(([index, replicas]) => [index, assigned(replicas)])) }
     try {
       return (await zookeeper.createTopic(name, topic, overrides)) ? created : refuse(errors.topicAlreadyExists, `Topic '${name}' already exists.`)

@@ -77,9 +77,12 @@ export class BrokerRegistrar {
   /** Writes the registration anew in place: advertised addresses have changed. */
   async update(): Promise<void> {
     const registration = this.#options.registration()
-    const data = encodeBroker({ ...registration, timestampMs: this.#host.clock.now() })
-    this.#written = data
+    const data = this.#encoded(registration)
     await this.#options.zookeeper.run((zk) => zk.setData(paths.broker(registration.id), data))
+  }
+  /** What stands in the own node from now on. */
+  #encoded(registration: Omit<BrokerRegistration, 'timestampMs'>): Buffer {
+    return (this.#written = encodeBroker({ ...registration, timestampMs: this.#host.clock.now() }))
   }
 
   async #registerAgain(): Promise<void> {
@@ -117,8 +120,7 @@ export class BrokerRegistrar {
     const registration = this.#options.registration()
     const path = paths.broker(registration.id)
     await this.#refuseSharedAddresses(registration)
-    const data = encodeBroker({ ...registration, timestampMs: this.#host.clock.now() })
-    this.#written = data
+    const data = this.#encoded(registration)
     const number = ++this.#watch
     for (;;) {
       try {

@@ -49,7 +49,7 @@ interface Following {
   isBeside: boolean
   /** As it was asked for last. */
   wish: Wish | undefined
-  /** Since when every answer was an error or could not be used, monotonic ms. */
+  /** Since when every answer was an error, monotonic ms. */
   failingSince: number | undefined
 }
 interface Wish extends SessionWish {
