@@ -2,6 +2,7 @@
 import { join, resolve } from 'node:path'
 import { KafkaClient } from '../kafka/client/client.ts'
 import { DescribeConfigs } from '../kafka/protocol/describe-configs.ts'
+import { hostPort } from '../wire/host-port.ts'
 import { brokersIn, connectZooKeeper } from './brokers-in-zookeeper.ts'
 import { problemsOf, statusText, type BrokerStatus, type ClusterStatus, type CoordinatorStatus, type PartitionStatus } from './cluster-status.ts'
 import { askWord, whyNoAnswer } from './four-letter-word.ts'
@@ -84,7 +85,7 @@ async function brokersAt(connect: string, io: ToolIo): Promise<string | undefine
   try {
     const known = await session.exists('/brokers/ids')
     if (known === undefined) return undefined
-    return (await brokersIn(session, connect)).map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`).join(',')
+    return (await brokersIn(session, connect)).map(({ host, port }) => hostPort(host, port)).join(',')
   } finally {
     await session.close()
   }
@@ -99,7 +100,7 @@ function addressesOf(connect: string): { host: string; port: number }[] {
   })
 }
 async function coordinatorStatus({ host, port }: { host: string; port: number }): Promise<CoordinatorStatus> {
-  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`
+  const address = hostPort(host, port)
   let answer: string
   try {
     answer = await askWord(host, port, 'srvr')
@@ -126,7 +127,7 @@ async function kafkaStatus(client: KafkaClient, expected: readonly number[]): Pr
     all.map(({ partitionIndex, leaderId, replicaNodes, isrNodes }) => ({
       topic: name!, partition: partitionIndex, leader: leaderId < 0 ? undefined : leaderId, replicas: replicaNodes, isr: isrNodes, minIsr: minIsr.get(name!),
     })).sort((a, b) => a.partition - b.partition)).sort((a, b) => (a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : a.partition - b.partition))
-  const addresses = new Map(brokers.map(({ nodeId, host, port }) => [nodeId, `${host.includes(':') ? `[${host}]` : host}:${port}`]))
+  const addresses = new Map(brokers.map(({ nodeId, host, port }) => [nodeId, hostPort(host, port)]))
   const ids = [...new Set([...addresses.keys(), ...expected, ...partitions.flatMap(({ replicas }) => replicas)])].sort((a, b) => a - b)
   return {
     controllerId: controllerId < 0 ? undefined : controllerId,

@@ -1,5 +1,6 @@
 /** What a pseudo-cluster on one machine consists of: processes, ports, folders and configuration files. Pure. */
 import { join } from 'node:path'
+import { hostPort } from '../wire/host-port.ts'
 
 export interface BrokerPlace {
   id: number
@@ -52,8 +53,8 @@ export const electionDistance = 3888 - 2181
 export const brokerFolder = (dataDir: string, id: number): string => join(dataDir, id === 0 ? 'kafka' : `kafka-${id}`)
 export const coordinatorFolder = (dataDir: string, id: number, count: number): string => join(dataDir, count === 1 ? 'zookeeper' : `zookeeper-${id}`)
 
-export const bootstrapServers = ({ host, brokers }: ClusterRecord): string => brokers.map(({ port }) => `${withBrackets(host)}:${port}`).join(',')
-export const zookeeperConnect = ({ coordinators }: ClusterRecord, listen: string): string => coordinators.map(({ port }) => `${withBrackets(listen === '' ? '127.0.0.1' : listen)}:${port}`).join(',')
+export const bootstrapServers = ({ host, brokers }: ClusterRecord): string => brokers.map(({ port }) => hostPort(host, port)).join(',')
+export const zookeeperConnect = ({ coordinators }: ClusterRecord, listen: string): string => coordinators.map(({ port }) => hostPort(listen === '' ? '127.0.0.1' : listen, port)).join(',')
 
 export function plansOf(record: ClusterRecord, options: LayoutOptions): ServerPlan[] {
   return [...record.coordinators.map((one) => coordinatorPlan(one, record, options)), ...record.brokers.map((one) => brokerPlan(one, record, options))]
@@ -93,7 +94,7 @@ function coordinatorPlan({ id, port, quorum, election }: CoordinatorPlace, { coo
 
 function brokerPlan({ id, port }: BrokerPlace, record: ClusterRecord, { dataDir, listen, advertise, overrides }: LayoutOptions): ServerPlan {
   const copies = Math.min(3, record.brokers.length)
-  const told = advertise ? `${withBrackets(advertise.host)}:${advertise.port + record.brokers.findIndex((one) => one.id === id)}` : `${withBrackets(record.host)}:${port}`
+  const told = advertise ? hostPort(advertise.host, advertise.port + record.brokers.findIndex((one) => one.id === id)) : hostPort(record.host, port)
   return {
     kind: 'broker',
     name: `broker-${id}`,
@@ -101,7 +102,7 @@ function brokerPlan({ id, port }: BrokerPlace, record: ClusterRecord, { dataDir,
     configFile: join(dataDir, 'config', `broker-${id}.properties`),
     configText: text({
       'broker.id': id,
-      listeners: `PLAINTEXT://${withBrackets(listen)}:${port}`,
+      listeners: `PLAINTEXT://${hostPort(listen, port)}`,
       'advertised.listeners': `PLAINTEXT://${told}`,
       'log.dirs': brokerFolder(dataDir, id),
       'zookeeper.connect': zookeeperConnect(record, listen),
@@ -117,8 +118,4 @@ function brokerPlan({ id, port }: BrokerPlace, record: ClusterRecord, { dataDir,
     files: {},
     ports: [port],
   }
-}
-
-function withBrackets(host: string): string {
-  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host
 }

@@ -1,5 +1,6 @@
 /** One TCP connection to a broker that can send any API: pipelined, answers in order, versions negotiated, everything bounded. */
 import type { Connection, Host, Timer } from '../../host/host.ts'
+import { hostPort } from '../../wire/host-port.ts'
 import { MalformedError } from '../../wire/reader.ts'
 import type { Fields } from '../../wire/schema.ts'
 import type { Api, RequestTo, ResponseOf } from '../protocol/api.ts'
@@ -84,7 +85,7 @@ export class KafkaConnection {
     try {
       socket = await host.network.connect({ ...to, timeoutMs: connectTimeoutMs, room: () => frames.room() })
     } catch (cause) {
-      throw new ConnectionError(`no connection to ${addressText(to)}: ${(cause as Error).message || (cause as { code?: string }).code}`, { cause })
+      throw new ConnectionError(`no connection to ${hostPort(to.host, to.port)}: ${(cause as Error).message || (cause as { code?: string }).code}`, { cause })
     }
     const connection = new KafkaConnection(socket, options, frames)
     if (options.versions !== 'fixed') {
@@ -99,7 +100,7 @@ export class KafkaConnection {
   }
 
   get address(): string {
-    return addressText(this.#options.to)
+    return hostPort(this.#options.to.host, this.#options.to.port)
   }
   /** Our side's address, as the broker sees it without translation. */
   get localAddress(): string {
@@ -230,8 +231,4 @@ export class KafkaConnection {
     }
     for (const handler of this.#closeHandlers.splice(0)) handler(this.#closing ? undefined : error)
   }
-}
-
-function addressText({ host, port }: { host: string; port: number }): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

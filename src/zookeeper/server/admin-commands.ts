@@ -3,7 +3,7 @@ import { ensembleCommands } from './admin-ensemble.ts'
 import type { ClientConnection } from './connection.ts'
 import { hex } from './connection.ts'
 import type { ServerFacts } from './facts.ts'
-import { hostPort } from '../zab/quorum-config.ts'
+import { hostPort } from '../../wire/host-port.ts'
 import type { Latency } from './statistics.ts'
 import { digestVersion } from '../znodes/digest.ts'
 

@@ -1,5 +1,6 @@
 /** Commands of the AdminServer about a member of an ensemble, by Apache's keys. A server that is alone answers them as Apache's does. */
-import { hostPort, type PeerAddress } from '../zab/quorum-config.ts'
+import { hostPort } from '../../wire/host-port.ts'
+import type { PeerAddress } from '../zab/quorum-config.ts'
 import type { AdminCommand } from './admin-commands.ts'
 import type { ServerFacts } from './facts.ts'
 

@@ -4,7 +4,8 @@ import { MalformedError } from '../../wire/reader.ts'
 import { Election, type ElectionOutput, type ElectionSettings, type ElectionTimer } from './election.ts'
 import { ElectionNetwork, type ElectionNetworkSettings, type PeerContact } from './election-network.ts'
 import { decodeNotification, encodeNotification } from './notification.ts'
-import { hostPort, type QuorumConfig } from './quorum-config.ts'
+import { hostPort } from '../../wire/host-port.ts'
+import type { QuorumConfig } from './quorum-config.ts'
 import type { PeerState, ServerId, SettledState, Vote } from './vote.ts'
 
 export interface ElectionDriverSettings extends ElectionSettings, ElectionNetworkSettings {

@@ -8,7 +8,7 @@
  */
 import { MalformedError, Reader } from '../../wire/reader.ts'
 import { Writer } from '../../wire/writer.ts'
-import { hostPort } from './quorum-config.ts'
+import { hostPort } from '../../wire/host-port.ts'
 import type { ServerId } from './vote.ts'
 
 export interface HostAndPort {

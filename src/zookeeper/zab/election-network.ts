@@ -6,7 +6,8 @@ import { MalformedError } from '../../wire/reader.ts'
 import { InUseError, type Connection, type Host, type ListenerSocket, type LogFacts, type Timer } from '../../host/host.ts'
 import { anonymousObserver, encodeInitial, frameOf, isWildcard, NotificationFrames, readInitial, type HostAndPort, type Initial } from './election-handshake.ts'
 import { connectToFirst } from './first-connection.ts'
-import { hostPort, type QuorumConfig } from './quorum-config.ts'
+import { hostPort } from '../../wire/host-port.ts'
+import type { QuorumConfig } from './quorum-config.ts'
 import type { ServerId } from './vote.ts'
 
 export interface ElectionNetworkSettings {

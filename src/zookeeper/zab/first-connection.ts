@@ -1,7 +1,7 @@
 /** Of a server with several addresses, the one that answers first: an address whose network is gone must not be waited for. */
 import type { Connection, Host } from '../../host/host.ts'
 import type { HostAndPort } from './election-handshake.ts'
-import { hostPort } from './quorum-config.ts'
+import { hostPort } from '../../wire/host-port.ts'
 
 /** Rejects when none answers, with what each said. */
 export async function connectToFirst(network: Host['network'], addresses: readonly HostAndPort[], timeoutMs: number): Promise<Connection> {

@@ -1,4 +1,5 @@
 /** Who belongs to the ensemble, where each member listens, and which sets of acknowledgements are a quorum (reference §2.2, §4.5, §5.10). */
+import { hostPort } from '../../wire/host-port.ts'
 import type { ServerId } from './vote.ts'
 
 export type Role = 'participant' | 'observer'
@@ -210,10 +211,6 @@ function portOf(text: string): number | undefined {
   return port >= 1 && port <= 65_535 ? port : undefined
 }
 
-/** `host:port`, IPv6 in brackets. */
-export function hostPort(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-}
 export function formatServerLine({ addresses, role, client }: QuorumServer): string {
   const peers = addresses.map(({ host, quorumPort, electionPort }) => `${hostPort(host, quorumPort)}:${electionPort}`).join('|')
   return `${peers}:${role}${client ? `;${hostPort(client.host, client.port)}` : ''}`

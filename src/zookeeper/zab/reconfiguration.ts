@@ -3,7 +3,8 @@ import { errorCode, type ErrorCode } from '../protocol/errors.ts'
 import { op } from '../protocol/op-codes.ts'
 import { decodeTransaction } from '../protocol/transactions.ts'
 import { parseProperties } from '../../wire/properties.ts'
-import { hostPort, parseQuorumConfig, parseServerLine, QuorumConfigError, quorumConfig, readQuorumLines, type QuorumConfig, type QuorumServer } from './quorum-config.ts'
+import { hostPort } from '../../wire/host-port.ts'
+import { parseQuorumConfig, parseServerLine, QuorumConfigError, quorumConfig, readQuorumLines, type QuorumConfig, type QuorumServer } from './quorum-config.ts'
 import type { ServerId } from './vote.ts'
 
 /** Where the type stands in a log entry: behind clientId, cxid, zxid and time. */
