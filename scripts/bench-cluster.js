@@ -3,37 +3,39 @@
  * three stand beside Ottla's three, and each figure is taken from both in turns. CPU seconds are those of all three brokers until every
  * replica has everything. Latencies are taken at a third of the smaller peak, the same load for both.
  * Topics are deleted after each run: their pages of memory are used again, as fresh ones cost more than what is measured.
- *   --quick   fewer and shorter runs     --json FILE   the figures for machines     --profile FOLDER   CPU profiles of Ottla's brokers
- *   --only WORD,WORD   the figures of some kinds: throughput, latency (which needs throughput), small, killed, rolled, partitions
- *   --rows WORD,WORD   of throughput acks=1 or acks=all alone, of small 1 or 64 connections alone
- *   --maker ottla|apache   one of the two alone     --rounds N   how often the parts killed, rolled and partitions go round
- *   --gigabytes N   what each broker holds in the part `partitions` (1)     --log FILE   what the servers said
+ * A broker that ends by itself is started again after a second, of either maker; where it says "until another leads", only when another does.
+ * `--help` tells of the options.
  */
 import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { cpuOf, kafkaServers } from './bench-kafka-servers.js'
+import { common, kafkaLibs, makersOf, optionsOf, refuse } from './bench-options.js'
 import { measurePartitions } from './bench-partitions.js'
-import { load, machine, median, MiB, Processes, residentMiB, runToEnd, sleep, stop, touchPages } from './bench-processes.js'
+import { load, machine, median, MiB, Processes, residentMiB, runToEnd, sleep, touchPages } from './bench-processes.js'
 
-const argument = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined)
-const quick = process.argv.includes('--quick')
+const options = optionsOf('cluster', {
+  ...common,
+  only: { value: 'WORD,WORD', list: true, words: ['throughput', 'latency', 'small', 'killed', 'rolled', 'partitions'], says: 'the figures of some kinds: throughput, latency (which needs throughput), small, killed, rolled, partitions' },
+  rows: { value: 'WORD,WORD', list: true, words: ['acks=1', 'acks=all', '1', '64'], says: 'of throughput acks=1 or acks=all alone, of small 1 or 64 connections alone' },
+  rounds: { value: 'N', number: true, says: 'how often the parts killed, rolled and partitions go round' },
+  gigabytes: { value: 'N', number: true, says: 'what each broker holds in the part partitions (1)' },
+  log: { value: 'FILE', says: 'what the servers said goes there' },
+})
+const { quick, only, rows, gigabytes = 1 } = options
 const runs = quick ? 3 : 5
 const bytes = (quick ? 256 : 512) * MiB
-const libs = process.env['KAFKA_LIBS']
-const profiles = argument('--profile')
-const only = argument('--only')
-const rows = argument('--rows')?.split(',')
+const libs = kafkaLibs()
+const makers = makersOf(options, libs)
+if (only?.includes('latency') && !only.includes('throughput')) refuse('--only latency wants throughput, too: its load is a third of the smaller peak')
 const isWanted = (row) => !rows || rows.includes(String(row))
-const gigabytes = Number(argument('--gigabytes') ?? 1)
-const rounds = (usual) => Number(argument('--rounds') ?? usual)
-const makers = argument('--maker') ? [argument('--maker')] : ['ottla', ...(libs ? ['apache'] : [])]
+const rounds = (usual) => options.rounds ?? usual
 const batches = { records: 500, size: 1000, connections: 2, inFlight: 10 }
 const replicas = 3
 const folder = mkdtempSync(join(tmpdir(), 'ottla-bench-'))
 const processes = new Processes(folder)
 
-const servers = kafkaServers(processes, { libs, profiles })
+const servers = kafkaServers(processes, { libs, profiles: options.profile })
 const startCluster = (maker) => servers.start(maker, { brokers: replicas, properties: `offsets.topic.replication.factor=${replicas}\ntransaction.state.log.replication.factor=${replicas}\nmin.insync.replicas=2\nlog.segment.delete.delay.ms=500\n` })
 const stopCluster = (cluster) => servers.stop(cluster)
 const place = ({ ports }, topic) => load({ kind: 'placed', ports, topic, isrSize: replicas })
@@ -104,9 +106,9 @@ async function killed(clusters) {
         const { leader } = await place(cluster, topic)
         const longestMs = await ledgerDuring(cluster, topic, async () => {
           const broker = cluster.brokers.find(({ id }) => id === leader)
-          await stop(broker.child, 'SIGKILL')
+          await broker.stop('SIGKILL')
           await waitsFor(cluster, topic, broker)
-          broker.child = broker.start()
+          broker.start()
           await place(cluster, topic)
         })
         note(`kill -9 of the leader, ${when}: longest pause`, 'ms', cluster, longestMs)
@@ -120,8 +122,8 @@ async function rolled(clusters) {
       await place(cluster, 'rolled')
       const longestMs = await ledgerDuring(cluster, 'rolled', async () => {
         for (const broker of cluster.brokers) {
-          await stop(broker.child)
-          broker.child = broker.start()
+          await broker.stop()
+          broker.start()
           await load({ kind: 'open', port: broker.port })
           await place(cluster, 'rolled')
           await place(cluster, 'first')
@@ -151,9 +153,12 @@ async function ledgerDuring({ maker, ports }, topic, happening) {
 function table() {
   const digits = (value) => (value < 10 ? value.toFixed(2) : Math.round(value).toLocaleString('en'))
   const spread = (values) => `${digits(Math.min(...values))}–${digits(Math.max(...values))}`
-  const lines = Object.entries(results).map(([name, { unit, ottla = [NaN], apache = libs ? [NaN] : undefined }]) =>
-    `| ${name} (${unit}) | ${digits(median(ottla))} | ${spread(ottla)} |${apache ? ` ${digits(median(apache))} | ${spread(apache)} | ${(median(ottla) / median(apache)).toFixed(2)} |` : ''}`)
-  return `| three brokers, three replicas | Ottla, median | runs |${libs ? ' Apache, median | runs | ratio |' : ''}\n| --- | --: | --: |${libs ? ' --: | --: | --: |' : ''}\n${lines.join('\n')}`
+  const both = makers.length > 1
+  const cells = (runs) => (runs ? ` ${digits(median(runs))} | ${spread(runs)} |` : ' not finished | |')
+  const lines = Object.entries(results).map(([name, { unit, ottla, apache }]) =>
+    `| ${name} (${unit}) |${makers.map((maker) => cells(results[name][maker])).join('')}${both ? ` ${ottla && apache ? (median(ottla) / median(apache)).toFixed(2) : ''} |` : ''}`)
+  const titles = makers.map((maker) => ` ${{ ottla: 'Ottla', apache: 'Apache' }[maker]}, median | runs |`).join('')
+  return `| three brokers, three replicas |${titles}${both ? ' ratio |' : ''}\n| --- |${' --: | --: |'.repeat(makers.length)}${both ? ' --: |' : ''}\n${lines.join('\n')}`
 }
 
 let failed = false
@@ -163,18 +168,15 @@ function unfinished(error) {
   console.error(error)
 }
 await runToEnd(processes, async () => {
-  if (!only || /throughput|latency|small/.test(only)) touchPages(folder, (quick ? 3 : 6) * 1024 * MiB)
+  if (!only || only.some((name) => ['throughput', 'latency', 'small'].includes(name))) touchPages(folder, (quick ? 3 : 6) * 1024 * MiB)
   const clusters = []
   for (const maker of makers) clusters.push(await startCluster(maker))
-  if (!libs) process.stderr.write('KAFKA_LIBS is not set: Apache is not measured\n')
   const parts = { throughput, latency, small, killed, rolled, partitions }
-  for (const [name, part] of Object.entries(parts)) if (!only || only.split(',').includes(name)) await part(clusters).catch(unfinished)
+  for (const [name, part] of Object.entries(parts)) if (!only || only.includes(name)) await part(clusters).catch(unfinished)
   for (const cluster of clusters) await stopCluster(cluster)
   console.log(`${machine}\n\n${table()}`)
-  const jsonFile = argument('--json')
-  if (jsonFile) writeFileSync(jsonFile, `${JSON.stringify({ machine, results }, null, 2)}\n`)
+  if (options.json) writeFileSync(options.json, `${JSON.stringify({ machine, results }, null, 2)}\n`)
   return !failed
 }, () => {
-  const logFile = argument('--log')
-  if (logFile) writeFileSync(logFile, processes.lastWords(Infinity))
+  if (options.log) writeFileSync(options.log, processes.lastWords(Infinity))
 })

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Figures } from './bench-figures.js'
 import { cpuOf, kafkaServers } from './bench-kafka-servers.js'
-import { load, machine, MiB, peakMiBSince, Processes, residentMiB, runToEnd, sleep, startPeak, stop, touchPages } from './bench-processes.js'
+import { load, machine, MiB, peakMiBSince, Processes, residentMiB, runToEnd, sleep, startPeak, touchPages } from './bench-processes.js'
 
 const argument = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined)
 const quick = process.argv.includes('--quick')
@@ -79,11 +79,11 @@ async function loading(words, { records, fill, loaded }) {
   for (let run = 0; run < runs; run++)
     for (const cluster of clusters) {
       const [broker] = cluster.brokers
-      await stop(broker.child)
+      await broker.stop()
       let began
       const { firstAt, loadedAt } = await ask({ kind: loaded, port: broker.port, records }, () => {
         began = Date.now()
-        broker.child = broker.start()
+        broker.start()
       })
       const note = (what, unit, value) => figures.note(`loading ${words}, ${what}`, unit, cluster.maker, value)
       note('start to answer', 's', (loadedAt - began) / 1000)

@@ -1,10 +1,38 @@
 /** Clusters of either maker for the benchmarks: one ZooKeeper server and some brokers, on folders of their own. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { cpuSeconds, freePort, here, javaOptions, load, log4jText, stop } from './bench-processes.js'
+import { cpuSeconds, freePort, here, javaOptions, load, log4jText, sleep, stop } from './bench-processes.js'
 
 /** As bin/kafka-server-start.sh sets them. */
 const mallocSettings = { MALLOC_MMAP_THRESHOLD_: '268435456', MALLOC_TRIM_THRESHOLD_: '268435456' }
+
+/**
+ * A broker as under a supervisor: one that ends without having been told is started again after a second, of either maker. Apache's ends when it finds its own
+ * number still registered, by the session of the process before it; that lasts until the session's end. `child`: the process it is at the moment.
+ */
+class Broker {
+  #isWanted = false
+  constructor({ maker, id, port, logDir, run }) {
+    Object.assign(this, { maker, id, port, logDir })
+    this.run = run
+    this.child = undefined
+  }
+  start() {
+    this.#isWanted = true
+    const child = (this.child = this.run())
+    child.once('exit', async (code, signal) => {
+      if (!this.#isWanted) return
+      process.stderr.write(`  ${this.maker}: broker ${this.id} ended by itself (${signal ?? `exit code ${code}`}); it is started again in a second\n`)
+      await sleep(1_000)
+      if (this.#isWanted && this.child === child) this.start()
+    })
+  }
+  /** Resolves when it has ended; nobody starts it again then. */
+  async stop(signal) {
+    this.#isWanted = false
+    await stop(this.child, signal)
+  }
+}
 
 /** `libs`: the folder with Apache's jars; `profiles`: where CPU profiles of Ottla's brokers go. */
 export function kafkaServers(processes, { libs, profiles }) {
@@ -39,15 +67,15 @@ export function kafkaServers(processes, { libs, profiles }) {
           config,
           `broker.id=${id}\nlisteners=PLAINTEXT://127.0.0.1:${port}\nlog.dirs=${logDir}\nzookeeper.connect=127.0.0.1:${zookeeperPort}\nzookeeper.session.timeout.ms=6000\nnum.partitions=1\ndefault.replication.factor=${count}\n${properties}`,
         )
-        brokers.push({ id, port, logDir, child: undefined, start: () => makers[maker].broker(config, log4j) })
+        brokers.push(new Broker({ maker, id, port, logDir, run: () => makers[maker].broker(config, log4j) }))
       }
-      for (const broker of brokers) broker.child = broker.start()
+      for (const broker of brokers) broker.start()
       const cluster = { maker, zookeeper, zookeeperPort, brokers, ports: brokers.map(({ port }) => port) }
-      await load({ kind: 'placed', ports: cluster.ports, topic: 'first', isrSize: count, patienceMs: 90_000 })
+      await load({ kind: 'placed', ports: cluster.ports, topic: 'first', isrSize: count })
       return cluster
     },
     async stop({ brokers, zookeeper }) {
-      for (const { child } of brokers) await stop(child)
+      for (const broker of brokers) await broker.stop()
       await stop(zookeeper)
     },
   }

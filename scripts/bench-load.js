@@ -132,14 +132,21 @@ async function requests({ port, topic, partitions = 1, size, connections, inFlig
   end(result)
 }
 
-/** Makes the topic and waits until `isrSize` replicas are in sync, and another broker than `not` leads; who leads. */
-async function placed({ ports, topic, isrSize, not, patienceMs = 60_000 }) {
-  const place = await eventually(`${isrSize} replicas of ${topic} in sync`, patienceMs, async () => {
-    const found = await described(ports, topic)
-    return found && found.isr.length >= isrSize && found.leader !== not ? found : undefined
-  })
+/**
+ * Makes the topic and waits until `isrSize` replicas are in sync, and another broker than `not` leads, as each of the brokers asked says: who was just started again
+ * has to know, too, and who has not noticed yet that one is gone does not count. Who leads.
+ */
+async function placed({ ports, topic, isrSize, not, patienceMs = 180_000 }) {
+  let seen
+  const isThere = (place) => place && place.isr.length >= isrSize && place.leader !== not
+  const place = await eventually(() => `${isrSize} replicas of ${topic} in sync${not ? ` without broker ${not} leading` : ''} (said by the brokers at ${ports.join(', ')}: ${seen.map(told).join(', ')})`, patienceMs, async () => {
+    seen = []
+    for (const port of ports) seen.push(await described([port], topic))
+    return seen.every((each) => isThere(each) && each.leader === seen[0].leader) ? seen[0] : undefined
+  }, 50)
   end(place)
 }
+const told = (place) => (place ? `leader ${place.leader}, in sync ${place.isr.join(' ')}` : 'no answer, or no leader')
 /** Deletes the topic; the brokers remove its files later. */
 async function deleted({ ports, topic }) {
   const request = frame(20, 1, Buffer.concat([int32(1), string(topic), int32(30_000)]))
@@ -151,7 +158,7 @@ async function deleted({ ports, topic }) {
   end({})
 }
 /** Until somebody listens. */
-async function opened({ port, patienceMs = 60_000 }) {
+async function opened({ port, patienceMs = 180_000 }) {
   await eventually(`port ${port} open`, patienceMs, () => new Promise((done) => {
     const socket = connect({ port, host: '127.0.0.1' })
     socket.on('error', () => done(undefined))
@@ -198,7 +205,7 @@ async function ledger({ ports, topic }) {
   }
   for (;;) {
     // A pause that has not ended has no length yet.
-    if (over && performance.now() - last > 60_000) fail('no record was acknowledged for a minute')
+    if (over && performance.now() - last > 180_000) fail('no record was acknowledged for three minutes')
     const place = await described(ports, topic)
     if (!place) {
       meet('no leader')

@@ -10,7 +10,7 @@ import { Metadata } from '../dist/kafka/protocol/metadata.js'
 import { Produce } from '../dist/kafka/protocol/produce.js'
 import { encodeBatch } from '../dist/kafka/records/encode.js'
 import { ZooKeeperClient } from '../dist/zookeeper/client/client.js'
-import { residentMiB, sleep, stop } from './bench-processes.js'
+import { residentMiB, sleep } from './bench-processes.js'
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {}, named: () => quiet }
 const host = nodeHost({ logger: quiet })
@@ -40,7 +40,7 @@ export async function measurePartitions(cluster, { partitions, bytes, rounds, no
       const controller = cluster.brokers.find(({ id }) => id === view.controllerId)
       const broker = cluster.brokers.find(({ id }) => id !== controller.id)
       began = performance.now()
-      await stop(broker.child)
+      await broker.stop()
       figure('a broker told to stop, to its end', performance.now() - began)
       await view.until(outOfSync(broker.id), broker)
       await restarted(broker, 'started again, to the last replica in sync')
@@ -56,7 +56,7 @@ export async function measurePartitions(cluster, { partitions, bytes, rounds, no
 
   async function restarted(broker, name) {
     const began = performance.now()
-    broker.child = broker.start()
+    broker.start()
     await view.until(level, broker)
     figure(name, performance.now() - began)
   }
@@ -64,7 +64,7 @@ export async function measurePartitions(cluster, { partitions, bytes, rounds, no
     // Who was stopped before leads nothing since: there has to be something to take over.
     await electPreferred(view)
     await view.until((states) => states.length === partitions && states.every(({ leaderId, replicaNodes }) => leaderId === replicaNodes[0]))
-    await stop(broker.child, 'SIGKILL')
+    await broker.stop('SIGKILL')
     while (await zookeeper.exists(`/brokers/ids/${broker.id}`)) await sleep(1)
     const began = performance.now()
     await view.until(ledWithout(broker.id), broker)

@@ -20,6 +20,19 @@ export const freePort = () => new Promise((done) => {
   })
 })
 
+/**
+ * Whatever ends this process, `last` runs first, once: its last line, an error, a signal, or nobody reading any more what it prints (`| head`). What it does has
+ * to be done when it returns.
+ */
+export function atTheEnd(last) {
+  process.once('exit', () => {
+    for (const child of loads) child.kill('SIGKILL')
+    last()
+  })
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1))
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => process.exit(1))
+}
+
 /** What is started here is gone when `killAll` has been called; its words are in `servers.log` of `folder`. */
 export class Processes {
   #running = new Set()
@@ -47,12 +60,11 @@ export class Processes {
  * false: something failed and is told already. `last` may keep something before the folder goes.
  */
 export async function runToEnd(processes, main, last = () => {}) {
-  for (const signal of ['SIGINT', 'SIGTERM'])
-    process.once(signal, () => {
-      processes.killAll()
-      rmSync(processes.folder, { recursive: true, force: true })
-      process.exit(1)
-    })
+  atTheEnd(() => {
+    processes.killAll()
+    last()
+    rmSync(processes.folder, { recursive: true, force: true })
+  })
   let failed = false
   try {
     failed = (await main()) === false
@@ -60,10 +72,6 @@ export async function runToEnd(processes, main, last = () => {}) {
     failed = true
     console.error(error)
     console.error(processes.lastWords())
-  } finally {
-    processes.killAll()
-    last()
-    rmSync(processes.folder, { recursive: true, force: true })
   }
   process.exit(failed ? 1 : 0)
 }
@@ -71,15 +79,22 @@ export async function stop(child, signal = 'SIGTERM') {
   if (child.exitCode !== null || child.signalCode !== null) return
   const gone = new Promise((done) => child.once('exit', done))
   child.kill(signal)
-  const timer = setTimeout(() => child.kill('SIGKILL'), 30_000)
+  const timer = setTimeout(() => {
+    process.stderr.write(`process ${child.pid} had not ended ${stopPatienceMs / 1000} s after ${signal}: killed\n`)
+    child.kill('SIGKILL')
+  }, stopPatienceMs)
   await gone
   clearTimeout(timer)
 }
+const stopPatienceMs = 60_000
 
+/** The load processes of the moment. */
+const loads = new Set()
 /** One job of a load process (`program`: its file here); rejects with its words. `armed` runs when the process is ready to begin, with what ends a job that goes on until it is told. */
 export function load(job, armed = () => {}, program = 'bench-load.js') {
   return new Promise((done, failed) => {
     const child = spawn(process.execPath, [join(here, program), JSON.stringify(job)], { stdio: ['pipe', 'pipe', 'pipe'] })
+    loads.add(child)
     let out = ''
     let errors = ''
     child.stdin.on('error', () => {})
@@ -91,6 +106,7 @@ export function load(job, armed = () => {}, program = 'bench-load.js') {
       }
     })
     child.stderr.on('data', (text) => (errors += text))
+    child.on('exit', () => loads.delete(child))
     child.on('exit', (code) => (code === 0 ? done(JSON.parse(out)) : failed(new Error(`${job.kind}: ${errors.trim() || `exit code ${code}`}`))))
   })
 }

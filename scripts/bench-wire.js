@@ -140,13 +140,14 @@ export function askOnce(port, request, timeoutMs) {
     })
   })
 }
-export async function eventually(what, patienceMs, ask) {
+/** `what` may be a function: what is said about it in the end. */
+export async function eventually(what, patienceMs, ask, pollMs = 20) {
   const deadline = performance.now() + patienceMs
   for (;;) {
     const result = await ask()
     if (result !== undefined) return result
-    if (performance.now() > deadline) fail(`${what}: not within ${patienceMs} ms`)
-    await new Promise((done) => setTimeout(done, 20))
+    if (performance.now() > deadline) fail(`${typeof what === 'function' ? what() : what}: not within ${patienceMs} ms`)
+    await new Promise((done) => setTimeout(done, pollMs))
   }
 }
 
