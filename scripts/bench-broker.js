@@ -1,16 +1,18 @@
 /**
  * `npm run bench`, or `npm run bench -- broker`: start-up, memory at rest, bytes in and out, single-record requests. Every figure is the median of several runs
  * after a warm-up. KAFKA_LIBS=<folder with the jars of Kafka 3.9> measures Apache's broker and ZooKeeper beside it, in turns.
- *   --quick   fewer and shorter runs     --json FILE   the figures for machines
+ * `--help` tells of the options.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { common, kafkaLibs, makersOf, optionsOf } from './bench-options.js'
 import { cpuSeconds, freePort, here, javaOptions, load, log4jText, machine, median, MiB, onLinux, Processes, residentMiB, runToEnd, sleep, stop, touchPages } from './bench-processes.js'
 
-const quick = process.argv.includes('--quick')
-const jsonFile = process.argv.includes('--json') ? process.argv[process.argv.indexOf('--json') + 1] : undefined
+const { quick, json: jsonFile } = optionsOf('broker', { quick: common.quick, json: common.json })
+const libs = kafkaLibs()
+const makersMeasured = makersOf({}, libs)
 const runs = quick ? 3 : 5
 const folder = mkdtempSync(join(tmpdir(), 'ottla-bench-'))
 const processes = new Processes(folder)
@@ -25,7 +27,6 @@ const makers = {
     return { port, began, processes: [child], broker: child, stop: () => stop(child) }
   },
   async apache(name, port) {
-    const libs = process.env['KAFKA_LIBS']
     const zookeeperPort = await freePort()
     const data = join(folder, name)
     execFileSync('mkdir', ['-p', data])
@@ -124,9 +125,8 @@ function table(all) {
 
 async function main() {
   touchPages(folder, (quick ? 2 : 4) * 1024 * MiB)
-  const all = { ottla: await measure('ottla') }
-  if (process.env['KAFKA_LIBS']) all.apache = await measure('apache')
-  else process.stderr.write('KAFKA_LIBS is not set: Apache is not measured\n')
+  const all = {}
+  for (const maker of makersMeasured) all[maker] = await measure(maker)
   console.log(`${machine}\n\n${table(all)}`)
   if (jsonFile) writeFileSync(jsonFile, `${JSON.stringify({ machine, ...all }, null, 2)}\n`)
 }

@@ -3,27 +3,31 @@
  * figure is taken from both in turns. A topic is filled under cleanup.policy=delete; then it becomes `compact`, and the time runs until the cleaner's checkpoint names
  * it. Bytes are those of the segments that may be cleaned. Both have one cleaner thread and 128 MiB for keys. Memory: the highest the process had
  * resident meanwhile. Loading: a million committed offsets (100 to a batch), and transactional ids (one to a batch), in one partition; a broker is stopped and started.
- *   --quick   smaller and fewer runs     --json FILE   the figures for machines     --profile FOLDER   CPU profiles of Ottla's brokers
- *   --only cleaner|offsets|transactions   --maker ottla|apache   --rows N,…   rows of the cleaner, from 0
+ * `--help` tells of the options.
  */
 import { mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Figures } from './bench-figures.js'
 import { cpuOf, kafkaServers } from './bench-kafka-servers.js'
+import { common, kafkaLibs, makersOf, optionsOf } from './bench-options.js'
 import { load, machine, MiB, peakMiBSince, Processes, residentMiB, runToEnd, sleep, startPeak, touchPages } from './bench-processes.js'
 
-const argument = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined)
-const quick = process.argv.includes('--quick')
+const options = optionsOf('compaction', {
+  ...common,
+  only: { value: 'WORD,WORD', list: true, words: ['cleaner', 'offsets', 'transactions'], says: 'the figures of some kinds: cleaner, offsets, transactions' },
+  rows: { value: 'N,N', list: true, words: ['0', '1', '2'], says: 'rows of the cleaner, from 0' },
+})
+const { quick, only } = options
 const runs = quick ? 1 : 3
-const libs = process.env['KAFKA_LIBS']
+const libs = kafkaLibs()
+const makers = makersOf(options, libs)
 const folder = mkdtempSync(join(tmpdir(), 'ottla-bench-'))
 const processes = new Processes(folder)
-const servers = kafkaServers(processes, { libs, profiles: argument('--profile') })
+const servers = kafkaServers(processes, { libs, profiles: options.profile })
 const figures = new Figures()
 const ask = (job, armed) => load(job, armed, 'bench-compaction-load.js')
-const makers = ['ottla', ...(libs ? ['apache'] : [])].filter((maker) => [undefined, maker].includes(argument('--maker')))
-const rows = argument('--rows')?.split(',').map(Number)
+const rows = options.rows?.map(Number)
 
 const bytes = (quick ? 64 : 128) * MiB
 const segmentBytes = 16 * MiB
@@ -101,8 +105,7 @@ const parts = {
 }
 await runToEnd(processes, async () => {
   touchPages(folder, (quick ? 1 : 2) * 1024 * MiB)
-  if (!libs) process.stderr.write('KAFKA_LIBS is not set: Apache is not measured\n')
-  for (const [name, part] of Object.entries(parts)) if (!argument('--only') || argument('--only').split(',').includes(name)) await part()
+  for (const [name, part] of Object.entries(parts)) if (!only || only.includes(name)) await part()
   console.log(`${machine}\n\n${figures.table('cleaner and loading')}`)
-  if (argument('--json')) writeFileSync(argument('--json'), `${JSON.stringify({ machine, results: figures.all }, null, 2)}\n`)
+  if (options.json) writeFileSync(options.json, `${JSON.stringify({ machine, results: figures.all }, null, 2)}\n`)
 })

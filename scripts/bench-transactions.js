@@ -3,9 +3,7 @@
  * KAFKA_LIBS set, Apache's stand beside Ottla's, and each figure is taken from both in turns. A transaction writes one record of 100 bytes to each of its
  * producer's partitions. `commit`: EndTxn until it is answered without error; `whole`: from AddPartitionsToTxn on; both at seven tenths of the smaller
  * rate, the same load for both. CPU of all brokers.
- *   --quick   fewer and shorter runs     --json FILE   the figures for machines     --profile FOLDER   CPU profiles of Ottla's brokers
- *   --brokers 1|3   one of the two sizes     --only 16x10   one number of producers and of partitions each
- *   --maker ottla|apache   one alone, then with --rate N: latencies at N transactions a second, and no rate of its own
+ * `--help` tells of the options.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,16 +11,21 @@ import { join } from 'node:path'
 import { cpuOf, kafkaServers } from './bench-kafka-servers.js'
 import { load, machine, median, MiB, Processes, runToEnd, touchPages } from './bench-processes.js'
 import { Figures } from './bench-figures.js'
+import { common, kafkaLibs, makersOf, optionsOf } from './bench-options.js'
 
-const argument = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined)
-const quick = process.argv.includes('--quick')
-const only = argument('--only')
-const fixedRate = argument('--rate') && Number(argument('--rate'))
+const options = optionsOf('transactions', {
+  ...common,
+  brokers: { value: '1|3', words: ['1', '3'], says: 'one of the two sizes' },
+  only: { value: 'WORD', words: ['1x1', '1x10', '16x1', '16x10'], says: 'one number of producers and of partitions each: 1x1, 1x10, 16x1 or 16x10' },
+  rate: { value: 'N', number: true, says: 'latencies at N transactions a second, and no rate of its own; with --maker' },
+})
+const { quick, only, rate: fixedRate } = options
 const runs = quick ? 1 : 3
-const libs = process.env['KAFKA_LIBS']
+const libs = kafkaLibs()
+const makers = makersOf(options, libs)
 const folder = mkdtempSync(join(tmpdir(), 'ottla-bench-'))
 const processes = new Processes(folder)
-const servers = kafkaServers(processes, { libs, profiles: argument('--profile') })
+const servers = kafkaServers(processes, { libs, profiles: options.profile })
 const figures = new Figures()
 
 let names = 0
@@ -32,7 +35,7 @@ async function measure(size) {
   const replicas = size
   const properties = `offsets.topic.replication.factor=${replicas}\ntransaction.state.log.replication.factor=${replicas}\ntransaction.state.log.min.isr=${Math.min(2, replicas)}\nmin.insync.replicas=${Math.min(2, replicas)}\n`
   const clusters = []
-  for (const maker of ['ottla', ...(libs ? ['apache'] : [])]) if ((argument('--maker') ?? maker) === maker) clusters.push(await servers.start(maker, { name: `${maker}-${size}`, brokers: size, properties }))
+  for (const maker of makers) clusters.push(await servers.start(maker, { name: `${maker}-${size}`, brokers: size, properties }))
   for (const producers of [1, 16])
     for (const partitions of [1, 10]) {
       if (only && only !== `${producers}x${partitions}`) continue
@@ -65,8 +68,7 @@ async function measure(size) {
 
 await runToEnd(processes, async () => {
   touchPages(folder, 1024 * MiB)
-  if (!libs) process.stderr.write('KAFKA_LIBS is not set: Apache is not measured\n')
-  for (const size of [1, 3]) if (!argument('--brokers') || Number(argument('--brokers')) === size) await measure(size)
+  for (const size of [1, 3]) if (!options.brokers || Number(options.brokers) === size) await measure(size)
   console.log(`${machine}\n\n${figures.table('producers × partitions each')}`)
-  if (argument('--json')) writeFileSync(argument('--json'), `${JSON.stringify({ machine, results: figures.all }, null, 2)}\n`)
+  if (options.json) writeFileSync(options.json, `${JSON.stringify({ machine, results: figures.all }, null, 2)}\n`)
 })

@@ -1,23 +1,29 @@
 /**
  * `npm run bench -- zookeeper-limits`: an ensemble of three with a million znodes of 100 bytes, 10,000 sessions and 100,000 watches, one
  * maker after the other on the same data: memory, snapshots, what clients feel of them, restart. Prints a table in Markdown.
- *   --znodes N  --sessions N  --watches N     --ottla, --apache   one alone     --heap -Xmx…   for Apache's servers     --quick   a tenth of it all
- * The sessions need 10,000 open files here and a third of that in each server: `ulimit -n`.
+ * `--help` tells of the options. The sessions need 10,000 open files here and a third of that in each server: `ulimit -n`.
  */
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { sleep } from './bench-processes.js'
+import { optionsOf, refuse } from './bench-options.js'
+import { atTheEnd, sleep } from './bench-processes.js'
 import { byNumber, Client, frame, op, pipeline, requests } from './bench-zookeeper-load.js'
 import { apacheClassPath, Ensemble } from './bench-zookeeper-servers.js'
 
-const argument = (name, fallback) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : fallback)
-const scale = process.argv.includes('--quick') ? 10 : 1
-const znodes = Number(argument('--znodes', 1_000_000 / scale))
-const sessionCount = Number(argument('--sessions', 10_000 / scale))
-const watchCount = Number(argument('--watches', 100_000 / scale))
-const heap = argument('--heap', '-Xmx1000m')
-const makers = process.argv.includes('--apache') ? ['apache'] : process.argv.includes('--ottla') || !apacheClassPath() ? ['ottla'] : ['ottla', 'apache']
+const options = optionsOf('zookeeper-limits', {
+  quick: { says: 'a tenth of it all' },
+  znodes: { value: 'N', number: true, says: 'a million' },
+  sessions: { value: 'N', number: true, says: '10,000' },
+  watches: { value: 'N', number: true, says: '100,000' },
+  ottla: { says: 'Ottla alone' },
+  apache: { says: 'Apache alone' },
+  heap: { value: '-Xmx…', says: "of Apache's servers (-Xmx1000m)" },
+})
+const scale = options.quick ? 10 : 1
+const { znodes = 1_000_000 / scale, sessions: sessionCount = 10_000 / scale, watches: watchCount = 100_000 / scale, heap = '-Xmx1000m' } = options
+if (options.apache && !apacheClassPath()) refuse("--apache wants Apache's jars: set KAFKA_LIBS to the folder with those of Kafka 3.9, or install Debian's package zookeeper")
+const makers = options.apache ? ['apache'] : options.ottla || !apacheClassPath() ? ['ottla'] : ['ottla', 'apache']
 const folder = mkdtempSync(join(tmpdir(), 'ottla-bench-'))
 const folders = 100
 /** Every server reaches it once or twice by what is written while clients are asked how long they wait. */
@@ -232,13 +238,10 @@ async function measure(maker) {
 }
 
 let running
-// An interrupted bench leaves no servers behind.
-for (const signal of ['SIGINT', 'SIGTERM'])
-  process.once(signal, () => {
-    running?.kill()
-    rmSync(folder, { recursive: true, force: true })
-    process.exit(1)
-  })
+atTheEnd(() => {
+  running?.kill()
+  rmSync(folder, { recursive: true, force: true })
+})
 let failed = false
 try {
   for (const maker of makers) {

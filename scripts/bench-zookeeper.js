@@ -1,28 +1,31 @@
 /**
  * `npm run bench -- zookeeper`: a server alone and an ensemble of three, beside Apache's in turns: both are up all the time, every round
  * measures one and then the other. Apache's jars come from KAFKA_LIBS or from Debian's package. Prints a table in Markdown.
- *   --quick   one short round     --json FILE   all runs for machines     --only WORDS   rows whose name has these words     --ottla   without Apache's
- * CPU is that of all servers together, for each operation: on a busy machine it says more than the rates.
+ * `--help` tells of the options. CPU is that of all servers together, for each operation: on a busy machine it says more than the rates.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { machine, MiB, sleep, touchPages } from './bench-processes.js'
+import { common, optionsOf } from './bench-options.js'
+import { atTheEnd, machine, MiB, sleep, touchPages } from './bench-processes.js'
 import { byNumber, Client, mixed, PatientWriter, pipeline, requests, sequential } from './bench-zookeeper-load.js'
 import { apacheClassPath, Ensemble } from './bench-zookeeper-servers.js'
 
-const argument = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined)
-const quick = process.argv.includes('--quick')
-const jsonFile = argument('--json')
-const only = argument('--only')
-const rounds = Number(argument('--rounds') ?? (quick ? 1 : 3))
+const options = optionsOf('zookeeper', {
+  quick: { says: 'one short round' },
+  json: common.json,
+  only: { value: 'WORDS', says: 'rows whose name has these words' },
+  rounds: { value: 'N', number: true, says: 'how many rounds (3)' },
+  ottla: { says: "without Apache's" },
+})
+const { quick, json: jsonFile, only, rounds = quick ? 1 : 3 } = options
 const ms = quick ? 700 : 1000
 const warmMs = quick ? 200 : 250
 const znodes = 1000
 const inFlight = 100
 const folder = mkdtempSync(join(tmpdir(), 'ottla-bench-'))
-const apache = process.argv.includes('--ottla') ? undefined : apacheClassPath()
+const apache = options.ottla ? undefined : apacheClassPath()
 const makers = apache ? ['ottla', 'apache'] : ['ottla']
 
 /** By row: unit, whether less is better, and the runs of each maker. */
@@ -246,13 +249,10 @@ async function main() {
   if (jsonFile) writeFileSync(jsonFile, `${JSON.stringify({ machine: where, rows: Object.fromEntries(rows) }, null, 2)}\n`)
 }
 
-// An interrupted bench leaves no servers behind.
-for (const signal of ['SIGINT', 'SIGTERM'])
-  process.once(signal, () => {
-    for (const ensemble of all) ensemble.kill()
-    rmSync(folder, { recursive: true, force: true })
-    process.exit(1)
-  })
+atTheEnd(() => {
+  for (const ensemble of all) ensemble.kill()
+  rmSync(folder, { recursive: true, force: true })
+})
 let failed = false
 try {
   await main()
