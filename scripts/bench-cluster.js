@@ -99,10 +99,11 @@ async function small(clusters) {
       }
 }
 async function killed(clusters) {
-  for (const cluster of clusters)
-    for (let run = 0; run < rounds(quick ? 1 : 3); run++)
+  for (let run = 0; run < rounds(quick ? 1 : 3); run++)
+    for (const cluster of clusters)
       for (const [when, waitsFor] of [['and started again at once', () => {}], ['until another leads', anotherLeader]]) {
         const topic = `killed-${run}`
+        await settled(clusters)
         const { leader } = await place(cluster, topic)
         const longestMs = await ledgerDuring(cluster, topic, async () => {
           const broker = cluster.brokers.find(({ id }) => id === leader)
@@ -117,8 +118,9 @@ async function killed(clusters) {
 /** Its session with ZooKeeper has to end first: some six seconds. */
 const anotherLeader = ({ ports }, topic, { id, port }) => load({ kind: 'placed', ports: ports.filter((each) => each !== port), topic, isrSize: replicas - 1, not: id })
 async function rolled(clusters) {
-  for (const cluster of clusters)
-    for (let run = 0; run < rounds(quick ? 2 : 5); run++) {
+  for (let run = 0; run < rounds(quick ? 2 : 5); run++)
+    for (const cluster of clusters) {
+      await settled(clusters)
       await place(cluster, 'rolled')
       const longestMs = await ledgerDuring(cluster, 'rolled', async () => {
         for (const broker of cluster.brokers) {
@@ -134,6 +136,15 @@ async function rolled(clusters) {
 }
 async function partitions(clusters) {
   for (const cluster of clusters) await measurePartitions(cluster, { partitions: quick ? 500 : 2_000, bytes: (quick ? 0.2 : gigabytes) * 1e9, rounds: rounds(quick ? 1 : 2), note })
+}
+/** Servers that were just started compile and compute for a while, and would take from who is measured: until all of them together rest, or half a minute. */
+async function settled(clusters) {
+  const cpu = () => clusters.reduce((sum, cluster) => sum + cpuOf(cluster), 0)
+  for (let left = 30; left > 0; left--) {
+    const before = cpu()
+    await sleep(1_000)
+    if (cpu() - before < 0.25) return
+  }
 }
 /** The longest pause of a producer with acks=all while something happens. */
 async function ledgerDuring({ maker, ports }, topic, happening) {
