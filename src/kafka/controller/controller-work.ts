@@ -1,5 +1,6 @@
 /** What the state machines of this room work with, for the time of one controllership. */
 import type { Logger } from '../../host/host.ts'
+import { isZooKeeperError } from '../../zookeeper/client/errors.ts'
 import type { ControllerZooKeeper, StateWrite, StateWritten } from '../metadata/controller-zookeeper.ts'
 import type { KafkaZooKeeper } from '../metadata/kafka-zookeeper.ts'
 import type { PartitionState } from '../metadata/partition-state-znode.ts'
@@ -41,16 +42,19 @@ export interface Change {
 }
 
 /**
- * Writes new states over the known ones and takes them into the context. A partition that somebody else has changed is read
- * anew and `decide`d again; `decide` says what to write, or undefined for nothing.
+ * Writes new states over the known ones and takes them into the context; `decide` says what to write, or undefined for nothing. Where somebody
+ * who is not the controller has changed, damaged or deleted a state, it is decided on again with what is true (`truthOf`): a broker that
+ * dies meanwhile is replaced all the same.
  */
 export async function changeStates(
-  { context, zookeeper, writes, log, epoch }: ControllerWork,
+  work: Pick<ControllerWork, 'context' | 'zookeeper' | 'writes' | 'log'>,
   partitions: readonly PartitionContext[],
   decide: (partition: PartitionContext) => StateWrite | undefined,
 ): Promise<{ changed: PartitionContext[]; refused: PartitionContext[] }> {
+  const { context, writes, log } = work
   const changed: PartitionContext[] = []
   const refused: PartitionContext[] = []
+  const missing = new Set<PartitionContext>()
   let left = partitions
   while (left.length > 0) {
     const changes: Change[] = []
@@ -59,61 +63,66 @@ export async function changeStates(
       if (write) changes.push({ partition, write })
       else refused.push(partition)
     }
-    const written = await writes.updateStates(changes.map(({ write }) => write))
     const conflicts: PartitionContext[] = []
-    for (const [index, { partition }] of changes.entries()) {
-      const outcome: StateWritten = written[index]
-      if (outcome.kind === 'written') {
-        partition.state = outcome.state
-        changed.push(partition)
-      } else if (outcome.kind === 'conflict') conflicts.push(partition)
-      else {
-        log.error('the state of a partition could not be written', { partition: `${partition.topic}-${partition.index}`, error: outcome.error })
-        refused.push(partition)
+    const take = (written: readonly Change[], outcomes: readonly StateWritten[]): void => {
+      for (const [index, { partition }] of written.entries()) {
+        const outcome = outcomes[index]
+        if (outcome.kind === 'written') {
+          partition.state = outcome.state
+          changed.push(partition)
+        } else if (outcome.kind === 'conflict' || (!missing.has(partition) && isZooKeeperError(outcome.error, 'noNode'))) conflicts.push(partition)
+        else {
+          log.error('the state of a partition could not be written', { partition: `${partition.topic}-${partition.index}`, error: outcome.error })
+          refused.push(partition)
+        }
       }
     }
+    const [anew, over] = [changes.filter(({ partition }) => missing.has(partition)), changes.filter(({ partition }) => !missing.has(partition))]
+    if (anew.length > 0) take(anew, await writes.createStates(anew.map(({ write }) => write)))
+    take(over, await writes.updateStates(over.map(({ write }) => write)))
     const again: PartitionContext[] = []
     for (const partition of conflicts) {
-      if (context.partition(partition.topic, partition.index) !== partition) continue
-      const found = await readState({ zookeeper, log }, partition.topic, partition.index)
-      partition.state = found ?? partition.state
-      if (!found) refused.push(partition)
-      else if (partition.state && partition.state.controllerEpoch > epoch) {
-        log.error('a later controller has written the state of a partition', { partition: `${partition.topic}-${partition.index}`, controllerEpoch: partition.state.controllerEpoch })
-        refused.push(partition)
-      } else again.push(partition)
+      missing.delete(partition)
+      if (!partition.state || context.partition(partition.topic, partition.index) !== partition) continue
+      const truth = await truthOf(work, partition, partition.state)
+      if (truth.isMissing) missing.add(partition)
+      partition.state = truth.state
+      log.error(`the state of a partition was ${truth.isMissing ? 'deleted' : 'changed'} by somebody else than the controller: it is written anew`, { partition: `${partition.topic}-${partition.index}` })
+      again.push(partition)
     }
     left = again
   }
   return { changed, refused }
 }
 
+/** Above any that elections reach. */
+const leaderEpochMax = 0x4000_0000
+
 /**
- * Somebody who is not the controller has changed, damaged or deleted these states. Nobody acts by what they wrote: what the controller knows is
- * written again, with the next leader epoch, so that leader, followers and ZooKeeper agree from then on. Whose leader asks for its changes of
- * the ISR here has not made any by itself. But a state of a later leader epoch is one that was missing when this controller began and
- * has been put back: that is what the brokers know.
+ * What is true of a partition whose znode is not as this controller wrote it: what it knows, for nobody else writes states while it governs,
+ * and leaders ask it for their changes of the ISR. But a state of a later leader epoch is one that was missing when this controller
+ * began and has been put back: that is what the brokers know. `partitionEpoch` is the znode's version of now.
  */
-export async function rewriteStates({ context, zookeeper, writes, batch, log, epoch, flush }: ControllerWork, partitions: readonly PartitionContext[]): Promise<void> {
+async function truthOf({ context, zookeeper, log }: Pick<ControllerWork, 'context' | 'zookeeper' | 'log'>, partition: PartitionContext, known: PartitionState): Promise<{ state: PartitionState; isMissing: boolean }> {
+  const { topic, index, assignment } = partition
+  const version = await zookeeper.stateVersion(topic, index)
+  if (version === undefined) return { state: { ...known, partitionEpoch: 0 }, isMissing: true }
+  if (version === known.partitionEpoch) return { state: known, isMissing: false }
+  const found = await readState({ zookeeper, log }, topic, index)
+  const isLater =
+    found !== undefined && found.leaderEpoch > known.leaderEpoch && found.leaderEpoch < leaderEpochMax &&
+    context.isReplicaOnline(found.leader, partition) && found.isr.includes(found.leader) && [found.leader, ...found.isr].every((id) => assignment.replicas.includes(id))
+  return { state: { ...(isLater ? found : known), partitionEpoch: found?.partitionEpoch ?? version }, isMissing: false }
+}
+
+/** States that somebody who is not the controller has changed are written again as they truly are, with the next leader epoch, so that leader, followers and ZooKeeper agree from then on. */
+export async function rewriteStates(work: ControllerWork, partitions: readonly PartitionContext[]): Promise<void> {
+  const { context, zookeeper, batch, epoch, flush } = work
   const known = partitions.filter((partition) => partition.state && context.partition(partition.topic, partition.index) === partition)
   const versions = await zookeeper.each(known, ({ topic, index }) => zookeeper.stateVersion(topic, index))
-  for (const [at, partition] of known.entries()) {
-    const { topic, index, state } = partition
-    const version = versions[at]
-    // Another change of this controller has been written meanwhile: there is nothing wrong any more.
-    if (!state || version === state.partitionEpoch) continue
-    const found = version === undefined ? undefined : await readState({ zookeeper, log }, topic, index)
-    const isLater = found !== undefined && found.leaderEpoch > state.leaderEpoch && context.isReplicaOnline(found.leader, partition) && [found.leader, ...found.isr].every((id) => partition.assignment.replicas.includes(id)) && found.isr.includes(found.leader)
-    const right = isLater ? found : state
-    const write: StateWrite = { topic, partition: index, state: { ...right, controllerEpoch: epoch, leaderEpoch: right.leaderEpoch + 1, partitionEpoch: found?.partitionEpoch ?? version ?? 0 } }
-    const [outcome] = await (version === undefined ? writes.createStates([write]) : writes.updateStates([write]))
-    if (outcome.kind !== 'written') {
-      log.error('the state of a partition could not be written anew', { partition: `${topic}-${index}`, because: outcome.kind === 'failed' ? outcome.error : 'somebody changes it again' })
-      continue
-    }
-    partition.state = outcome.state
-    log.error(`the state of a partition was ${version === undefined ? 'deleted' : 'changed'} by somebody else than the controller: it is written anew`, { partition: `${topic}-${index}`, leader: right.leader, isr: right.isr, leaderEpoch: outcome.state.leaderEpoch })
-    batch.leaderAndIsr(partition.assignment.replicas.filter((id) => context.isReplicaOnline(id, partition)), partition, { isNew: false })
-  }
+  // Where another change of this controller has been written meanwhile there is nothing wrong any more.
+  const wrong = known.filter(({ state }, at) => versions[at] !== state?.partitionEpoch)
+  const { changed } = await changeStates(work, wrong, ({ topic, index, state }) => state && { topic, partition: index, state: { ...state, controllerEpoch: epoch, leaderEpoch: state.leaderEpoch + 1 } })
+  for (const partition of changed) batch.leaderAndIsr(partition.assignment.replicas.filter((id) => context.isReplicaOnline(id, partition)), partition, { isNew: false })
   flush()
 }

@@ -92,7 +92,7 @@ async function elect(work: ControllerWork, partitions: readonly PartitionContext
   const uncleanTopics = kind === 'offline' && !uncleanAsked ? await topicsWithUncleanElection(work, partitions) : new Set<string>()
   const decide = (partition: PartitionContext): StateWrite | undefined => {
     const { state } = partition
-    if (!state || state.controllerEpoch > epoch) return undefined
+    if (!state) return undefined
     const elected = electionOf(context, partition, kind, uncleanAsked || uncleanTopics.has(partition.topic))
     if (!elected) return undefined
     const marked = work.leaderRecovery ? elected : { ...elected, leaderRecoveryState: recoveryStates.recovered }

@@ -171,23 +171,36 @@ test('the last in sync keeps its place in the ISR when it dies: nobody unclean l
   await eventually('2 leads again', () => leaders(1, 't').join() === '2')
 })
 
-test('states that somebody else has touched do not keep their neighbours from a new leader', async () => {
+test('states that somebody else has touched, damaged or deleted keep neither themselves nor their neighbours from a new leader', async () => {
   cluster = await TestCluster.start()
   const { zookeeper } = await cluster.add(1)
   await cluster.add(2)
   await eventually('both are known', () => cluster.broker(1).metadata.brokers.size === 2)
   await createTopic(zookeeper, 't', Array.from({ length: 40 }, () => [2, 1]))
   await eventually('2 leads all', () => leaders(1, 't').join() === Array.from({ length: 40 }, () => 2).join())
+  const state = (change: object): string => JSON.stringify({ controller_epoch: 1, leader: 2, version: 1, leader_epoch: 0, isr: [2, 1], ...change })
   // The controller does not know these versions: written together they are refused together.
-  for (const index of [3, 17]) {
-    const path = paths.partitionState('t', index)
-    const { data } = await zookeeper.run((zk) => zk.getData(path))
-    await zookeeper.run((zk) => zk.setData(path, data!))
-  }
+  for (const [index, text] of [[3, state({})], [7, '{"vers'], [9, state({ controller_epoch: 1_000_000 })], [11, state({ leader: 77, leader_epoch: -5 })], [13, state({ isr: [] })], [15, state({ leader_epoch: 2_147_483_647 })], [17, '']] as const)
+    await zookeeper.run((zk) => zk.setData(paths.partitionState('t', index), text))
   await zookeeper.run((zk) => zk.delete(paths.partitionState('t', 5)))
+  await zookeeper.run((zk) => zk.deleteTree(paths.partition('t', 6)))
   await cluster.remove(2)
-  await eventually('1 leads all that still have a state', () => leaders(1, 't').filter((leader) => leader === 1).length === 39)
-  expect((await zookeeper.partitionState('t', 17))?.isr).toEqual([1])
+  await eventually('1 leads all', () => leaders(1, 't').join() === Array.from({ length: 40 }, () => 1).join())
+  for (const index of [3, 5, 6, 7, 9, 11, 13, 15, 17]) expect(await zookeeper.partitionState('t', index)).toMatchObject({ leader: 1, isr: [1], leaderEpoch: 1, controllerEpoch: 1 })
+})
+
+test('a state from which a controller begins does not forbid elections by an epoch that no controller has had', async () => {
+  cluster = await TestCluster.start()
+  const { zookeeper } = await cluster.add(1)
+  await cluster.add(2)
+  await eventually('both are known', () => cluster.broker(1).metadata.brokers.size === 2)
+  await createTopic(zookeeper, 't', [[2, 1]])
+  await eventually('2 leads', () => leaders(1, 't').join() === '2')
+  await zookeeper.run((zk) => zk.setData(paths.partitionState('t', 0), '{"controller_epoch":1000000,"leader":2,"version":1,"leader_epoch":0,"isr":[2,1]}'))
+  await cluster.members.get(1)!.zookeeper.run((zk) => zk.delete(paths.controller))
+  await eventually('another controllership has begun', () => cluster.broker(1).controllerEpoch > 1)
+  await cluster.remove(2)
+  await eventually('1 leads', () => leaders(1, 't').join() === '1')
 })
 
 test('with unclean elections allowed for the topic, a live replica out of sync leads and has to recover', async () => {
