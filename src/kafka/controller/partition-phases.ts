@@ -43,8 +43,9 @@ export async function toOnline(work: ControllerWork, partitions: Iterable<Partit
   const others = allowed.filter(({ phase }) => phase !== 'new')
   const first = await initialise(work, fresh)
   const again = await elect(work, others, kind, uncleanAsked)
+  const found = await elect(work, first.leaderless, 'offline', uncleanAsked)
   work.flush()
-  return { elected: [...first.elected, ...again.elected], failed: [...first.failed, ...again.failed] }
+  return { elected: [...first.elected, ...again.elected, ...found.elected], failed: [...first.failed, ...again.failed, ...found.failed] }
 }
 /** Tries every partition that is new or has lost its leader, unless its topic is going. */
 export async function bringOnline(work: ControllerWork, only?: ReadonlySet<string>): Promise<ElectionOutcome> {
@@ -52,9 +53,14 @@ export async function bringOnline(work: ControllerWork, only?: ReadonlySet<strin
   return toOnline(work, [...context.partitions()].filter(({ phase, topic }) => (phase === 'new' || phase === 'offline') && !context.isDeleting(topic) && (only?.has(topic) ?? true)))
 }
 
-async function initialise(work: ControllerWork, partitions: readonly PartitionContext[]): Promise<ElectionOutcome> {
+/**
+ * First leaders. Where a state was there although the controller did not know of it, as when somebody has taken partitions out of a topic's node
+ * and put them back, it counts: `leaderless` are those whose leader is gone.
+ */
+async function initialise(work: ControllerWork, partitions: readonly PartitionContext[]): Promise<ElectionOutcome & { leaderless: PartitionContext[] }> {
   const { context, writes, batch, epoch, log } = work
   const failed: PartitionContext[] = []
+  const leaderless: PartitionContext[] = []
   const ready: { partition: PartitionContext; write: StateWrite }[] = []
   for (const partition of partitions) {
     const elected = electFirst({ assigned: partition.assignment.replicas, isOnline: (id) => context.isReplicaOnline(id, partition) })
@@ -75,15 +81,23 @@ async function initialise(work: ControllerWork, partitions: readonly PartitionCo
       elected.push(partition)
       continue
     }
-    // The state was there although no controller knew of it: take it as it is, the next election decides.
-    if (outcome.kind === 'conflict') {
-      partition.state = await readState(work, partition.topic, partition.index)
-      if (partition.state) partition.phase = 'offline'
+    const found = outcome.kind === 'conflict' ? await readState(work, partition.topic, partition.index) : undefined
+    if (found) {
+      const isLed = context.isReplicaOnline(found.leader, partition)
+      partition.state = found
+      partition.phase = isLed ? 'online' : 'offline'
+      log.warn('the first state of a partition was there already: it counts', { partition: `${partition.topic}-${partition.index}`, leader: found.leader, isr: found.isr })
+      if (!isLed) leaderless.push(partition)
+      else {
+        batch.leaderAndIsr(partition.assignment.replicas.filter((id) => context.isReplicaOnline(id, partition)), partition, { isNew: false })
+        elected.push(partition)
+      }
+      continue
     }
     log.error('the first state of a partition could not be written', { partition: `${partition.topic}-${partition.index}`, outcome: outcome.kind, error: outcome.kind === 'failed' ? outcome.error : undefined })
     failed.push(partition)
   }
-  return { elected, failed }
+  return { elected, failed, leaderless }
 }
 
 async function elect(work: ControllerWork, partitions: readonly PartitionContext[], kind: ElectionKind, uncleanAsked: boolean): Promise<ElectionOutcome> {

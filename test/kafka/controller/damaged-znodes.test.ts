@@ -186,6 +186,26 @@ test('a topic whose partition has a damaged state when a controller begins is se
   expect(await propose(governor, 't', 0, [2])).toBe(0)
 })
 
+test('partitions that somebody has taken out of a topic before a controller began are led again when they are put back', { timeout: 60_000 }, async () => {
+  cluster = await TestCluster.start()
+  for (const id of [1, 2, 3]) await cluster.add(id)
+  await create('t', [[2, 3], [3, 2], [1, 3]], topicIds(8))
+  await eventually('it is led', () => [0, 1, 2].every((index) => cluster.members.has(cluster.broker(3).metadata.partition('t', index)?.leader ?? -1)))
+  const { zookeeper } = cluster.members.get(3)!
+  const good = (await zookeeper.run((zk) => zk.getData(paths.topic('t')))).data!
+  await zookeeper.run((zk) => zk.setData(paths.topic('t'), JSON.stringify({ ...(JSON.parse(String(good)) as object), partitions: {} })))
+  await cluster.remove(1)
+  cluster.brokers.delete(1)
+  await eventually('another governs', () => governors().length === 1)
+  const [governor] = governors()
+  await zookeeper.run((zk) => zk.setData(paths.topic('t'), good))
+  const leaderOf = (index: number) => cluster.broker(3).metadata.partition('t', index)?.leader
+  await eventually('whose leader died has another one', async () => (await zookeeper.partitionState('t', 2))?.leader === 3 && leaderOf(2) === 3)
+  // The others are as they were.
+  expect([0, 1].map(leaderOf)).toEqual([2, 3])
+  expect(await propose(governor, 't', 1, [3])).toBe(0)
+})
+
 /** The leader asks the controller for another ISR; the answer's error code. `known`: what it goes by, if that is not what all were told. */
 async function propose(governor: number, topic: string, index: number, isr: readonly number[], known: { leader: number; leaderEpoch: number; partitionEpoch: number } = cluster.broker(3).metadata.partition(topic, index)!): Promise<number> {
   const { controller, zookeeper } = cluster.members.get(governor)!
