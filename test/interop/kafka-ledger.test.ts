@@ -154,6 +154,37 @@ describeWith(kafkaMaker === 'apache' ? ['python', 'apache'] : ['python'], 'three
     'the leader of the ensemble is frozen': electionOfCoordination('freeze'),
   }
 
+  /** A broker stands still, or does not reach some servers, for so long that all who ask it have given it up; records go on being acknowledged until it is back. */
+  const away = (role: Role, seconds: number, how: 'frozen' | 'all' | 'ensemble') => async (): Promise<void> => {
+    const server = await roles[role]()
+    const at = 3 + brokers!.servers.indexOf(server)
+    const others = how === 'frozen' ? [] : { all: [0, 1, 2, 3, 4, 5], ensemble: [0, 1, 2] }[how].filter((other) => other !== at)
+    const until = performance.now() + seconds * 1_000
+    try {
+      if (how === 'frozen') await freeze(server)
+      for (const other of others) {
+        network!.cut(at, other)
+        network!.cut(other, at)
+      }
+      while (performance.now() < until) await load!.progress(100, 'librdkafka')
+    } finally {
+      if (how === 'frozen') thaw(server)
+      network?.heal()
+    }
+  }
+  /** Only of a soak of five minutes or more, or when asked for by name. */
+  const long: Record<string, () => Promise<void>> = {
+    'the leader is frozen for 45 s': away('leader', 45, 'frozen'),
+    'the controller is frozen for 60 s': away('controller', 60, 'frozen'),
+    'the coordinator is frozen for 60 s': away('coordinator', 60, 'frozen'),
+    ...(noNetwork === undefined && {
+      'the leader is cut off from the ensemble for 60 s': away('leader', 60, 'ensemble'),
+      'the controller is cut off from the ensemble for 45 s': away('controller', 45, 'ensemble'),
+      'the leader is cut off from all servers for 60 s': away('leader', 60, 'all'),
+      'the controller is cut off from all servers for 60 s': away('controller', 60, 'all'),
+    }),
+  }
+
   test(`nothing acknowledged is lost, doubled or reordered${noNetwork === undefined ? '' : ` (SKIPPED: cutting off, ${noNetwork})`}`, { timeout: soakMinutes * 60_000 + 600_000 }, async () => {
     if (noNetwork === undefined) network = Network.make(6)
     brokers = await Brokers.start([targetMake, targetMake, targetMake], [kafkaMaker, kafkaMaker, kafkaMaker], { network, config: { 'replica.lag.time.max.ms': 5_000, 'zookeeper.connection.timeout.ms': 30_000 } })
@@ -168,9 +199,11 @@ describeWith(kafkaMaker === 'apache' ? ['python', 'apache'] : ['python'], 'three
       happened.push(`${name} (${((performance.now() - began) / 1000).toFixed(1)} s)`)
       if (soakMinutes > 0) console.log(happened.at(-1))
     }
-    for (const [name, fault] of Object.entries(faults)) if (new RegExp(process.env.FAULTS ?? '').test(name)) await happen(name, fault)
-    const all = Object.entries({ ...faults, ...more }).filter(([name]) => new RegExp(process.env.FAULTS ?? '').test(name))
-    for (const end = performance.now() + soakMinutes * 60_000; performance.now() < end; ) {
+    const wanted = ([name]: [string, unknown]): boolean => new RegExp(process.env.FAULTS ?? '').test(name)
+    const isLong = soakMinutes >= 5 || (soakMinutes > 0 && process.env.FAULTS !== undefined)
+    for (const [name, fault] of Object.entries({ ...faults, ...(isLong && long) }).filter(wanted)) await happen(name, fault)
+    const all = Object.entries({ ...faults, ...more }).filter(wanted)
+    for (const end = performance.now() + soakMinutes * 60_000; all.length > 0 && performance.now() < end; ) {
       const [name, fault] = all[Math.floor(Math.random() * all.length)]
       await happen(name, fault)
     }
