@@ -2,7 +2,7 @@
 import { createHash, randomBytes, randomInt } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
 import * as fs from 'node:fs'
-import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, statfs, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, open, readdir, rename, rm, stat, statfs, utimes, writeFile } from 'node:fs/promises'
 import { createServer, type Server, Socket } from 'node:net'
 import { hostname, tmpdir } from 'node:os'
 import { dirname, join, resolve as resolvePath } from 'node:path'
@@ -130,7 +130,16 @@ function withoutFirst(pieces: readonly Uint8Array[], size: number): readonly Uin
   return [pieces[index].subarray(left), ...pieces.slice(index + 1)]
 }
 
-const flagsOf = { read: fs.constants.O_RDONLY, write: fs.constants.O_RDWR, create: fs.constants.O_RDWR | fs.constants.O_CREAT } as const
+const { O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_TRUNC } = fs.constants
+/** Opening a pipe that nobody else has open would wait for ever otherwise; windows has neither the pipes nor the flag. */
+const nonBlocking = (fs.constants.O_NONBLOCK as number | undefined) ?? 0
+const flagsOf = { read: O_RDONLY | nonBlocking, write: O_RDWR | nonBlocking, create: O_RDWR | O_CREAT | nonBlocking } as const
+/** A pipe or a device in place of a file: reading it could wait for ever, and what is written there is lost. */
+function checkIsFile(path: string, stats: fs.Stats): void {
+  if (stats.isFile()) return
+  const code = stats.isDirectory() ? 'EISDIR' : 'ENOTFILE'
+  throw Object.assign(new Error(`${code}: ${path} is ${stats.isDirectory() ? 'a directory' : 'a pipe, a socket or a device'} where a file belongs`), { code, path })
+}
 
 function factsOf(stats: fs.Stats): FileFacts {
   return {
@@ -146,11 +155,27 @@ const disk: Disk = {
   open: (path, mode) =>
     new Promise((done, failed) => fs.open(path, flagsOf[mode], 0o644, (error, fd) => (error ? failed(error) : done(new NodeFile(path, fd))))),
   openSync: (path, mode) => new NodeFile(path, fs.openSync(path, flagsOf[mode], 0o644)),
-  readFile: (path) => readFile(path),
-  readFileSync: (path) => fs.readFileSync(path),
+  async readFile(path) {
+    const file = await open(path, flagsOf.read)
+    try {
+      checkIsFile(path, await file.stat())
+      return await file.readFile()
+    } finally {
+      await file.close()
+    }
+  },
+  readFileSync(path) {
+    const fd = fs.openSync(path, flagsOf.read)
+    try {
+      checkIsFile(path, fs.fstatSync(fd))
+      return fs.readFileSync(fd)
+    } finally {
+      fs.closeSync(fd)
+    }
+  },
   async replaceFile(path, content, { mode = 0o644, durable = true, temporarySuffix = '.tmp' } = {}) {
     const temporary = `${path}${temporarySuffix}`
-    const file = await open(temporary, 'w', mode)
+    const file = await open(temporary, O_WRONLY | O_CREAT | O_TRUNC | nonBlocking, mode)
     try {
       await writeFile(file, content)
       if (durable) await file.sync()
@@ -208,7 +233,14 @@ async function lockFile(path: string): Promise<Lock> {
   // Looking at all locks of the system is slow; a file that is made this moment is nobody's.
   const isNew = !fs.existsSync(absolute)
   const file = await open(absolute, 'a+')
-  const { ino } = await file.stat()
+  const stats = await file.stat()
+  try {
+    checkIsFile(path, stats)
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+  const { ino } = stats
   const foreign = isNew ? undefined : holderOfPosixLock(ino)
   if (foreign !== undefined) {
     await file.close()

@@ -221,7 +221,9 @@ export class SimulatedDisk implements Disk {
   }
   async makeDirectory(given: string): Promise<void> {
     const path = normal(given)
-    if (this.#names.get(path) === 'directory') return
+    const existing = this.#names.get(path)
+    if (existing === 'directory') return
+    if (existing) throw Object.assign(new Error(`EEXIST: file already exists, mkdir '${path}'`), { code: 'EEXIST' })
     if (path !== '/') await this.makeDirectory(parentOf(path))
     this.#step({ kind: 'makeDirectory', path }, true)
     this.#name(path, 'directory')

@@ -1,6 +1,7 @@
 /** Opens the directory of one partition: finishes what a crash interrupted, recovers what was not flushed (LogLoader; reference §6.8). */
 import type { Disk } from '../../host/host.ts'
 import { Batch } from '../records/batch.ts'
+import { messageCrc } from '../records/legacy.ts'
 import { CorruptFileError } from './corrupt-file-error.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import type { LogConfig } from './log-config.ts'
@@ -33,7 +34,7 @@ export async function loadLog(context: LogContext, wish: LoadWish): Promise<Load
   const { disk } = host
   const { directory, config } = wish
   const log = host.logger.named('kafka.log')
-  await finishInterrupted(disk, directory, files)
+  await finishInterrupted(context, directory)
 
   const topicId = await readTopicId(disk, directory)
   const stored = await readEpochs(context, directory)
@@ -172,11 +173,13 @@ export async function loadLog(context: LogContext, wish: LoadWish): Promise<Load
 }
 
 /** Deletions that were under way are finished, cleanings undone or, when all their files had been renamed to `.swap`, finished. */
-async function finishInterrupted(disk: Disk, directory: string, files: LogContext['files']): Promise<void> {
-  const swaps: { name: string; offset: number; kind: string }[] = []
+async function finishInterrupted({ host, files }: LogContext, directory: string): Promise<void> {
+  const { disk } = host
+  const names = await disk.list(directory)
+  let swaps: { name: string; offset: number; kind: string }[] = []
   const cleaned: string[] = []
   let cleanedMin = Infinity
-  for (const name of await disk.list(directory)) {
+  for (const name of names) {
     const parsed = parseFileName(name)
     if (name.endsWith(deletedSuffix) || name.endsWith('.tmp')) await disk.remove(`${directory}/${name}`)
     else if (parsed?.state === cleanedSuffix) {
@@ -184,25 +187,50 @@ async function finishInterrupted(disk: Disk, directory: string, files: LogContex
       cleanedMin = Math.min(cleanedMin, parsed.offset)
     } else if (parsed?.state === swapSuffix) swaps.push({ name, offset: parsed.offset, kind: parsed.kind })
   }
-  const valid = swaps.filter(({ offset }) => offset < cleanedMin)
   for (const { name, offset } of swaps) if (offset >= cleanedMin) await disk.remove(`${directory}/${name}`)
   for (const name of cleaned) await disk.remove(`${directory}/${name}`)
-  const logs = valid.filter(({ kind }) => kind === suffix.log)
-  if (logs.length > 0) {
-    const from = Math.min(...logs.map(({ offset }) => offset))
-    let to = from
-    for (const { offset, name } of logs) {
-      const facts = await disk.facts(`${directory}/${name}`)
-      const segment = new Segment(files, directory, offset, { size: facts?.size ?? 0, createdMs: 0, offsetEntries: 0, timeEntries: 0, indexSizeMax: 0, ending: swapSuffix })
-      for await (const { batch } of segment.batches(0, segment.size)) to = Math.max(to, batch.nextOffset)
-      segment.close()
+  swaps = swaps.filter(({ offset }) => offset < cleanedMin)
+  let from = Infinity
+  let to = 0
+  for (const { offset, name } of swaps.filter(({ kind }) => kind === suffix.log)) {
+    const { nextOffset, problem } = await readThrough(files, directory, { name, offset })
+    // What it was to replace may be whole, and the newest segment is never compacted. Else it is all there is: recovery keeps what can be read.
+    if (problem !== undefined && (names.includes(fileName(offset, suffix.log)) || !names.some((other) => isSegmentBehind(other, offset)))) {
+      const aside = `${directory}/${name}.damaged`
+      await disk.rename(`${directory}/${name}`, aside)
+      for (const other of swaps) if (other.offset === offset && other.name !== name) await disk.remove(`${directory}/${other.name}`)
+      swaps = swaps.filter((other) => other.offset !== offset)
+      host.logger.named('kafka.log').error('a compacted segment that was to replace others is damaged and is set aside; what is there is kept', { file: `${directory}/${name}`, because: problem, as: aside })
+      continue
     }
-    for (const name of await disk.list(directory)) {
-      const parsed = parseFileName(name)
-      if (parsed?.state === '' && parsed.offset >= from && parsed.offset < to) await disk.remove(`${directory}/${name}`)
-    }
+    from = Math.min(from, offset)
+    to = Math.max(to, nextOffset)
   }
-  for (const { name } of valid) await disk.rename(`${directory}/${name}`, `${directory}/${name.slice(0, -swapSuffix.length)}`)
+  for (const name of await disk.list(directory)) {
+    const parsed = parseFileName(name)
+    if (parsed?.state === '' && parsed.offset >= from && parsed.offset < to) await disk.remove(`${directory}/${name}`)
+  }
+  for (const { name } of swaps) await disk.rename(`${directory}/${name}`, `${directory}/${name.slice(0, -swapSuffix.length)}`)
+}
+function isSegmentBehind(name: string, offset: number): boolean {
+  const parsed = parseFileName(name)
+  return parsed?.kind === suffix.log && parsed.state === '' && parsed.offset > offset
+}
+/** Where the batches of a `.swap` end, and what is wrong with the first that is not whole. */
+async function readThrough(files: LogContext['files'], directory: string, { name, offset }: { name: string; offset: number }): Promise<{ nextOffset: number; problem: string | undefined }> {
+  const facts = await files.disk.facts(`${directory}/${name}`)
+  const segment = new Segment(files, directory, offset, { size: facts?.size ?? 0, createdMs: 0, offsetEntries: 0, timeEntries: 0, indexSizeMax: 0, ending: swapSuffix })
+  let nextOffset = offset
+  let problem: string | undefined
+  try {
+    for await (const { batch } of segment.batches(0, segment.size, (position, reason) => (problem = `at byte ${position}: ${reason}`))) {
+      if ((batch.isLegacy ? messageCrc(batch.bytes, batch.at) : batch.computeCrc()) !== batch.crc) problem ??= `the checksum of the batch at offset ${batch.baseOffset} is wrong`
+      nextOffset = Math.max(nextOffset, batch.nextOffset)
+    }
+  } finally {
+    segment.close()
+  }
+  return { nextOffset, problem }
 }
 
 async function readTopicId(disk: Disk, directory: string): Promise<string | undefined> {

@@ -2,6 +2,7 @@
 import assert from 'node:assert'
 import { type Host, InUseError, type Timer } from '../../host/host.ts'
 import { BufferPool } from '../../wire/buffer-pool.ts'
+import { InTheWayError, isInTheWay, withRemedy } from './directory-trouble.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import { loadLog } from './load-log.ts'
 import type { LogConfig } from './log-config.ts'
@@ -183,7 +184,8 @@ export class LogManager {
 
   /**
    * Makes the log of a partition in the directory with the fewest, or the preferred one; an existing one is given back. One that is not
-   * new is refused while a directory is offline: it may lie there.
+   * new is refused while a directory is offline: it may lie there. One that is new and cannot be made in one directory is made in another;
+   * what only lies in its way is no reason to take a directory offline.
    */
   create(topic: string, partition: number, { topicId, isNew = true }: { topicId?: string; isNew?: boolean } = {}): Promise<PartitionLog> {
     return this.#change(topic, partition, async () => {
@@ -195,8 +197,8 @@ export class LogManager {
       const offline = this.#directories.filter(({ failure }) => failure)
       if (!isNew && offline.length > 0) throw new Error(`${topic}-${partition} may lie in ${offline.map(({ path }) => path).join(', ')}, which is offline; it is not made anew elsewhere`)
       const wanted = this.#preferred.get(`${topic}-${partition}`)
-      const directory = this.#directories.find(({ path, failure }) => path === wanted && !failure) ?? this.#directoryForNew()
-      const log = await this.#make({ topic, partition, directory, path: `${directory.path}/${topic}-${partition}`, startOffset: 0 })
+      const preferred = this.#directories.find(({ path, failure }) => path === wanted && !failure)
+      const log = await this.#makeInOneOf(preferred ? [preferred] : this.#directoriesForNew(isNew), topic, partition)
       this.#logs.set(log.name, log)
       this.#preferred.delete(log.name)
       // Nobody has to wait for it: a failure takes the directory offline.
@@ -204,11 +206,27 @@ export class LogManager {
       return log
     })
   }
+  async #makeInOneOf(directories: readonly LogDirectory[], topic: string, partition: number): Promise<PartitionLog> {
+    let trouble: Error | undefined
+    for (const directory of directories) {
+      try {
+        return await this.#make({ topic, partition, directory, path: `${directory.path}/${topic}-${partition}`, startOffset: 0 })
+      } catch (error) {
+        trouble ??= error as Error
+      }
+    }
+    throw trouble as Error
+  }
   async #make({ topic, partition, directory, path, startOffset }: { topic: string; partition: number; directory: LogDirectory; path: string; startOffset: number }): Promise<PartitionLog> {
     const config = this.#options.configOf(topic)
     try {
       const { disk, clock } = this.#host
-      await disk.makeDirectory(path)
+      try {
+        await disk.makeDirectory(path)
+      } catch (error) {
+        // Unless it is the log directory that is gone.
+        throw isInTheWay(error) && (await disk.facts(directory.path))?.kind === 'directory' ? new InTheWayError(path, error as Error) : error
+      }
       const producers = new ProducerState()
       producers.endOffset = startOffset
       return new PartitionLog(
@@ -231,7 +249,8 @@ export class LogManager {
         config,
       )
     } catch (cause) {
-      const failure = new Error(`${path} cannot be made: ${(cause as Error).message}`, { cause })
+      if (cause instanceof InTheWayError) throw cause
+      const failure = withRemedy(new Error(`${path} cannot be made: ${(cause as Error).message}`, { cause }))
       this.failDirectory(directory.path, failure)
       throw failure
     }
@@ -290,19 +309,14 @@ export class LogManager {
     }).catch((error: Error) => this.#host.logger.named('kafka.log').error('what is left of a moved replica could not be removed', { partition: log.name, error }))
     return true
   }
-  #directoryForNew(): LogDirectory {
-    let best: LogDirectory | undefined
-    let bestCount = Infinity
-    for (const directory of this.#directories) {
-      if (directory.failure) continue
-      const count = this.all().filter(({ logDir }) => logDir === directory.path).length
-      if (count < bestCount) {
-        best = directory
-        bestCount = count
-      }
-    }
-    if (!best) throw new Error(`no log directory can be used: ${this.#directories.map(({ path, failure }) => `${path}: ${failure?.message}`).join('; ')}`)
-    return best
+  /** Those that work, the one with the fewest logs first; one that is not new has its place in the first alone. */
+  #directoriesForNew(isNew: boolean): LogDirectory[] {
+    const live = this.#live()
+    if (live.length === 0) throw new Error(`no log directory can be used: ${this.#directories.map(({ path, failure }) => `${path}: ${failure?.message}`).join('; ')}`)
+    const counts = new Map(live.map(({ path }) => [path, 0]))
+    for (const { logDir } of this.#logs.values()) counts.set(logDir, (counts.get(logDir) ?? 0) + 1)
+    const sorted = live.sort((a, b) => (counts.get(a.path) ?? 0) - (counts.get(b.path) ?? 0))
+    return isNew ? sorted : sorted.slice(0, 1)
   }
   /** The log is gone at once; its files after `file.delete.delay.ms`. Nothing happens when there is none. */
   delete(topic: string, partition: number): Promise<void> {
@@ -373,10 +387,10 @@ export class LogManager {
   }
 
   /** Takes a directory offline with all its logs. */
-  failDirectory(path: string, failure: Error): void {
+  failDirectory(path: string, cause: Error): void {
     const directory = this.#directories.find((each) => each.path === path)
     if (!directory || directory.failure) return
-    directory.failure = failure
+    const failure = (directory.failure = withRemedy(cause))
     this.#host.logger.named('kafka.log').error('log directory offline', { directory: path, error: failure })
     for (const log of this.#allWithFutures()) if (log.logDir === path) log.goOffline(failure)
     for (const [name, future] of this.#futures) if (future.logDir === path) this.#futures.delete(name)
@@ -464,7 +478,7 @@ export class LogManager {
     const now = this.#host.clock.now()
     for (const log of this.all())
       if (!log.failure)
-        await log.applyRetention(now).catch((error: Error) => this.#host.logger.named('kafka.log').error('retention failed', { partition: log.name, error }))
+        await log.applyRetention(now).catch((error: Error) => this.#host.logger.named('kafka.log').error('retention failed', { partition: log.name, error: withRemedy(error) }))
   }
   /** Compacts what is dirty enough, the dirtiest first. */
   clean(): Promise<void> {
@@ -512,8 +526,8 @@ async function guarded(directories: readonly LogDirectory[], log: Host['logger']
       await work(directory)
     } catch (error) {
       if (error instanceof InUseError) throw error
-      directory.failure = error as Error
-      log.error('log directory offline', { directory: directory.path, error: error as Error })
+      directory.failure = withRemedy(error as Error)
+      log.error('log directory offline', { directory: directory.path, error: directory.failure })
     }
   }
   if (directories.every(({ failure }) => failure)) {

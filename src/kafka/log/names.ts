@@ -41,11 +41,14 @@ export type PartitionDirectory =
   | { kind: 'unknown' }
 
 const movedDirectory = /^(.+)-(\d+)\.([0-9a-f]{32})-(delete|future|stray)$/
+/** Partitions are int32; no broker reads a checkpoint that names a larger one. */
+const partitionMax = 0x7fff_ffff
 const partitionDirectory = /^(.+)-(\d+)$/
 
 export function parseDirectoryName(name: string): PartitionDirectory {
   if (name === 'remote-log-index-cache' || name === '__cluster_metadata-0') return { kind: 'ignored' }
   const moved = movedDirectory.exec(name)
+  if (moved && Number(moved[2]) > partitionMax) return { kind: 'unknown' }
   if (moved) {
     if (moved[4] === 'future') return { kind: 'future', topic: moved[1], partition: Number(moved[2]) }
     return { kind: moved[4] === 'delete' ? 'deleted' : 'stray' }
@@ -53,7 +56,7 @@ export function parseDirectoryName(name: string): PartitionDirectory {
   // A truncated topic name may hide the partition number of what waits for its deletion.
   if (name.endsWith('-delete') && name.includes('.')) return { kind: 'deleted' }
   const match = partitionDirectory.exec(name)
-  if (!match || name.endsWith('-delete')) return { kind: 'unknown' }
+  if (!match || Number(match[2]) > partitionMax || name.endsWith('-delete')) return { kind: 'unknown' }
   return { kind: 'partition', topic: match[1], partition: Number(match[2]) }
 }
 

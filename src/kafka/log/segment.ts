@@ -1,4 +1,5 @@
 /** One segment of a log: its file of batches with its indexes. Knows positions; never decides what to append or delete. */
+import type { FileFacts } from '../../host/host.ts'
 import { Batch, headProblem, int32At, int64At, lengthEnd } from '../records/batch.ts'
 import { CorruptFileError } from './corrupt-file-error.ts'
 import { fileName, segmentSuffixes, suffix } from './names.ts'
@@ -86,7 +87,12 @@ export class Segment {
   /** Opens what lies on disk. The contents of the offset and time indexes are believed, as Apache's broker does; a bad transaction index throws. */
   static async open(files: OpenFiles, directory: string, baseOffset: number, { indexSizeMax }: { indexSizeMax: number }): Promise<Segment> {
     const { disk } = files
-    const facts = async (kind: string) => disk.facts(`${directory}/${fileName(baseOffset, kind)}`)
+    const facts = async (kind: string): Promise<FileFacts | undefined> => {
+      const path = `${directory}/${fileName(baseOffset, kind)}`
+      const found = await disk.facts(path)
+      if (found && found.kind !== 'file') throw Object.assign(new Error(`${path} is ${found.kind === 'directory' ? 'a directory' : 'a pipe, a socket or a device'} where a file of a segment belongs`), { code: found.kind === 'directory' ? 'EISDIR' : 'ENOTFILE' })
+      return found
+    }
     const [log, offsetIndex, timeIndex, txnIndex] = await Promise.all(segmentSuffixes.map(facts))
     const segment = new Segment(files, directory, baseOffset, {
       size: log?.size ?? 0,

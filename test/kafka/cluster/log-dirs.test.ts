@@ -134,3 +134,30 @@ test('a broker whose folder fails goes on with the other; the partitions in it g
   expect(told.topics[0].partitionErrors[0].errorCode).toBe(errors.kafkaStorageError.code)
   expect(existsSync(join(well, 'one-0'))).toBe(false)
 })
+
+test('a file where a partition’s directory was costs its broker that partition alone, though it has one folder', async () => {
+  brokers = await Brokers.start([1, 2])
+  for (const name of ['one', 'two']) {
+    await brokers.createTopic(name, { replicas: [1, 2] })
+    await brokers.produce(name, 'before')
+  }
+  const { directory } = replica(1, 'one').log
+  const isr = (name: string): number[] => [...(brokers.view(name, 0, 2)?.isr ?? [])].sort()
+  await brokers.stop(1)
+  for (const name of ['one', 'two']) await until(() => isr(name).join() === '2')
+  rmSync(directory, { recursive: true })
+  writeFileSync(directory, 'no directory')
+  await brokers.start(1)
+  await until(() => isr('two').join() === '1,2')
+  expect(brokers.broker(1).services.logs.hasFailed).toBe(false)
+  await brokers.produce('one', 'after')
+  await brokers.produce('two', 'after')
+  expect(isr('one')).toEqual([2])
+  // Moved away, the records are copied at the next start.
+  await brokers.stop(1)
+  rmSync(directory)
+  await brokers.start(1)
+  await until(() => isr('one').join() === '1,2')
+  expect(replica(1, 'one').log.logEndOffset).toBe(2)
+  for (const name of ['one', 'two']) expect(await brokers.values(name)).toEqual(['before', 'after'])
+})
