@@ -25,7 +25,8 @@ const remedies: Readonly<Record<string, string>> = {
 export function withRemedy(failure: Error): Error {
   const code = codeOf(failure)
   const remedy = code === undefined ? undefined : remedies[code]
-  return remedy === undefined || failure.message.includes(remedy) ? failure : new Error(`${failure.message}. ${remedy}`, { cause: failure.cause ?? failure })
+  if (remedy === undefined || failure.message.includes(remedy)) return failure
+  return Object.assign(new Error(`${failure.message}. ${remedy}`, failure.cause === undefined ? undefined : { cause: failure.cause }), { code })
 }
 
 function codeOf(error: unknown): string | undefined {
