@@ -126,11 +126,17 @@ export class Controller {
   async alterPartition(request: RequestOf<typeof AlterPartition>, version: number): Promise<ResponseTo<typeof AlterPartition>> {
     return this.#ask(async (term) => {
       const { answer, accepted, conflicts } = await alterPartition(term.work, request, version)
-      if (conflicts.length > 0) this.#when('states changed by others', ({ work }) => rewriteStates(work, conflicts))
+      if (conflicts.length > 0) this.#rewrite(term, conflicts)
       // After the answer, as Apache's: whoever has asked knows its ISR before it hears of the new assignment.
       if (accepted.some(({ assignment }) => isReassigning(assignment))) this.#complete(term, accepted)
       return answer
     }, { throttleTimeMs: 0, errorCode: errors.notController.code, topics: [] })
+  }
+  /** Each conflict by itself: the next answer has others. */
+  #rewrite(term: Term, partitions: readonly PartitionContext[]): void {
+    this.#events.put(async () => {
+      if (this.#term === term) await rewriteStates(term.work, partitions)
+    })
   }
   #complete(term: Term, partitions: readonly PartitionContext[]): void {
     this.#events.put(async () => {

@@ -186,6 +186,21 @@ test('a topic whose partition has a damaged state when a controller begins is se
   expect(await propose(governor, 't', 0, [2])).toBe(0)
 })
 
+test('states of several partitions that are changed by hand are all written anew, whoever asks first', { timeout: 60_000 }, async () => {
+  cluster = await TestCluster.start()
+  for (const id of [1, 2, 3]) await cluster.add(id)
+  const indexes = [0, 1, 2, 3, 4]
+  await create('t', indexes.map((index) => (index % 2 ? [3, 2] : [2, 3])), topicIds(9))
+  await eventually('it is led', () => indexes.every((index) => cluster.members.has(cluster.broker(3).metadata.partition('t', index)?.leader ?? -1)))
+  const [governor] = governors()
+  const { zookeeper } = cluster.members.get(3)!
+  const epochs = indexes.map((index) => cluster.broker(3).metadata.partition('t', index)!.leaderEpoch)
+  for (const index of indexes) await zookeeper.run((zk) => zk.setData(paths.partitionState('t', index), 'no json'))
+  // At the same time: one answer is not out yet when the next question is there.
+  expect(await Promise.all(indexes.map((index) => propose(governor, 't', index, [index % 2 ? 3 : 2])))).not.toContain(0)
+  await eventually('the next epochs are known', () => indexes.every((index) => cluster.broker(3).metadata.partition('t', index)?.leaderEpoch === epochs[index] + 1))
+})
+
 test('partitions that somebody has taken out of a topic before a controller began are led again when they are put back', { timeout: 60_000 }, async () => {
   cluster = await TestCluster.start()
   for (const id of [1, 2, 3]) await cluster.add(id)
