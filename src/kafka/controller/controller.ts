@@ -556,14 +556,13 @@ export class Controller {
     await toReplicaPhase(work, replicasOf(fresh), 'new')
     await toOnline(work, fresh)
     await toReplicaPhase(work, replicasOf(fresh), 'online')
-    // Nodes that somebody has put there with their states, as a restored backup: whoever leads is told, the others are elected.
+    // Nodes that somebody has put there with their states, as a restored backup, or repaired. Leaders that live have a new epoch, too: what they
+    // asked while the topic was unknown has been refused, and they do not ask again in the old one.
     for (const partition of withState) {
       for (const id of partition.assignment.replicas) partition.replicas.set(id, this.#context.isReplicaOnline(id, partition) ? 'online' : 'offline')
-      partition.phase = this.#context.isReplicaOnline(partition.state?.leader ?? noLeader, partition) ? 'online' : 'offline'
-      work.batch.leaderAndIsr(partition.assignment.replicas.filter((id) => this.#context.isReplicaOnline(id, partition)), partition, { isNew: false })
+      partition.phase = 'offline'
     }
-    work.flush()
-    await toOnline(work, withState.filter(({ phase }) => phase === 'offline'))
+    await toOnline(work, withState, 'known')
   }
   #deletionsAsked(): void {
     this.#when('deletions', async ({ deletion }) => deletion.queue(await this.#watchDeletions()))

@@ -1,7 +1,8 @@
 /** Who becomes leader, by the kind of election (reference §2.4). Pure: given the state and who can serve, the answer follows. */
 import { noLeader, recoveryStates, type PartitionState } from '../metadata/partition-state-znode.ts'
 
-export type ElectionKind = 'offline' | 'preferred' | 'reassignment' | 'controlledShutdown'
+/** `known`: a state that the controller comes to know, and nobody has been elected by. */
+export type ElectionKind = 'offline' | 'known' | 'preferred' | 'reassignment' | 'controlledShutdown'
 
 export interface Candidates {
   /** In the order of preference. */
@@ -26,6 +27,13 @@ export function electOffline({ assigned, isOnline }: Candidates, { isr, leaderRe
   if (clean !== undefined) return { leader: clean, isr: isr.filter(isOnline), leaderRecoveryState }
   const unclean = uncleanAllowed ? assigned.find(isOnline) : undefined
   return unclean === undefined ? undefined : { leader: unclean, isr: [unclean], leaderRecoveryState: recoveryStates.recovering }
+}
+
+/** The leader that lives goes on, in the next epoch. */
+export function electKnown(candidates: Candidates, state: PartitionState, uncleanAllowed: boolean): Elected | undefined {
+  const { leader, isr, leaderRecoveryState } = state
+  if (candidates.isOnline(leader) && isr.includes(leader)) return { leader, isr: isr.filter(candidates.isOnline), leaderRecoveryState }
+  return electOffline(candidates, state, uncleanAllowed)
 }
 
 export function electPreferred({ assigned, isOnline }: Candidates, { isr, leaderRecoveryState }: PartitionState): Elected | undefined {

@@ -4,7 +4,7 @@ import { noLeader, recoveryStates } from '../metadata/partition-state-znode.ts'
 import { targetOf } from '../metadata/topic-znode.ts'
 import type { ControllerContext, PartitionContext, PartitionPhase } from './controller-context.ts'
 import { changeStates, readState, type ControllerWork } from './controller-work.ts'
-import { electFirst, electForReassignment, electForShutdown, electOffline, electPreferred, type Elected, type ElectionKind } from './elections.ts'
+import { electFirst, electForReassignment, electForShutdown, electKnown, electOffline, electPreferred, type Elected, type ElectionKind } from './elections.ts'
 
 const allowedBefore: Record<PartitionPhase, readonly PartitionPhase[]> = {
   new: ['nonExistent'],
@@ -43,7 +43,7 @@ export async function toOnline(work: ControllerWork, partitions: Iterable<Partit
   const others = allowed.filter(({ phase }) => phase !== 'new')
   const first = await initialise(work, fresh)
   const again = await elect(work, others, kind, uncleanAsked)
-  const found = await elect(work, first.leaderless, 'offline', uncleanAsked)
+  const found = await elect(work, first.known, 'known', uncleanAsked)
   work.flush()
   return { elected: [...first.elected, ...again.elected, ...found.elected], failed: [...first.failed, ...again.failed, ...found.failed] }
 }
@@ -55,12 +55,13 @@ export async function bringOnline(work: ControllerWork, only?: ReadonlySet<strin
 
 /**
  * First leaders. Where a state was there although the controller did not know of it, as when somebody has taken partitions out of a topic's node
- * and put them back, it counts: `leaderless` are those whose leader is gone.
+ * and put them back, it counts: `known` are to be elected by it, with the next leader epoch also where the leader lives, for it may wait
+ * in vain for an answer of the time before.
  */
-async function initialise(work: ControllerWork, partitions: readonly PartitionContext[]): Promise<ElectionOutcome & { leaderless: PartitionContext[] }> {
+async function initialise(work: ControllerWork, partitions: readonly PartitionContext[]): Promise<ElectionOutcome & { known: PartitionContext[] }> {
   const { context, writes, batch, epoch, log } = work
   const failed: PartitionContext[] = []
-  const leaderless: PartitionContext[] = []
+  const known: PartitionContext[] = []
   const ready: { partition: PartitionContext; write: StateWrite }[] = []
   for (const partition of partitions) {
     const elected = electFirst({ assigned: partition.assignment.replicas, isOnline: (id) => context.isReplicaOnline(id, partition) })
@@ -83,27 +84,22 @@ async function initialise(work: ControllerWork, partitions: readonly PartitionCo
     }
     const found = outcome.kind === 'conflict' ? await readState(work, partition.topic, partition.index) : undefined
     if (found) {
-      const isLed = context.isReplicaOnline(found.leader, partition)
       partition.state = found
-      partition.phase = isLed ? 'online' : 'offline'
+      partition.phase = 'offline'
       log.warn('the first state of a partition was there already: it counts', { partition: `${partition.topic}-${partition.index}`, leader: found.leader, isr: found.isr })
-      if (!isLed) leaderless.push(partition)
-      else {
-        batch.leaderAndIsr(partition.assignment.replicas.filter((id) => context.isReplicaOnline(id, partition)), partition, { isNew: false })
-        elected.push(partition)
-      }
+      known.push(partition)
       continue
     }
     log.error('the first state of a partition could not be written', { partition: `${partition.topic}-${partition.index}`, outcome: outcome.kind, error: outcome.kind === 'failed' ? outcome.error : undefined })
     failed.push(partition)
   }
-  return { elected, failed, leaderless }
+  return { elected, failed, known }
 }
 
 async function elect(work: ControllerWork, partitions: readonly PartitionContext[], kind: ElectionKind, uncleanAsked: boolean): Promise<ElectionOutcome> {
   const { context, batch, epoch, log } = work
   if (partitions.length === 0) return { elected: [], failed: [] }
-  const uncleanTopics = kind === 'offline' && !uncleanAsked ? await topicsWithUncleanElection(work, partitions) : new Set<string>()
+  const uncleanTopics = (kind === 'offline' || kind === 'known') && !uncleanAsked ? await topicsWithUncleanElection(work, partitions) : new Set<string>()
   const decide = (partition: PartitionContext): StateWrite | undefined => {
     const { state } = partition
     if (!state) return undefined
@@ -131,6 +127,7 @@ function electionOf(context: ControllerContext, partition: PartitionContext, kin
   const isOnline = (id: number): boolean => context.isReplicaOnline(id, partition)
   switch (kind) {
     case 'offline': return electOffline({ assigned, isOnline }, state, uncleanAllowed)
+    case 'known': return electKnown({ assigned, isOnline }, state, uncleanAllowed)
     case 'preferred': return electPreferred({ assigned, isOnline }, state)
     case 'reassignment': return electForReassignment({ assigned: targetOf(partition.assignment), isOnline }, state)
     case 'controlledShutdown':

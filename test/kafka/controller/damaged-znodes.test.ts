@@ -77,6 +77,7 @@ test('a topic that was damaged before the controller began is served when it is 
   const { zookeeper } = await cluster.add(1)
   await zookeeper.createTopic('t', { topicId: topicIds(0), partitions: new Map([[0, assigned([1])]]) }, {})
   await eventually('it is led', () => cluster.broker(1).metadata.partition('t', 0)?.leader === 1)
+  const { leaderEpoch } = cluster.broker(1).metadata.partition('t', 0)!
   const good = (await zookeeper.run((zk) => zk.getData(paths.topic('t')))).data!
   await zookeeper.run((zk) => zk.setData(paths.topic('t'), '{"partitions":'))
   await cluster.remove(1)
@@ -86,6 +87,8 @@ test('a topic that was damaged before the controller began is served when it is 
   expect(cluster.broker(1).metadata.topic('t')).toBeUndefined()
   await again.zookeeper.run((zk) => zk.setData(paths.topic('t'), good))
   await eventually('it is led again', () => cluster.broker(1).metadata.partition('t', 0)?.leader === 1)
+  // The leader may have asked for another ISR meanwhile, was refused, and does not ask again in the same epoch.
+  expect(cluster.broker(1).metadata.partition('t', 0)?.leaderEpoch).toBe(leaderEpoch + 1)
 })
 
 const isLed = (topic: string) => (): boolean => [...cluster.brokers.values()].every(({ metadata }) => cluster.members.has(metadata.partition(topic, 0)?.leader ?? -1))
