@@ -122,6 +122,8 @@ async function rolled(clusters) {
     for (const cluster of clusters) {
       await settled(clusters)
       await place(cluster, 'rolled')
+      // What the machine itself does to a producer in six seconds.
+      note('nothing restarted for six seconds, longest pause', 'ms', cluster, await ledgerDuring(cluster, 'rolled', () => sleep(4_000)))
       const longestMs = await ledgerDuring(cluster, 'rolled', async () => {
         for (const broker of cluster.brokers) {
           await broker.stop()
