@@ -220,7 +220,10 @@ async function ledger({ ports, topic }) {
       const send = () => {
         clearTimeout(timer)
         // A leader that was stopped in its tracks does not close its connections.
-        timer = setTimeout(() => socket.destroy(), 1_000)
+        timer = setTimeout(() => {
+          meet('no answer for a second')
+          socket.destroy()
+        }, 1_000)
         socket.write(request)
       }
       socket.on('error', () => {})

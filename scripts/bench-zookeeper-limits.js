@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path'
 import { optionsOf, refuse } from './bench-options.js'
 import { atTheEnd, sleep } from './bench-processes.js'
 import { byNumber, Client, frame, op, pipeline, requests } from './bench-zookeeper-load.js'
-import { apacheClassPath, Ensemble } from './bench-zookeeper-servers.js'
+import { apacheClassPath, Ensemble, killServers } from './bench-zookeeper-servers.js'
 
 const options = optionsOf('zookeeper-limits', {
   quick: { says: 'a tenth of it all' },
@@ -166,7 +166,6 @@ function snapshotsOf(ensemble) {
 
 async function measure(maker) {
   const ensemble = await Ensemble.start(maker, 3, folder, { heap, cfg: [`snapCount=${snapCount}`], watchesTurns: true })
-  running = ensemble
   let sessions
   try {
     await sleep(1000)
@@ -237,9 +236,8 @@ async function measure(maker) {
   }
 }
 
-let running
 atTheEnd(() => {
-  running?.kill()
+  killServers()
   rmSync(folder, { recursive: true, force: true })
 })
 let failed = false

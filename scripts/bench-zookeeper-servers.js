@@ -29,6 +29,13 @@ function say(port, word) {
   })
 }
 
+/** The servers of the moment. */
+const running = new Set()
+/** For the end of a bench, however it came: no server is left behind, of an ensemble that is just being started neither. */
+export function killServers() {
+  for (const child of running) child.kill('SIGKILL')
+}
+
 export class Ensemble {
   /** `size` 1: a server alone. `cfg`: more lines for zoo.cfg. `watchesTurns`: see `turns`. */
   static async start(maker, size, folder, { cfg = [], heap = '-Xmx1000m', watchesTurns = false } = {}) {
@@ -75,7 +82,9 @@ export class Ensemble {
     const env = this.watchesTurns ? { ...process.env, NODE_OPTIONS: `--import ${new URL('bench-turns.js', import.meta.url)}`, BENCH_TURNS: join(server.home, 'turns') } : process.env
     const child = spawn(command[0], command.slice(1), { stdio: ['ignore', log, log], cwd: server.home, env })
     closeSync(log)
+    running.add(child)
     child.gone = new Promise((done) => child.once('exit', done))
+    child.gone.then(() => running.delete(child))
     server.child = child
   }
   async stopOne(server, signal = 'SIGTERM') {
@@ -88,10 +97,6 @@ export class Ensemble {
   }
   async stop() {
     await Promise.all(this.servers.map((server) => this.stopOne(server)))
-  }
-  /** For the end of a bench that failed. */
-  kill() {
-    for (const { child } of this.servers) child?.kill('SIGKILL')
   }
 
   async modeOf(server) {

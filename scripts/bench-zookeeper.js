@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { common, optionsOf } from './bench-options.js'
 import { atTheEnd, machine, MiB, sleep, touchPages } from './bench-processes.js'
 import { byNumber, Client, mixed, PatientWriter, pipeline, requests, sequential } from './bench-zookeeper-load.js'
-import { apacheClassPath, Ensemble } from './bench-zookeeper-servers.js'
+import { apacheClassPath, Ensemble, killServers } from './bench-zookeeper-servers.js'
 
 const options = optionsOf('zookeeper', {
   quick: { says: 'one short round' },
@@ -250,7 +250,7 @@ async function main() {
 }
 
 atTheEnd(() => {
-  for (const ensemble of all) ensemble.kill()
+  killServers()
   rmSync(folder, { recursive: true, force: true })
 })
 let failed = false
@@ -261,7 +261,7 @@ try {
   console.error(error)
   for (const ensemble of all) for (const server of ensemble.servers) console.error(`${ensemble.maker} ${server.id}: ${ensemble.tail(server)}`)
 } finally {
-  for (const ensemble of all) ensemble.kill()
+  killServers()
   await Promise.all(all.flatMap(({ servers }) => servers.map(({ child }) => child?.gone)))
   rmSync(folder, { recursive: true, force: true })
 }
