@@ -222,7 +222,7 @@ function table() {
 const all = []
 async function main() {
   const began = performance.now()
-  if (!apache) process.stderr.write('neither KAFKA_LIBS nor /usr/share/java/zookeeper.jar: Apache is not measured\n')
+  if (!apache && !options.ottla) process.stderr.write('neither KAFKA_LIBS nor /usr/share/java/zookeeper.jar: Apache is not measured\n')
   touchPages(folder, (quick ? 1 : 2) * 1024 * MiB)
   for (const size of [1, 3]) {
     if (only !== undefined && !only.includes(size === 1 ? '1 server' : '3 servers') && (/\d servers?/.test(only) || size === 1)) continue
