@@ -101,8 +101,9 @@ async function small(clusters) {
 async function killed(clusters) {
   for (let run = 0; run < rounds(quick ? 1 : 3); run++)
     for (const cluster of clusters)
-      for (const [when, waitsFor] of [['and started again at once', () => {}], ['until another leads', anotherLeader]]) {
-        const topic = `killed-${run}`
+      for (const [when, waitsFor, word] of [['and started again at once', () => {}, 'returns'], ['until another leads', anotherLeader, 'replaced']]) {
+        // A topic of its own: led by whom it prefers, it is none of those that the controller moves back to their preferred leaders meanwhile.
+        const topic = `killed-${run}-${word}`
         await settled(clusters)
         const { leader } = await place(cluster, topic)
         const longestMs = await ledgerDuring(cluster, topic, async () => {
