@@ -33,6 +33,8 @@ export class ControllerContext {
   readonly #offlineReplicas = new Map<number, Set<PartitionContext>>()
 
   readonly topicsToDelete = new Set<string>()
+  /** Of which a broker has said that it holds logs under another id. */
+  readonly withForeignId = new Set<string>()
   readonly deletionStarted = new Set<string>()
   readonly deletionIneligible = new Set<string>()
 
@@ -43,6 +45,7 @@ export class ControllerContext {
     this.#topicsById.clear()
     this.#offlineReplicas.clear()
     this.topicsToDelete.clear()
+    this.withForeignId.clear()
     this.deletionStarted.clear()
     this.deletionIneligible.clear()
   }
@@ -107,6 +110,7 @@ export class ControllerContext {
     if (topic?.topicId !== undefined && this.#topicsById.get(topic.topicId) === topic) this.#topicsById.delete(topic.topicId)
     for (const partition of topic?.partitions.values() ?? []) for (const set of this.#offlineReplicas.values()) set.delete(partition)
     this.topics.delete(name)
+    this.withForeignId.delete(name)
     this.topicsToDelete.delete(name)
     this.deletionStarted.delete(name)
     this.deletionIneligible.delete(name)

@@ -536,6 +536,13 @@ export class Controller {
       // One that could not be read before may have been repaired.
       if (assignment && !known) return this.#topicsChanged()
       if (!known || !assignment) return
+      if (assignment.topicId !== known.topicId) {
+        if (this.#context.withForeignId.delete(topic)) {
+          this.#context.removeTopic(topic)
+          return this.#topicsChanged()
+        }
+        this.#log.error('the id of a topic was changed by somebody else than the controller: brokers keep the one they know; put it back, or the next controller begins with a topic that they refuse', { topic, known: known.topicId, found: assignment.topicId })
+      }
       const added = [...assignment.partitions].filter(([index]) => !known.partitions.has(index))
       if (added.length === 0) return
       if (this.#context.isDeleting(topic)) {
@@ -620,6 +627,10 @@ export class Controller {
       for (const { partitionIndex, errorCode } of partitionErrors) {
         const partition = this.#context.partition(nameOf.get(topicId) ?? '', partitionIndex)
         if (!partition) continue
+        if (errorCode === errors.inconsistentTopicId.code && !this.#context.withForeignId.has(partition.topic)) {
+          this.#context.withForeignId.add(partition.topic)
+          this.#log.error('a broker holds the log of a topic under another id: if somebody has changed the id in the znode, put back what partition.metadata in the log directories has', { topic: partition.topic, broker: brokerId, path: paths.topic(partition.topic), topicId })
+        }
         if (errorCode === errors.kafkaStorageError.code) {
           if (this.#context.setReplicaFailed(brokerId, partition, true)) failed.push({ brokerId, partition })
         } else if (errorCode === 0 && this.#context.setReplicaFailed(brokerId, partition, false)) back.push({ brokerId, partition })

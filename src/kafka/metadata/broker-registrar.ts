@@ -5,7 +5,7 @@
  * of each session are kept in a file (mode 0600) in a log dir, which only one process can have locked. On start it takes that session
  * over, closes it, and registers anew. A copy of the folder proves nothing: the file names the folder it was written in.
  */
-import type { Host, Logger } from '../../host/host.ts'
+import type { Host, Logger, Timer } from '../../host/host.ts'
 import { ZooKeeperClient } from '../../zookeeper/client/client.ts'
 import { isZooKeeperError } from '../../zookeeper/client/errors.ts'
 import { encodeBroker, type BrokerRegistration } from './broker-znode.ts'
@@ -14,6 +14,8 @@ import { paths } from './znode-paths.ts'
 import type { ZooKeeperSessionOptions } from './zookeeper-sessions.ts'
 
 export const sessionFileName = 'zookeeper-session.json'
+/** After an attempt to register in the same session that has failed. */
+const againMs = 1_000
 
 /** The registration cannot be made: another broker has the id, or the address. */
 export class RegistrationRefusedError extends Error {}
@@ -37,6 +39,7 @@ export class BrokerRegistrar {
   /** What stands in the own node, and who looks after it: a watch of an earlier registration is nobody's any more. */
   #written: Buffer | undefined
   #watch = 0
+  #again: Timer | undefined
   #stopped = false
 
   constructor(host: Host, options: RegistrarOptions) {
@@ -72,6 +75,7 @@ export class BrokerRegistrar {
    */
   async stop(): Promise<void> {
     this.#stopped = true
+    this.#again?.cancel()
     if (this.#file !== undefined && this.#options.zookeeper.sessions.client.state === 'connected') await this.#host.disk.remove(this.#file)
   }
   /** Writes the registration anew in place: advertised addresses have changed. */
@@ -105,13 +109,19 @@ export class BrokerRegistrar {
       if (isOver()) return
       if (!node) {
         this.#log.error('the registration of this broker was deleted by somebody else: it registers again', { path })
+        // Perhaps with all that is above it.
+        await zookeeper.makePersistentPaths()
         await this.#registerAgain()
       } else if (this.#written && !node.data?.equals(this.#written)) {
         this.#log.error('the registration of this broker was changed by somebody else: it is written anew', { path })
         await this.update()
       }
     } catch (error) {
-      if (!isOver()) this.#log.error('the registration of this broker could not be looked after', { path, error })
+      // An attempt to register ends the watch before it: what counts is that the session is the same.
+      if (this.#stopped || zookeeper.sessions.sessionId !== session) return
+      this.#log.error('the registration of this broker could not be looked after; trying again', { path, error })
+      this.#again?.cancel()
+      this.#again = this.#host.timers.set(againMs, () => void this.#lookAfter(this.#watch, session))
     }
   }
 

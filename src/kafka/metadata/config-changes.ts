@@ -96,7 +96,7 @@ export class ConfigChanges {
     this.#running = undefined
   }
   async #pass(): Promise<void> {
-    const names = (await this.#zookeeper.run((zk) => zk.listChildren(paths.configChanges, { watch: () => void this.#look() }))).sort((one, other) => sequenceOf(one) - sequenceOf(other))
+    const names = (await this.#zookeeper.children(paths.configChanges, () => void this.#look())).sort((one, other) => sequenceOf(one) - sequenceOf(other))
     for (const name of names) {
       if (this.#stopped) return
       if (sequenceOf(name) <= this.#last) continue

@@ -266,7 +266,7 @@ export class ControllerZooKeeper {
     }
   }
   async topicsToDelete(watch?: Watcher): Promise<string[]> {
-    return this.#zookeeper.run((zk) => zk.listChildren(paths.deletedTopics, { watch }))
+    return this.#zookeeper.children(paths.deletedTopics, watch)
   }
   async forgetDeletion(topic: string): Promise<void> {
     await this.#checked([{ op: 'delete', path: paths.deletedTopic(topic) }]).catch(ignore('noNode'))
@@ -291,12 +291,12 @@ export class ControllerZooKeeper {
 
   /** Those that cannot be read are named to `damaged` and left out; they are deleted with the others. */
   async isrChanges(watch: Watcher, damaged: (error: ZnodeError) => void): Promise<{ names: string[]; partitions: TopicPartition[] }> {
-    const names = await this.#zookeeper.run((zk) => zk.listChildren(paths.isrChanges, { watch }))
+    const names = await this.#zookeeper.children(paths.isrChanges, watch)
     const lists = await this.#zookeeper.each(names, (name) => this.#notification(`${paths.isrChanges}/${name}`, decodePartitions, damaged))
     return { names, partitions: lists.flatMap((list) => list ?? []) }
   }
   async logDirEvents(watch: Watcher, damaged: (error: ZnodeError) => void): Promise<{ names: string[]; brokerIds: number[] }> {
-    const names = await this.#zookeeper.run((zk) => zk.listChildren(paths.logDirEvents, { watch }))
+    const names = await this.#zookeeper.children(paths.logDirEvents, watch)
     const events = await this.#zookeeper.each(names, (name) => this.#notification(`${paths.logDirEvents}/${name}`, decodeLogDirEvent, damaged))
     return { names, brokerIds: events.flatMap((event) => (event ? [event.brokerId] : [])) }
   }

@@ -57,6 +57,18 @@ export class KafkaZooKeeper {
   async makePersistentPaths(): Promise<void> {
     await Promise.all(persistentPaths.map((path) => this.run((zk) => makePath(zk, path))))
   }
+  /** Of one of the persistent paths. Where somebody has deleted it, it is made anew: nobody would hear of what is to come below it. */
+  async children(path: string, watch?: Watcher): Promise<string[]> {
+    return this.run(async (zk) => {
+      try {
+        return await zk.listChildren(path, { watch })
+      } catch (error) {
+        if (!isZooKeeperError(error, 'noNode')) throw error
+        await makePath(zk, path)
+        return zk.listChildren(path, { watch })
+      }
+    })
+  }
   /** The cluster's id; given at random by the first broker. */
   async clusterId(): Promise<string> {
     const known = await this.#dataOf(paths.clusterId)
@@ -99,7 +111,7 @@ export class KafkaZooKeeper {
   }
 
   async brokerIds(watch?: Watcher): Promise<number[]> {
-    return (await this.run((zk) => zk.listChildren(paths.brokers, { watch }))).map(Number).sort((one, other) => one - other)
+    return (await this.children(paths.brokers, watch)).map(Number).sort((one, other) => one - other)
   }
   /** Undefined when it is not registered, or in a way that cannot be read. */
   async broker(id: number, watch?: Watcher): Promise<LiveBroker | undefined> {
@@ -118,7 +130,7 @@ export class KafkaZooKeeper {
   }
 
   async topicNames(watch?: Watcher): Promise<string[]> {
-    return this.run((zk) => zk.listChildren(paths.topics, { watch }))
+    return this.children(paths.topics, watch)
   }
   async topic(topic: string, watch?: Watcher): Promise<TopicAssignment | undefined> {
     const node = await this.#dataOf(paths.topic(topic), watch)

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from 'vitest'
 import { NoControllerError } from '../../../src/kafka/metadata/kafka-zookeeper.ts'
+import { errors } from '../../../src/kafka/protocol/errors.ts'
 import { assigned } from '../../../src/kafka/metadata/topic-znode.ts'
 import { paths } from '../../../src/kafka/metadata/znode-paths.ts'
 import { eventually } from '../../zookeeper/client/service.ts'
@@ -202,6 +203,44 @@ test('states of several partitions that are changed by hand are all written anew
   // At the same time: one answer is not out yet when the next question is there.
   expect(await Promise.all(indexes.map((index) => propose(governor, 't', index, [index % 2 ? 3 : 2])))).not.toContain(0)
   await eventually('the next epochs are known', () => indexes.every((index) => cluster.broker(3).metadata.partition('t', index)?.leaderEpoch === epochs[index] + 1))
+})
+
+test.each([paths.isrChanges, paths.logDirEvents, paths.deletedTopics, paths.brokers])('when %s is deleted, brokers are registered again and the next controller begins', { timeout: 60_000 }, async (path) => {
+  cluster = await TestCluster.start()
+  for (const id of [1, 2, 3]) await cluster.add(id)
+  await create('before', [[2, 3]], topicIds(10))
+  await eventually('it is led', isLed('before'))
+  const { zookeeper } = cluster.members.get(3)!
+  await zookeeper.run((zk) => zk.deleteTree(path))
+  await zookeeper.run((zk) => zk.delete(paths.controller))
+  await eventually('one governs', () => governors().length === 1)
+  await eventually('all are registered', async () => (await zookeeper.brokerIds()).join() === '1,2,3')
+  await eventually('and known to each other', () => [1, 2, 3].every((id) => cluster.broker(id).metadata.brokers.size === 3))
+  await create('afterwards', [[3, 1]], topicIds(11))
+  await eventually('both are led', () => isLed('before')() && isLed('afterwards')())
+})
+
+test('a topic whose id was changed by hand before a controller began, and that brokers refuse, is led again when the id is put back', { timeout: 60_000 }, async () => {
+  cluster = await TestCluster.start()
+  for (const id of [1, 2, 3]) await cluster.add(id)
+  await create('t', [[2, 3]], topicIds(12))
+  await eventually('it is led', isLed('t'))
+  const { zookeeper } = cluster.members.get(3)!
+  const good = (await zookeeper.run((zk) => zk.getData(paths.topic('t')))).data!
+  for (const broker of cluster.brokers.values()) broker.errors.set('t-0', errors.inconsistentTopicId.code)
+  await zookeeper.run((zk) => zk.setData(paths.topic('t'), JSON.stringify({ ...(JSON.parse(String(good)) as object), topic_id: topicIds(13) })))
+  const told = (): number => cluster.broker(2).partitions('LeaderAndIsr').length
+  const before = told()
+  await cluster.remove(1)
+  cluster.brokers.delete(1)
+  await eventually('the next controller tells of it', () => told() > before)
+  for (const broker of cluster.brokers.values()) broker.errors.clear()
+  const { leaderEpoch } = (await zookeeper.partitionState('t', 0))!
+  await zookeeper.run((zk) => zk.setData(paths.topic('t'), good))
+  await eventually('all know it by its id, in the next epoch', () => [2, 3].every((id) => {
+    const { metadata } = cluster.broker(id)
+    return metadata.topic('t')?.topicId === topicIds(12) && (metadata.partition('t', 0)?.leaderEpoch ?? 0) > leaderEpoch
+  }))
 })
 
 test('partitions that somebody has taken out of a topic before a controller began are led again when they are put back', { timeout: 60_000 }, async () => {
