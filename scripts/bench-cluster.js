@@ -9,6 +9,8 @@
 import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { nodeHost } from '../dist/host/node.js'
+import { ZooKeeperClient } from '../dist/zookeeper/client/client.js'
 import { cpuOf, kafkaServers } from './bench-kafka-servers.js'
 import { common, kafkaLibs, makersOf, optionsOf, refuse } from './bench-options.js'
 import { measurePartitions } from './bench-partitions.js'
@@ -101,31 +103,44 @@ async function small(clusters) {
 async function killed(clusters) {
   for (let run = 0; run < rounds(quick ? 1 : 3); run++)
     for (const cluster of clusters)
-      for (const [when, waitsFor, word] of [['and started again at once', () => {}, 'returns'], ['until another leads', anotherLeader, 'replaced']]) {
+      for (const [when, waitsFor, word] of [['and started again at once', () => undefined, 'returns'], ['until another leads', anotherLeader, 'replaced']]) {
         // A topic of its own: led by whom it prefers, it is none of those that the controller moves back to their preferred leaders meanwhile.
         const topic = `killed-${run}-${word}`
         await settled(clusters)
         const { leader } = await place(cluster, topic)
-        const longestMs = await ledgerDuring(cluster, topic, async () => {
+        let goneAt
+        const { longestMs, pauses } = await ledgerDuring(cluster, topic, async () => {
           const broker = cluster.brokers.find(({ id }) => id === leader)
           await broker.stop('SIGKILL')
-          await waitsFor(cluster, topic, broker)
+          goneAt = await waitsFor(cluster, topic, broker)
           broker.start()
           await place(cluster, topic)
         })
         note(`kill -9 of the leader, ${when}: longest pause`, 'ms', cluster, longestMs)
+        if (goneAt !== undefined) note("… of it, from its session's end on", 'ms', cluster, Math.max(0, pauses[0].at + pauses[0].ms - goneAt))
       }
 }
-/** Its session with ZooKeeper has to end first: some six seconds. */
-const anotherLeader = ({ ports }, topic, { id, port }) => load({ kind: 'placed', ports: ports.filter((each) => each !== port), topic, isrSize: replicas - 1, not: id })
+/** Its session with ZooKeeper has to end first: some six seconds. When it had. */
+async function anotherLeader({ ports, zookeeperPort }, topic, { id, port }) {
+  const zookeeper = await ZooKeeperClient.connect(nodeHost({ logger: quiet }), { connect: `127.0.0.1:${zookeeperPort}`, sessionTimeoutMs: 30_000 })
+  try {
+    while (await zookeeper.exists(`/brokers/ids/${id}`)) await sleep(2)
+    const goneAt = Date.now()
+    await load({ kind: 'placed', ports: ports.filter((each) => each !== port), topic, isrSize: replicas - 1, not: id })
+    return goneAt
+  } finally {
+    await zookeeper.close()
+  }
+}
+const quiet = { debug() {}, info() {}, warn() {}, error() {}, named: () => quiet }
 async function rolled(clusters) {
   for (let run = 0; run < rounds(quick ? 2 : 5); run++)
     for (const cluster of clusters) {
       await settled(clusters)
       await place(cluster, 'rolled')
       // What the machine itself does to a producer in six seconds.
-      note('nothing restarted for six seconds, longest pause', 'ms', cluster, await ledgerDuring(cluster, 'rolled', () => sleep(4_000)))
-      const longestMs = await ledgerDuring(cluster, 'rolled', async () => {
+      note('nothing restarted for six seconds, longest pause', 'ms', cluster, (await ledgerDuring(cluster, 'rolled', () => sleep(4_000))).longestMs)
+      const { longestMs } = await ledgerDuring(cluster, 'rolled', async () => {
         for (const broker of cluster.brokers) {
           await broker.stop()
           broker.start()
@@ -161,7 +176,7 @@ async function ledgerDuring({ maker, ports }, topic, happening) {
   })
   await what
   for (const { ms, at, met } of pauses) process.stderr.write(`  ${maker}: ${Math.round(ms)} ms without an acknowledgement from ${new Date(at).toISOString()}, meeting ${met.join(', ') || 'nothing'}\n`)
-  return longestMs
+  return { longestMs, pauses }
 }
 
 function table() {
