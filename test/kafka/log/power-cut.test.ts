@@ -1,17 +1,18 @@
 import { expect, test } from 'vitest'
 import { PowerCutError, SimulatedDisk } from '../../../src/simulation/disk.ts'
 import { isRefused } from '../../../src/kafka/log/append.ts'
+import type { LogConfig } from '../../../src/kafka/log/log-config.ts'
 import { hostOn, numbered, openOn, produce, readAll, textOf } from './bench.ts'
 
 const config = { segmentBytes: 600, indexIntervalBytes: 100, segmentIndexBytes: 240, flushMessages: 1, fileDeleteDelayMs: 10 }
 
 /** What a broker does in a day: appends, rolls, retention, a truncation, clean stops and starts. Returns what was promised. */
-async function workload(disk: SimulatedDisk): Promise<{ promised: Map<number, string>; deletedBelow: number }> {
+async function workload(disk: SimulatedDisk, changed: Partial<LogConfig> = {}): Promise<{ promised: Map<number, string>; deletedBelow: number }> {
   const state = { promised: new Map<number, string>(), deletedBelow: 0 }
   const host = hostOn(disk)
   try {
     for (let run = 0; run < 3; run++) {
-      const { manager } = await openOn(disk, config, { host })
+      const { manager } = await openOn(disk, { ...config, ...changed }, { host })
       const log = await manager.create('t', 0, { topicId: 'AAAAAAAAAAAAAAAAAAAAAQ' })
       log.assignLeaderEpoch(run)
       for (let round = 0; round < 6; round++) {
@@ -72,6 +73,26 @@ test('whatever moment the power is cut, what was acknowledged and flushed is the
       const again = await openOn(found, config)
       expect(again.manager.get('t', 0)?.logEndOffset, note).toBe(log?.logEndOffset)
       await again.manager.close()
+    }
+  }
+})
+
+test('where records are not flushed one by one a power cut leaves no gap: behind what an older segment has lost nothing is offered', async () => {
+  const lazy = { flushMessages: 1_000_000 }
+  const whole = new SimulatedDisk()
+  await workload(whole, lazy)
+  for (let cut = 1; cut <= whole.changes; cut++) {
+    for (const seed of [cut, cut + 1000, cut + 2000]) {
+      const disk = new SimulatedDisk()
+      disk.powerCutAt = cut
+      await workload(disk, lazy)
+      const { manager } = await openOn(disk.afterPowerCut({ seed, keep: 'some' }), config)
+      const log = manager.get('t', 0)
+      if (log) {
+        const offsets = (await readAll(log)).map(({ offset }) => offset)
+        expect(offsets, `power cut at change ${cut}, seed ${seed}`).toEqual(Array.from({ length: log.logEndOffset - log.logStartOffset }, (_, index) => log.logStartOffset + index))
+      }
+      await manager.close()
     }
   }
 })
