@@ -34,7 +34,7 @@ export async function loadLog(context: LogContext, wish: LoadWish): Promise<Load
   const { disk } = host
   const { directory, config } = wish
   const log = host.logger.named('kafka.log')
-  await finishInterrupted(context, directory)
+  await finishInterrupted(context, directory, config)
 
   const topicId = await readTopicId(disk, directory)
   const stored = await readEpochs(context, directory)
@@ -181,7 +181,7 @@ export async function loadLog(context: LogContext, wish: LoadWish): Promise<Load
 }
 
 /** Deletions that were under way are finished, cleanings undone or, when all their files had been renamed to `.swap`, finished. */
-async function finishInterrupted({ host, files }: LogContext, directory: string): Promise<void> {
+async function finishInterrupted({ host, files }: LogContext, directory: string, { cleanupPolicy }: LogConfig): Promise<void> {
   const { disk } = host
   const names = await disk.list(directory)
   let swaps: { name: string; offset: number; kind: string }[] = []
@@ -201,7 +201,8 @@ async function finishInterrupted({ host, files }: LogContext, directory: string)
   let from = Infinity
   let to = 0
   for (const { offset, name } of swaps.filter(({ kind }) => kind === suffix.log)) {
-    const { nextOffset, problem } = await readThrough(files, directory, { name, offset })
+    const { nextOffset, size, problem: damage } = await readThrough(files, directory, { name, offset })
+    const problem = damage ?? (size === 0 && !cleanupPolicy.includes('compact') ? 'it is empty, and the topic is not compacted' : undefined)
     // What it was to replace may be whole, and the newest segment is never compacted. Else it is all there is: recovery keeps what can be read.
     if (problem !== undefined && (names.includes(fileName(offset, suffix.log)) || !names.some((other) => isSegmentBehind(other, offset)))) {
       const aside = `${directory}/${name}.damaged`
@@ -225,7 +226,7 @@ function isSegmentBehind(name: string, offset: number): boolean {
   return parsed?.kind === suffix.log && parsed.state === '' && parsed.offset > offset
 }
 /** Where the batches of a `.swap` end, and what is wrong with the first that is not whole. */
-async function readThrough(files: LogContext['files'], directory: string, { name, offset }: { name: string; offset: number }): Promise<{ nextOffset: number; problem: string | undefined }> {
+async function readThrough(files: LogContext['files'], directory: string, { name, offset }: { name: string; offset: number }): Promise<{ nextOffset: number; size: number; problem: string | undefined }> {
   const facts = await files.disk.facts(`${directory}/${name}`)
   const segment = new Segment(files, directory, offset, { size: facts?.size ?? 0, createdMs: 0, offsetEntries: 0, timeEntries: 0, indexSizeMax: 0, ending: swapSuffix })
   let nextOffset = offset
@@ -238,7 +239,7 @@ async function readThrough(files: LogContext['files'], directory: string, { name
   } finally {
     segment.close()
   }
-  return { nextOffset, problem }
+  return { nextOffset, size: segment.size, problem }
 }
 
 async function readTopicId(disk: Disk, directory: string): Promise<string | undefined> {

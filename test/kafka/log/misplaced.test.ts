@@ -121,6 +121,7 @@ test.each([
   ['is garbage', 0, () => Buffer.from('garbage'.repeat(40))],
   ['has a flipped bit', 0, (log: Buffer) => (log.writeUInt8(log[70] ^ 4, 70), log)],
   ['is cut off', 0, (log: Buffer) => log.subarray(0, log.length - 9)],
+  ['is empty', 0, () => Buffer.alloc(0)],
   ['lies behind the end', 99_999_999, () => Buffer.from('garbage'.repeat(40))],
 ] as const)('a .swap that %s replaces nothing and is set aside', async (_, offset, spoil) => {
   const disk = await twoLogs()
