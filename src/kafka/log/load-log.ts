@@ -215,7 +215,7 @@ async function finishInterrupted({ host, files }: LogContext, directory: string,
     from = Math.min(from, offset)
     to = Math.max(to, nextOffset)
   }
-  for (const name of await disk.list(directory)) {
+  for (const name of from < to ? names : []) {
     const parsed = parseFileName(name)
     if (parsed?.state === '' && parsed.offset >= from && parsed.offset < to) await disk.remove(`${directory}/${name}`)
   }

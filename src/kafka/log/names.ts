@@ -43,6 +43,7 @@ export type PartitionDirectory =
 const movedDirectory = /^(.+)-(\d+)\.([0-9a-f]{32})-(delete|future|stray)$/
 /** Partitions are int32; no broker reads a checkpoint that names a larger one. */
 const partitionMax = 0x7fff_ffff
+const deletedDirectory = /^\S+-\S+\.\S+-delete$/
 const partitionDirectory = /^(.+)-(\d+)$/
 
 export function parseDirectoryName(name: string): PartitionDirectory {
@@ -53,8 +54,8 @@ export function parseDirectoryName(name: string): PartitionDirectory {
     if (moved[4] === 'future') return { kind: 'future', topic: moved[1], partition: Number(moved[2]) }
     return { kind: moved[4] === 'delete' ? 'deleted' : 'stray' }
   }
-  // A truncated topic name may hide the partition number of what waits for its deletion.
-  if (name.endsWith('-delete') && name.includes('.')) return { kind: 'deleted' }
+  // Other brokers are not so strict with the unique part; a name that only ends like it is somebody's, and is not to be removed.
+  if (deletedDirectory.test(name)) return { kind: 'deleted' }
   const match = partitionDirectory.exec(name)
   if (!match || Number(match[2]) > partitionMax || name.endsWith('-delete')) return { kind: 'unknown' }
   return { kind: 'partition', topic: match[1], partition: Number(match[2]) }

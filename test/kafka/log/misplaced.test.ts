@@ -159,7 +159,7 @@ test('a clean shutdown marker that is not true hides neither a torn end nor what
   await third.manager.close()
 })
 
-test.each(['topic', 'topic-', '-0', 'topic-x', 'topic-2147483648', 'x.abc-delete-', 'topic-0-delete', 'topic-2147483648.0123456789abcdef0123456789abcdef-future'])('%s is no directory of a partition', (name) => {
+test.each(['topic', 'topic-', '-0', 'topic-x', 'topic-2147483648', 'x.abc-delete', 'topic-0-delete', 'topic-2147483648.0123456789abcdef0123456789abcdef-future'])('%s is no directory of a partition', (name) => {
   expect(parseDirectoryName(name)).toEqual({ kind: 'unknown' })
 })
 test.each(['topic-00', 'to pic-0', 'topic--1', 'topic-2147483647'])('%s is one', (name) => {
