@@ -11,7 +11,7 @@ export interface InSync {
 
 /** Laws that do not depend on what was lost: broken they are broken, whatever happened before. */
 const independent: ReadonlySet<string> = new Set([
-  'one leader per partition and epoch', 'one controller per epoch', 'nobody obeys an older controller', 'a running replica never forgets what is committed', 'replicas agree below the high watermark',
+  'one leader per partition and epoch', 'one controller per epoch', 'nobody obeys an older controller', 'replicas agree below the high watermark',
   'replicas come back in sync', 'a broker is registered as long as it lives', 'a broker serves again when nothing fails any more', 'a broker starts on what it has written itself', 'a server meets no bug of its own',
 ])
 

@@ -191,6 +191,8 @@ class Reading {
         return result
       }
     }
+    // Who has fallen and follows now may have less than a consumer of its leadership has read. OFFSET_OUT_OF_RANGE, as Apache's says, would make that begin anew.
+    if (!asReplica && !partition.leading && target.fetchOffset > log.logEndOffset) return failed(errors.notLeaderOrFollower.code)
     if (target.fetchOffset < log.logStartOffset || target.fetchOffset > log.logEndOffset) return failed(errors.offsetOutOfRange.code)
     // Zstandard came with v10; older clients cannot read it (KIP-110).
     if (version < 10 && log.config.compressionType === 'zstd') return failed(errors.unsupportedCompressionType.code)
