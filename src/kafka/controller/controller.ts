@@ -18,9 +18,9 @@ import { errorByCode, errors } from '../protocol/errors.ts'
 import { alterPartition } from './alter-partition.ts'
 import { BrokerQueues, type BrokerAnswer, type BrokerChannels } from './broker-channels.ts'
 import { ControllerContext, type PartitionContext } from './controller-context.ts'
-import { readState, rewriteStates, type ControllerWork } from './controller-work.ts'
+import { readState, rewriteStates, type ControllerWork, type ToldBefore } from './controller-work.ts'
 import { EventQueue } from './event-queue.ts'
-import { bringOnline, initialPhases, toOnline, toPhase } from './partition-phases.ts'
+import { bringOnline, initialPhases, takeBack, toOnline, toPhase } from './partition-phases.ts'
 import { initialReplicaPhases, replicasOf, toReplicaPhase, type Replica } from './replica-phases.ts'
 import { Reassignments, type Reassignment, type ReassignmentResult, type ReassignmentWish } from './reassignments.ts'
 import { RequestBatch } from './request-batch.ts'
@@ -36,6 +36,8 @@ export interface ControllerOptions {
   readonly interBrokerListener: string
   /** The highest epoch of a controller that this broker has obeyed; 0 before the first. */
   readonly epochObeyed: () => number
+  /** Asked when a controllership begins, and for partitions without a state. */
+  readonly toldBefore: ToldBefore
 }
 export interface ElectionResult {
   readonly topic: string
@@ -327,6 +329,7 @@ export class Controller {
       epoch,
       leaderRecovery: protocol.leaderRecovery,
       uncleanElectionByDefault: () => settings.values['unclean.leader.election.enable'],
+      toldBefore: this.#options.toldBefore,
       flush: () => {
         const requests = batch.take(brokerId, epoch)
         if (this.#term?.work === work) this.#queues.push(requests)
@@ -339,6 +342,7 @@ export class Controller {
     await this.#dropOldNotifications()
     await this.#readBrokers()
     await this.#readTopics()
+    const setBack = takeBack(work)
     const doomed = await this.#watchDeletions()
     if (this.#term !== term) return
     for (const id of context.brokers.keys()) this.#queues.add(id)
@@ -351,6 +355,7 @@ export class Controller {
     const readMs = this.#host.clock.monotonic() - startedAt
     const { online, offline } = initialReplicaPhases(context)
     initialPhases(context)
+    for (const partition of setBack) partition.phase = 'offline'
     // Leaders first: nobody is served before, and an election takes those who are gone out of the ISR with the same write. Brokers hear of the outcome, once.
     await toReplicaPhase({ ...work, flush: () => {} }, online, 'online')
     await bringOnline(work)

@@ -22,7 +22,7 @@ export function electFirst({ assigned, isOnline }: Candidates): Elected | undefi
 }
 
 /** The leader was lost. Only an unclean election takes a replica that was not in sync, and what it lacks is lost. */
-export function electOffline({ assigned, isOnline }: Candidates, { isr, leaderRecoveryState }: PartitionState, uncleanAllowed: boolean): Elected | undefined {
+export function electOffline({ assigned, isOnline }: Candidates, { isr, leaderRecoveryState }: Pick<PartitionState, 'isr' | 'leaderRecoveryState'>, uncleanAllowed: boolean): Elected | undefined {
   const clean = assigned.find((id) => isOnline(id) && isr.includes(id))
   if (clean !== undefined) return { leader: clean, isr: isr.filter(isOnline), leaderRecoveryState }
   const unclean = uncleanAllowed ? assigned.find(isOnline) : undefined
@@ -30,7 +30,7 @@ export function electOffline({ assigned, isOnline }: Candidates, { isr, leaderRe
 }
 
 /** The leader that lives goes on, in the next epoch. */
-export function electKnown(candidates: Candidates, state: PartitionState, uncleanAllowed: boolean): Elected | undefined {
+export function electKnown(candidates: Candidates, state: Pick<PartitionState, 'leader' | 'isr' | 'leaderRecoveryState'>, uncleanAllowed: boolean): Elected | undefined {
   const { leader, isr, leaderRecoveryState } = state
   if (candidates.isOnline(leader) && isr.includes(leader)) return { leader, isr: isr.filter(candidates.isOnline), leaderRecoveryState }
   return electOffline(candidates, state, uncleanAllowed)

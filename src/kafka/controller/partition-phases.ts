@@ -18,6 +18,23 @@ export interface ElectionOutcome {
   readonly failed: PartitionContext[]
 }
 
+/**
+ * States of an earlier leader epoch than the controllers before have told of: somebody has set them back, and brokers would obey no election by them. What
+ * was told counts; who leads is elected anew.
+ */
+export function takeBack({ context, toldBefore, log }: ControllerWork): PartitionContext[] {
+  const taken: PartitionContext[] = []
+  for (const partition of context.partitions()) {
+    const { state, topic, index } = partition
+    const told = state && toldBefore(topic, context.topics.get(topic)?.topicId, index)
+    if (!state || !told || told.leaderEpoch <= state.leaderEpoch) continue
+    log.error('the state of a partition was set back by somebody else than the controller: what this broker was told last counts', { partition: `${topic}-${index}`, found: state.leaderEpoch, told: told.leaderEpoch, leader: told.leader, isr: told.isr })
+    partition.state = { ...state, leader: told.leader, isr: told.isr, leaderEpoch: told.leaderEpoch }
+    taken.push(partition)
+  }
+  return taken
+}
+
 /** Where each partition stands when a controller begins. */
 export function initialPhases(context: ControllerContext): void {
   for (const partition of context.partitions()) {
@@ -64,8 +81,12 @@ async function initialise(work: ControllerWork, partitions: readonly PartitionCo
   const known: PartitionContext[] = []
   const ready: { partition: PartitionContext; write: StateWrite }[] = []
   for (const partition of partitions) {
-    const elected = electFirst({ assigned: partition.assignment.replicas, isOnline: (id) => context.isReplicaOnline(id, partition) })
-    if (elected) ready.push({ partition, write: { topic: partition.topic, partition: partition.index, state: { ...elected, leaderEpoch: 0, controllerEpoch: epoch, partitionEpoch: 0 } } })
+    const candidates = { assigned: partition.assignment.replicas, isOnline: (id: number) => context.isReplicaOnline(id, partition) }
+    // Of a partition whose state somebody has deleted: brokers obey the next epoch alone, and only who was in sync has what was acknowledged.
+    const told = work.toldBefore(partition.topic, context.topics.get(partition.topic)?.topicId, partition.index)
+    if (told) log.error('the state of a partition is gone from ZooKeeper: it is written anew as this broker was told last', { partition: `${partition.topic}-${partition.index}`, leader: told.leader, isr: told.isr, leaderEpoch: told.leaderEpoch })
+    const elected = told ? electKnown(candidates, { leader: told.leader, isr: told.isr, leaderRecoveryState: recoveryStates.recovered }, false) : electFirst(candidates)
+    if (elected) ready.push({ partition, write: { topic: partition.topic, partition: partition.index, state: { ...elected, leaderEpoch: told ? told.leaderEpoch + 1 : 0, controllerEpoch: epoch, partitionEpoch: 0 } } })
     else {
       log.warn('a new partition has no live replica and stays without a leader', { partition: `${partition.topic}-${partition.index}`, replicas: partition.assignment.replicas })
       failed.push(partition)
@@ -78,7 +99,8 @@ async function initialise(work: ControllerWork, partitions: readonly PartitionCo
     if (outcome.kind === 'written') {
       partition.state = outcome.state
       partition.phase = 'online'
-      batch.leaderAndIsr(outcome.state.isr, partition, { isNew: true })
+      const isNew = outcome.state.leaderEpoch === 0
+      batch.leaderAndIsr(isNew ? outcome.state.isr : partition.assignment.replicas.filter((id) => context.isReplicaOnline(id, partition)), partition, { isNew })
       elected.push(partition)
       continue
     }

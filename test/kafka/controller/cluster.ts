@@ -80,6 +80,7 @@ export class TestCluster {
       settings: new BrokerSettings(new Map(Object.entries(settings))),
       interBrokerListener: 'PLAINTEXT',
       epochObeyed: () => this.broker(id).controllerEpoch,
+      toldBefore: (topic, topicId, index) => (this.broker(id).metadata.topic(topic)?.topicId === topicId ? this.broker(id).metadata.partition(topic, index) : undefined),
       channels: { send: async (to, api, request) => this.broker(to).answer(api, request) },
     })
     await registrar.start()

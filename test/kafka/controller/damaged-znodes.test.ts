@@ -243,6 +243,35 @@ test('a topic whose id was changed by hand before a controller began, and that b
   }))
 })
 
+test.each<[string, string | undefined]>([
+  ['deleted', undefined],
+  ['set back', '{"controller_epoch":1,"leader":2,"version":1,"leader_epoch":0,"isr":[2,3]}'],
+])('a state that is %s before a controller begins is as that broker was told last, in the next epoch', { timeout: 60_000 }, async (_, text) => {
+  cluster = await TestCluster.start()
+  for (const id of [1, 2, 3]) await cluster.add(id)
+  await create('t', [[2, 3]], topicIds(14))
+  await eventually('it is led', isLed('t'))
+  const { zookeeper } = cluster.members.get(3)!
+  const leaderOf = (): number | undefined => cluster.broker(3).metadata.partition('t', 0)?.leader
+  // 3 alone is in sync, and leads in the second epoch.
+  const [first] = governors()
+  expect(first).toBe(1)
+  expect(await propose(first, 't', 0, [2])).toBe(0)
+  expect(await propose(first, 't', 0, [2, 3])).toBe(0)
+  await cluster.remove(2)
+  await eventually('3 leads', () => leaderOf() === 3)
+  await cluster.add(2)
+  await eventually('2 is known again, and knows that 3 leads', () => cluster.broker(3).metadata.brokers.has(2) && cluster.broker(2).metadata.partition('t', 0)?.leader === 3)
+  const { leaderEpoch } = (await zookeeper.partitionState('t', 0))!
+  expect(leaderEpoch).toBeGreaterThan(0)
+  const path = paths.partitionState('t', 0)
+  await zookeeper.run((zk) => (text === undefined ? zk.delete(path) : zk.setData(path, text).then(() => undefined)))
+  await cluster.remove(1)
+  cluster.brokers.delete(1)
+  await eventually('the next epoch is known', () => [2, 3].every((id) => (cluster.broker(id).metadata.partition('t', 0)?.leaderEpoch ?? 0) > leaderEpoch))
+  expect(await zookeeper.partitionState('t', 0)).toMatchObject({ leader: 3, isr: [3] })
+})
+
 test('partitions that somebody has taken out of a topic before a controller began are led again when they are put back', { timeout: 60_000 }, async () => {
   cluster = await TestCluster.start()
   for (const id of [1, 2, 3]) await cluster.add(id)
