@@ -19,17 +19,18 @@ export interface ElectionOutcome {
 }
 
 /**
- * States of an earlier leader epoch than the controllers before have told of: somebody has set them back, and brokers would obey no election by them. What
- * was told counts; who leads is elected anew.
+ * States of an earlier leader epoch than the controllers before have told of, or with an ISR that cannot be: somebody has written them by hand, and brokers would
+ * obey no election by them, or none would be possible. What was told counts; who leads is elected anew.
  */
 export function takeBack({ context, toldBefore, log }: ControllerWork): PartitionContext[] {
   const taken: PartitionContext[] = []
   for (const partition of context.partitions()) {
     const { state, topic, index } = partition
     const told = state && toldBefore(topic, context.topics.get(topic)?.topicId, index)
-    if (!state || !told || told.leaderEpoch <= state.leaderEpoch) continue
-    log.error('the state of a partition was set back by somebody else than the controller: what this broker was told last counts', { partition: `${topic}-${index}`, found: state.leaderEpoch, told: told.leaderEpoch, leader: told.leader, isr: told.isr })
-    partition.state = { ...state, leader: told.leader, isr: told.isr, leaderEpoch: told.leaderEpoch }
+    const isPossible = state !== undefined && state.isr.length > 0 && state.isr.every((id) => partition.assignment.replicas.includes(id))
+    if (!state || !told || (told.leaderEpoch <= state.leaderEpoch && isPossible)) continue
+    log.error('the state of a partition was edited by somebody else than the controller: what this broker was told last counts', { partition: `${topic}-${index}`, found: state.leaderEpoch, told: told.leaderEpoch, leader: told.leader, isr: told.isr })
+    partition.state = { ...state, leader: told.leader, isr: told.isr, leaderEpoch: Math.max(told.leaderEpoch, state.leaderEpoch) }
     taken.push(partition)
   }
   return taken

@@ -246,6 +246,8 @@ test('a topic whose id was changed by hand before a controller began, and that b
 test.each<[string, string | undefined]>([
   ['deleted', undefined],
   ['set back', '{"controller_epoch":1,"leader":2,"version":1,"leader_epoch":0,"isr":[2,3]}'],
+  ['left without an ISR', '{"controller_epoch":1,"leader":3,"version":1,"leader_epoch":99,"isr":[]}'],
+  ['given an ISR of strangers', '{"controller_epoch":1,"leader":3,"version":1,"leader_epoch":99,"isr":[77,3]}'],
 ])('a state that is %s before a controller begins is as that broker was told last, in the next epoch', { timeout: 60_000 }, async (_, text) => {
   cluster = await TestCluster.start()
   for (const id of [1, 2, 3]) await cluster.add(id)
