@@ -60,11 +60,13 @@ async function run({ seed, onTrace, faultyMs = 30_000, ...options }: RunOptions,
   const cuts = new PowerCuts()
   const watch = new ClusterWatch(world, { brokers, laws: replicaLaws, cuts, violated: fail })
   let states: readonly InSync[] = []
+  // Whose session is over is no member of any ISR any more, as the next controller will write.
+  const isRegistered = (id: number): boolean => !zookeeper.server || zookeeper.server.tree.get(`/kafka/brokers/ids/${id}`) !== undefined
   for (const { id, machine } of isUnsynced ? brokers : []) {
     const goesDown = (how: 'killed' | 'powerCut'): void => {
       states = inSyncIn(zookeeper) ?? states
       const wideBefore = cuts.wide
-      cuts.goesDown(id, how, { states, others: brokers.filter((other) => other.id !== id && other.machine.isRunning).map((other) => other.id) })
+      cuts.goesDown(id, how, { states, others: brokers.filter((other) => other.id !== id && other.machine.isRunning && isRegistered(other.id)).map((other) => other.id) })
       if (cuts.wide > wideBefore) world.trace(`${machine.name} goes down as the last that has everything`)
     }
     const kill = machine.kill.bind(machine)

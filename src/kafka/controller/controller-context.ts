@@ -79,13 +79,14 @@ export class ControllerContext {
   /**
    * Replicas in an ISR that was written before their brokers registered: those have been restarted, and no controller has seen it. A power
    * cut may have taken what they had not synced, so others in sync, who have stayed, go before them; without such others they stay.
+   * `own` has only had another session when its process `wasTold` of the partition: it has all that it had.
    */
-  restartedUnseen(): { brokerId: number; partition: PartitionContext }[] {
+  restartedUnseen(own: number, wasTold: (partition: PartitionContext) => boolean): { brokerId: number; partition: PartitionContext }[] {
     return [...this.partitions()].flatMap((partition) => {
       const { state, foundZxid, topic } = partition
       if (!state || foundZxid === undefined || this.isDeleting(topic)) return []
       const inSync = state.isr.filter((id) => this.isLive(id))
-      const restarted = inSync.filter((id) => this.brokers.get(id)!.epoch > foundZxid)
+      const restarted = inSync.filter((id) => this.brokers.get(id)!.epoch > foundZxid && !(id === own && wasTold(partition)))
       return restarted.length < inSync.length ? restarted.map((brokerId) => ({ brokerId, partition })) : []
     })
   }

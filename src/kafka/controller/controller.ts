@@ -349,7 +349,7 @@ export class Controller {
     for (const topic of doomed) if (context.topics.has(topic) && settings.values['delete.topic.enable']) context.topicsToDelete.add(topic)
     batch.updateMetadata(context.liveOrShuttingDownIds(), [])
     work.flush()
-    const restarted = context.restartedUnseen()
+    const restarted = context.restartedUnseen(brokerId, ({ topic, index }) => work.toldBefore(topic, context.topics.get(topic)?.topicId, index) !== undefined)
     for (const { brokerId, partition } of restarted) context.setReplicaFailed(brokerId, partition, true)
     if (restarted.length > 0) this.#log.info('brokers have been restarted while nobody governed: their replicas leave the ISRs until they have caught up', { brokers: [...new Set(restarted.map(({ brokerId }) => brokerId))], replicas: restarted.length })
     const readMs = this.#host.clock.monotonic() - startedAt

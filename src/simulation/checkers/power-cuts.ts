@@ -30,7 +30,7 @@ export class PowerCuts {
   isWhole(partition: string, broker: number): void {
     this.#torn.delete(`${partition}@${broker}`)
   }
-  /** A broker goes down, with what its memory held or without. `others`: the ids of those that run. */
+  /** A broker goes down, with what its memory held or without. `others`: the ids of those that run and are registered. */
   goesDown(broker: number, how: 'killed' | 'powerCut', { states, others }: { states: readonly InSync[]; others: readonly number[] }): void {
     let isWide = false
     for (const { partition, isr } of states) {

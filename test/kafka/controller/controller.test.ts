@@ -372,6 +372,8 @@ test('a broker that was restarted while nobody governed leads nothing that other
   await eventually('both are known', () => cluster.broker(3).metadata.brokers.size === 2)
   await createTopic(zookeeper, 't', [[2, 3], [3, 2], [2]])
   await eventually('leaders', () => leaders(3, 't').join() === '2,3,2')
+  // Its process goes on here, which it would know of itself.
+  await cluster.members.get(2)!.controller.stop()
   // Registration and office in one transaction: whoever governs next finds the broker living.
   const second = cluster.members.get(2)!.zookeeper
   const { data } = await second.run((zk) => zk.getData(paths.broker(2)))
