@@ -91,7 +91,7 @@ export async function loadLog(context: LogContext, wish: LoadWish): Promise<Load
   const hasNoGaps = !config.cleanupPolicy.includes('compact')
   for (const [index, segment] of segments.entries()) {
     // After a power cut a segment may be there that was written later than what an older one has lost. Apache's broker offers it, with the gap.
-    if (!lostFrom && hasNoGaps && before && segment.baseOffset > before.nextOffset) {
+    if (!lostFrom && hasNoGaps && before && segments[index - 1].baseOffset >= firstToRecover && segment.baseOffset > before.nextOffset) {
       lostFrom = segments[index - 1]
       end = before
       log.warn('a segment ends where more was written before the power went', { file: lostFrom.log.path, nextOffset: before.nextOffset, nextSegment: segment.baseOffset })

@@ -127,6 +127,23 @@ test('snapshots of producers that cannot be read are each said once and go', asy
   for (const path of disk.files().filter((file) => file.endsWith('.snapshot'))) expect(String(disk.peek(path)), path).not.toBe('rubbish')
 })
 
+test.each([['closed in order', false], ['killed, with all but the end flushed', true]])('the index of an old segment is missing, of a log that was %s: no later segment is lost', async (_, isKilled) => {
+  const disk = new SimulatedDisk()
+  const { manager } = await openOn(disk, { segmentBytes: 600 })
+  const log = await manager.create('t', 0)
+  for (let from = 0; from < 60; from += 2) await produce(log, numbered(from, 2))
+  await log.flush()
+  await manager.checkpoint()
+  const old = log.segments[1].baseOffset
+  expect(log.segments.length).toBeGreaterThan(4)
+  if (!isKilled) await manager.close()
+  const found = disk.afterKill()
+  await found.remove(`/logs/t-0/${String(old).padStart(20, '0')}.index`)
+  const again = await openOn(found, { segmentBytes: 600 })
+  expect(textOf(await readAll(again.manager.get('t', 0)!))).toHaveLength(60)
+  await again.manager.close()
+})
+
 test('a damaged batch in the middle of what was not flushed ends the log there; what came before is kept', async () => {
   const disk = new SimulatedDisk()
   const { manager } = await openOn(disk)
