@@ -11,3 +11,11 @@ test('three brokers keep what they have acknowledged, once and in order, whoever
     expect(report.facts['partitions']).toBeGreaterThanOrEqual(2)
   }
 })
+
+test.each([
+  [7_700_082, 'a power cut took the end of a segment and left the next one'],
+  [7_700_133, 'a controller that had only had another session took itself for restarted'],
+  [7_700_220, 'the same, and the one that came back led everything'],
+])('seed %i, which broke a law: %s', { timeout: 240_000 }, async (seed) => {
+  expect((await runCluster({ seed })).lost).toBeUndefined()
+})
