@@ -9,6 +9,7 @@
 import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { silentLogger } from '../dist/host/logger.js'
 import { nodeHost } from '../dist/host/node.js'
 import { ZooKeeperClient } from '../dist/zookeeper/client/client.js'
 import { cpuOf, kafkaServers } from './bench-kafka-servers.js'
@@ -122,7 +123,7 @@ async function killed(clusters) {
 }
 /** Its session with ZooKeeper has to end first: some six seconds. When it had. */
 async function anotherLeader({ ports, zookeeperPort }, topic, { id, port }) {
-  const zookeeper = await ZooKeeperClient.connect(nodeHost({ logger: quiet }), { connect: `127.0.0.1:${zookeeperPort}`, sessionTimeoutMs: 30_000 })
+  const zookeeper = await ZooKeeperClient.connect(nodeHost({ logger: silentLogger }), { connect: `127.0.0.1:${zookeeperPort}`, sessionTimeoutMs: 30_000 })
   try {
     while (await zookeeper.exists(`/brokers/ids/${id}`)) await sleep(2)
     const goneAt = Date.now()
@@ -132,7 +133,6 @@ async function anotherLeader({ ports, zookeeperPort }, topic, { id, port }) {
     await zookeeper.close()
   }
 }
-const quiet = { debug() {}, info() {}, warn() {}, error() {}, named: () => quiet }
 async function rolled(clusters) {
   for (let run = 0; run < rounds(quick ? 2 : 5); run++)
     for (const cluster of clusters) {

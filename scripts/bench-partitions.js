@@ -2,6 +2,7 @@
  * What a cluster of many partitions does when brokers go and come: one topic of `partitions` with three replicas each. Everything is
  * asked of the brokers, and of ZooKeeper, from this process, in the same way for both makers.
  */
+import { silentLogger } from '../dist/host/logger.js'
 import { nodeHost } from '../dist/host/node.js'
 import { KafkaConnection } from '../dist/kafka/client/connection.js'
 import { CreateTopics } from '../dist/kafka/protocol/create-topics.js'
@@ -12,8 +13,7 @@ import { encodeBatch } from '../dist/kafka/records/encode.js'
 import { ZooKeeperClient } from '../dist/zookeeper/client/client.js'
 import { residentMiB, sleep } from './bench-processes.js'
 
-const quiet = { debug() {}, info() {}, warn() {}, error() {}, named: () => quiet }
-const host = nodeHost({ logger: quiet })
+const host = nodeHost({ logger: silentLogger })
 const topic = 'many'
 const pollMs = 10
 const patienceMs = 180_000

@@ -226,7 +226,7 @@ async function startRooms(
     settings,
     interBrokerListener: endpoints.interBroker,
     epochObeyed: () => replicas.controllerEpoch,
-    toldBefore: (topic, topicId, index) => (topicId !== undefined && metadata.topic(topic)?.topicId === topicId ? metadata.partition(topic, index) : undefined),
+    toldBefore: (topic, topicId, index) => (metadata.topic(topic)?.topicId === topicId ? metadata.partition(topic, index) : undefined),
   })
   const controllerLink = new ControllerLink(host, { ...amongBrokers, controller, metadata })
   undo.push(() => {

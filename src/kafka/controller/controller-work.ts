@@ -8,8 +8,8 @@ import { ZnodeError } from '../metadata/znode-json.ts'
 import type { ControllerContext, PartitionContext } from './controller-context.ts'
 import type { RequestBatch } from './request-batch.ts'
 
-/** What the broker of this controller was told of a partition by the controllers before; undefined where it was told nothing, or of another topic of that name. */
-export type ToldBefore = (topic: string, topicId: string | undefined, index: number) => Pick<PartitionState, 'leader' | 'leaderEpoch' | 'isr'> | undefined
+/** What a broker is told of a partition, and remembers. */
+export type ToldState = Pick<PartitionState, 'leader' | 'leaderEpoch' | 'isr'>
 
 export interface ControllerWork {
   readonly log: Logger
@@ -22,7 +22,8 @@ export interface ControllerWork {
   /** Whether a leader that was out of sync is marked until it has recovered: not before protocol version 3.2. */
   readonly leaderRecovery: boolean
   readonly uncleanElectionByDefault: () => boolean
-  readonly toldBefore: ToldBefore
+  /** What the broker of this controller was told of a partition by the controllers before; undefined where it was told nothing, or of another topic of that name. */
+  readonly toldBefore: (partition: PartitionContext) => ToldState | undefined
   /** Hands what the batch holds to the brokers' queues. */
   flush(): void
 }

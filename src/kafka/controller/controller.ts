@@ -18,7 +18,7 @@ import { errorByCode, errors } from '../protocol/errors.ts'
 import { alterPartition } from './alter-partition.ts'
 import { BrokerQueues, type BrokerAnswer, type BrokerChannels } from './broker-channels.ts'
 import { ControllerContext, type PartitionContext } from './controller-context.ts'
-import { readState, rewriteStates, type ControllerWork, type ToldBefore } from './controller-work.ts'
+import { readState, rewriteStates, type ControllerWork, type ToldState } from './controller-work.ts'
 import { EventQueue } from './event-queue.ts'
 import { bringOnline, initialPhases, takeBack, toOnline, toPhase } from './partition-phases.ts'
 import { initialReplicaPhases, replicasOf, toReplicaPhase, type Replica } from './replica-phases.ts'
@@ -37,7 +37,7 @@ export interface ControllerOptions {
   /** The highest epoch of a controller that this broker has obeyed; 0 before the first. */
   readonly epochObeyed: () => number
   /** Asked when a controllership begins, and for partitions without a state. */
-  readonly toldBefore: ToldBefore
+  readonly toldBefore: (topic: string, topicId: string, index: number) => ToldState | undefined
 }
 export interface ElectionResult {
   readonly topic: string
@@ -128,21 +128,16 @@ export class Controller {
   async alterPartition(request: RequestOf<typeof AlterPartition>, version: number): Promise<ResponseTo<typeof AlterPartition>> {
     return this.#ask(async (term) => {
       const { answer, accepted, conflicts } = await alterPartition(term.work, request, version)
-      if (conflicts.length > 0) this.#rewrite(term, conflicts)
+      if (conflicts.length > 0) this.#later(term, () => rewriteStates(term.work, conflicts))
       // After the answer, as Apache's: whoever has asked knows its ISR before it hears of the new assignment.
-      if (accepted.some(({ assignment }) => isReassigning(assignment))) this.#complete(term, accepted)
+      if (accepted.some(({ assignment }) => isReassigning(assignment))) this.#later(term, () => term.reassignments.completeReady(accepted))
       return answer
     }, { throttleTimeMs: 0, errorCode: errors.notController.code, topics: [] })
   }
-  /** Each conflict by itself: the next answer has others. */
-  #rewrite(term: Term, partitions: readonly PartitionContext[]): void {
+  /** In the controllership that has it on its mind, and each by itself: the next has other partitions. */
+  #later(term: Term, event: () => Promise<void>): void {
     this.#events.put(async () => {
-      if (this.#term === term) await rewriteStates(term.work, partitions)
-    })
-  }
-  #complete(term: Term, partitions: readonly PartitionContext[]): void {
-    this.#events.put(async () => {
-      if (this.#term === term) await term.reassignments.completeReady(partitions)
+      if (this.#term === term) await event()
     })
   }
   /** Moves partitions to other brokers, or takes that back. Undefined when this broker is not the controller. */
@@ -329,7 +324,10 @@ export class Controller {
       epoch,
       leaderRecovery: protocol.leaderRecovery,
       uncleanElectionByDefault: () => settings.values['unclean.leader.election.enable'],
-      toldBefore: this.#options.toldBefore,
+      toldBefore: ({ topic, index }) => {
+        const topicId = context.topics.get(topic)?.topicId
+        return topicId === undefined ? undefined : this.#options.toldBefore(topic, topicId, index)
+      },
       flush: () => {
         const requests = batch.take(brokerId, epoch)
         if (this.#term?.work === work) this.#queues.push(requests)
@@ -349,7 +347,7 @@ export class Controller {
     for (const topic of doomed) if (context.topics.has(topic) && settings.values['delete.topic.enable']) context.topicsToDelete.add(topic)
     batch.updateMetadata(context.liveOrShuttingDownIds(), [])
     work.flush()
-    const restarted = context.restartedUnseen(brokerId, ({ topic, index }) => work.toldBefore(topic, context.topics.get(topic)?.topicId, index) !== undefined)
+    const restarted = context.restartedUnseen(brokerId, (partition) => work.toldBefore(partition) !== undefined)
     for (const { brokerId, partition } of restarted) context.setReplicaFailed(brokerId, partition, true)
     if (restarted.length > 0) this.#log.info('brokers have been restarted while nobody governed: their replicas leave the ISRs until they have caught up', { brokers: [...new Set(restarted.map(({ brokerId }) => brokerId))], replicas: restarted.length })
     const readMs = this.#host.clock.monotonic() - startedAt

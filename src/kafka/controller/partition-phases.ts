@@ -26,7 +26,7 @@ export function takeBack({ context, toldBefore, log }: ControllerWork): Partitio
   const taken: PartitionContext[] = []
   for (const partition of context.partitions()) {
     const { state, topic, index } = partition
-    const told = state && toldBefore(topic, context.topics.get(topic)?.topicId, index)
+    const told = toldBefore(partition)
     const isPossible = state !== undefined && state.isr.length > 0 && state.isr.every((id) => partition.assignment.replicas.includes(id))
     if (!state || !told || (told.leaderEpoch <= state.leaderEpoch && isPossible)) continue
     log.error('the state of a partition was edited by somebody else than the controller: what this broker was told last counts', { partition: `${topic}-${index}`, found: state.leaderEpoch, told: told.leaderEpoch, leader: told.leader, isr: told.isr })
@@ -84,7 +84,7 @@ async function initialise(work: ControllerWork, partitions: readonly PartitionCo
   for (const partition of partitions) {
     const candidates = { assigned: partition.assignment.replicas, isOnline: (id: number) => context.isReplicaOnline(id, partition) }
     // Of a partition whose state somebody has deleted: brokers obey the next epoch alone, and only who was in sync has what was acknowledged.
-    const told = work.toldBefore(partition.topic, context.topics.get(partition.topic)?.topicId, partition.index)
+    const told = work.toldBefore(partition)
     if (told) log.error('the state of a partition is gone from ZooKeeper: it is written anew as this broker was told last', { partition: `${partition.topic}-${partition.index}`, leader: told.leader, isr: told.isr, leaderEpoch: told.leaderEpoch })
     const elected = told ? electKnown(candidates, { leader: told.leader, isr: told.isr, leaderRecoveryState: recoveryStates.recovered }, false) : electFirst(candidates)
     if (elected) ready.push({ partition, write: { topic: partition.topic, partition: partition.index, state: { ...elected, leaderEpoch: told ? told.leaderEpoch + 1 : 0, controllerEpoch: epoch, partitionEpoch: 0 } } })

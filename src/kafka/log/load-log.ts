@@ -86,16 +86,10 @@ export async function loadLog(context: LogContext, wish: LoadWish): Promise<Load
 
   const firstToRecover = wish.isClean ? Infinity : (segments.findLast((segment) => segment.baseOffset <= wish.recoveryPoint)?.baseOffset ?? segments[0]?.baseOffset ?? 0)
   let lostFrom: Segment | undefined
-  let before: SegmentEnd | undefined
+  let recoveredBefore = false
   // Only compaction, here or where these records were copied from, leaves out offsets.
   const hasNoGaps = !config.cleanupPolicy.includes('compact')
   for (const [index, segment] of segments.entries()) {
-    // After a power cut a segment may be there that was written later than what an older one has lost. Apache's broker offers it, with the gap.
-    if (!lostFrom && hasNoGaps && before && segments[index - 1].baseOffset >= firstToRecover && segment.baseOffset > before.nextOffset) {
-      lostFrom = segments[index - 1]
-      end = before
-      log.warn('a segment ends where more was written before the power went', { file: lostFrom.log.path, nextOffset: before.nextOffset, nextSegment: segment.baseOffset })
-    }
     if (lostFrom) {
       // Behind a gap nothing can be offered any more.
       for (const path of segment.paths) await disk.remove(path)
@@ -107,7 +101,8 @@ export async function loadLog(context: LogContext, wish: LoadWish): Promise<Load
       continue
     }
     // What is recovered tells of its own epochs: those before have to be right by themselves.
-    if (index > 0 && !before) checkEpochs(await segments[index - 1].end())
+    if (index > 0 && !recoveredBefore) checkEpochs(await segments[index - 1].end())
+    recoveredBefore = true
     const producers = new ProducerState()
     await rebuildProducers(context, producers, { directory, segments: segments.slice(0, index), snapshotOffsets, logStartOffset: wish.logStartOffset, endOffset: segment.baseOffset, damaged: forget(snapshotOffsets) })
     const keepTail = wish.isClean || segment.baseOffset < firstToRecover ? (position: number, size: number) => setTailAside(context, segment, position, size) : undefined
@@ -116,7 +111,12 @@ export async function loadLog(context: LogContext, wish: LoadWish): Promise<Load
       log.warn('a segment was cut where it is not whole', { file: segment.log.path, position: segment.size, bytes: recovered.cut, reason: recovered.reason })
       if (index < segments.length - 1) lostFrom = segment
     }
-    before = recovered
+    const next = segments[index + 1] as Segment | undefined
+    // After a power cut a segment may be there that was written later than what an older one has lost. Apache's broker offers it, with the gap.
+    if (!lostFrom && hasNoGaps && segment.baseOffset >= firstToRecover && next && next.baseOffset > recovered.nextOffset) {
+      lostFrom = segment
+      log.warn('a segment ends where more was written before the power went', { file: segment.log.path, nextOffset: recovered.nextOffset, nextSegment: next.baseOffset })
+    }
     if (index === segments.length - 1 || lostFrom) end = recovered
   }
   if (lostFrom) {

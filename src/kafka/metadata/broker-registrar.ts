@@ -98,7 +98,8 @@ export class BrokerRegistrar {
   /** Whatever happens to the own node while the session lasts is somebody else's doing: a broker without registration serves nobody, and does not know. */
   async #lookAfter(watch: number, session: bigint): Promise<void> {
     const { zookeeper } = this.#options
-    const isOver = (): boolean => this.#stopped || watch !== this.#watch || zookeeper.sessions.sessionId !== session
+    const isEnded = (): boolean => this.#stopped || zookeeper.sessions.sessionId !== session
+    const isOver = (): boolean => isEnded() || watch !== this.#watch
     if (isOver()) return
     const { id } = this.#options.registration()
     const path = paths.broker(id)
@@ -118,7 +119,7 @@ export class BrokerRegistrar {
       }
     } catch (error) {
       // An attempt to register ends the watch before it: what counts is that the session is the same.
-      if (this.#stopped || zookeeper.sessions.sessionId !== session) return
+      if (isEnded()) return
       this.#log.error('the registration of this broker could not be looked after; trying again', { path, error })
       this.#again?.cancel()
       this.#again = this.#host.timers.set(againMs, () => void this.#lookAfter(this.#watch, session))

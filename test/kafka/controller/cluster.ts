@@ -101,6 +101,11 @@ export class TestCluster {
     await member?.controller.stop()
     await member?.zookeeper.close()
   }
+  /** The same, and what it remembers is gone, too. */
+  async lose(id: number): Promise<void> {
+    await this.remove(id)
+    this.brokers.delete(id)
+  }
   async stop(): Promise<void> {
     const ids = [...this.members.keys()]
     for (const id of ids) await this.remove(id)

@@ -4,7 +4,7 @@ import { paths } from '../../../src/kafka/metadata/znode-paths.ts'
 import type { KafkaZooKeeper } from '../../../src/kafka/metadata/kafka-zookeeper.ts'
 import { errors } from '../../../src/kafka/protocol/errors.ts'
 import { eventually } from '../../zookeeper/client/service.ts'
-import { TestCluster } from './cluster.ts'
+import { TestCluster, type TestMember } from './cluster.ts'
 
 let cluster: TestCluster
 afterEach(() => cluster.stop())
@@ -12,6 +12,14 @@ afterEach(() => cluster.stop())
 const topicId = 'l6eYaCzdRvid3t-1JT-3_g'
 const createTopic = (zookeeper: KafkaZooKeeper, name: string, replicas: number[][]): Promise<boolean> =>
   zookeeper.createTopic(name, { topicId, partitions: new Map(replicas.map((each, index) => [index, assigned(each)])) }, {})
+/** Brokers 1 and 2, known to each other; 1 governs. */
+async function two(): Promise<TestMember> {
+  cluster = await TestCluster.start()
+  const first = await cluster.add(1)
+  await cluster.add(2)
+  await eventually('both are known', () => cluster.broker(1).metadata.brokers.size === 2)
+  return first
+}
 const leaders = (id: number, topic: string): number[] => (cluster.broker(id).metadata.topic(topic)?.partitions ?? []).map((partition) => partition?.leader ?? -9)
 
 test('the first broker becomes controller with epoch 1, and every broker hears who lives before anything else', async () => {
@@ -105,10 +113,7 @@ test('a topic is deleted: leader −2 to all, replicas stopped and deleted, ever
 })
 
 test('a topic with a replica on a broker that is away leaves the view at once; its znodes wait for the broker', async () => {
-  cluster = await TestCluster.start()
-  const { zookeeper, controller } = await cluster.add(1)
-  await cluster.add(2)
-  await eventually('both are known', () => cluster.broker(1).metadata.brokers.size === 2)
+  const { zookeeper, controller } = await two()
   await createTopic(zookeeper, 't', [[1, 2]])
   await eventually('the topic has a leader', () => leaders(1, 't').join() === '1')
   await cluster.remove(2)
@@ -158,10 +163,7 @@ test('a leader that dies is followed by the next in sync, leaves the ISR, and co
 })
 
 test('the last in sync keeps its place in the ISR when it dies: nobody unclean leads, and it leads again when it is back', async () => {
-  cluster = await TestCluster.start()
-  const { zookeeper } = await cluster.add(1)
-  await cluster.add(2)
-  await eventually('both are known', () => cluster.broker(1).metadata.brokers.size === 2)
+  const { zookeeper } = await two()
   await createTopic(zookeeper, 't', [[2]])
   await eventually('2 leads', () => leaders(1, 't').join() === '2')
   await cluster.remove(2)
@@ -172,10 +174,7 @@ test('the last in sync keeps its place in the ISR when it dies: nobody unclean l
 })
 
 test('states that somebody else has touched, damaged or deleted keep neither themselves nor their neighbours from a new leader', async () => {
-  cluster = await TestCluster.start()
-  const { zookeeper } = await cluster.add(1)
-  await cluster.add(2)
-  await eventually('both are known', () => cluster.broker(1).metadata.brokers.size === 2)
+  const { zookeeper } = await two()
   await createTopic(zookeeper, 't', Array.from({ length: 40 }, () => [2, 1]))
   await eventually('2 leads all', () => leaders(1, 't').join() === Array.from({ length: 40 }, () => 2).join())
   const state = (change: object): string => JSON.stringify({ controller_epoch: 1, leader: 2, version: 1, leader_epoch: 0, isr: [2, 1], ...change })
@@ -190,10 +189,7 @@ test('states that somebody else has touched, damaged or deleted keep neither the
 })
 
 test('a state from which a controller begins does not forbid elections by an epoch that no controller has had', async () => {
-  cluster = await TestCluster.start()
-  const { zookeeper } = await cluster.add(1)
-  await cluster.add(2)
-  await eventually('both are known', () => cluster.broker(1).metadata.brokers.size === 2)
+  const { zookeeper } = await two()
   await createTopic(zookeeper, 't', [[2, 1]])
   await eventually('2 leads', () => leaders(1, 't').join() === '2')
   await zookeeper.run((zk) => zk.setData(paths.partitionState('t', 0), '{"controller_epoch":1000000,"leader":2,"version":1,"leader_epoch":0,"isr":[2,1]}'))
@@ -204,10 +200,7 @@ test('a state from which a controller begins does not forbid elections by an epo
 })
 
 test('with unclean elections allowed for the topic, a live replica out of sync leads and has to recover', async () => {
-  cluster = await TestCluster.start()
-  const { zookeeper } = await cluster.add(1)
-  await cluster.add(2)
-  await eventually('both are known', () => cluster.broker(1).metadata.brokers.size === 2)
+  const { zookeeper } = await two()
   await createTopic(zookeeper, 't', [[2, 1]])
   await zookeeper.setEntityConfig('topics', 't', { 'unclean.leader.election.enable': 'true' })
   await eventually('2 leads', () => leaders(1, 't').join() === '2')
@@ -309,10 +302,7 @@ test('producer ids come in blocks of a thousand, to registered brokers of this l
 })
 
 test('a replica whose log dir has failed is offline, and back when LeaderAndIsr succeeds again', async () => {
-  cluster = await TestCluster.start()
-  const { zookeeper } = await cluster.add(1)
-  await cluster.add(2)
-  await eventually('both are known', () => cluster.broker(1).metadata.brokers.size === 2)
+  const { zookeeper } = await two()
   await createTopic(zookeeper, 't', [[2, 1]])
   await eventually('2 leads', () => leaders(1, 't').join() === '2')
   cluster.broker(2).errors.set('t-0', errors.kafkaStorageError.code)

@@ -4,7 +4,7 @@ import { errors } from '../../../src/kafka/protocol/errors.ts'
 import { assigned } from '../../../src/kafka/metadata/topic-znode.ts'
 import { paths } from '../../../src/kafka/metadata/znode-paths.ts'
 import { eventually } from '../../zookeeper/client/service.ts'
-import { TestCluster } from './cluster.ts'
+import { TestCluster, type TestMember } from './cluster.ts'
 
 let cluster: TestCluster
 afterEach(() => cluster?.stop())
@@ -143,12 +143,19 @@ test.each(Object.entries(misdeeds))('when %s, there is one controller, all obey 
   expect(Math.min(...epochs)).toBe(Math.max(...epochs))
   if (path === paths.controllerEpoch) expect(epochs[0]).toBeGreaterThan(2)
   const gone = old === 3 ? 2 : old
-  await cluster.remove(gone)
-  cluster.brokers.delete(gone)
+  await cluster.lose(gone)
   await create('at last', [[3, 1]], topicIds(3))
   await eventually('the next governs and is obeyed', isLed('at last'))
   expect(Number(await textOf(paths.controllerEpoch))).toBe(cluster.broker(3).controllerEpoch)
 })
+/** Brokers 1, 2 and 3, and a topic with one partition on 2 and 3; what the last of them knows of ZooKeeper. */
+async function three(topic: string, topicId: string): Promise<TestMember> {
+  cluster = await TestCluster.start()
+  for (const id of [1, 2, 3]) await cluster.add(id)
+  await create(topic, [[2, 3]], topicId)
+  await eventually('it is led', isLed(topic))
+  return cluster.members.get(3)!
+}
 
 test('a broker whose registration is damaged counts as absent for the next controller, until it is repaired', { timeout: 60_000 }, async () => {
   cluster = await TestCluster.start()
@@ -162,8 +169,7 @@ test('a broker whose registration is damaged counts as absent for the next contr
   await cluster.members.get(2)!.registrar.stop()
   await zookeeper.run((zk) => zk.setData(paths.broker(2), 'damaged'))
   expect(cluster.broker(3).metadata.brokers.has(2)).toBe(true)
-  await cluster.remove(1)
-  cluster.brokers.delete(1)
+  await cluster.lose(1)
   await eventually('another leads', leaderIs(3))
   expect(cluster.broker(3).metadata.brokers.has(2)).toBe(false)
   await zookeeper.run((zk) => zk.setData(paths.broker(2), good))
@@ -171,15 +177,10 @@ test('a broker whose registration is damaged counts as absent for the next contr
 })
 
 test('a topic whose partition has a damaged state when a controller begins is served when the state is repaired', { timeout: 60_000 }, async () => {
-  cluster = await TestCluster.start()
-  for (const id of [1, 2, 3]) await cluster.add(id)
-  await create('t', [[2, 3]], topicIds(5))
-  await eventually('it is led', isLed('t'))
-  const { zookeeper } = cluster.members.get(3)!
+  const { zookeeper } = await three('t', topicIds(5))
   const good = (await zookeeper.run((zk) => zk.getData(paths.partitionState('t', 0)))).data!
   await zookeeper.run((zk) => zk.setData(paths.partitionState('t', 0), '{"controller_epoch":'))
-  await cluster.remove(1)
-  cluster.brokers.delete(1)
+  await cluster.lose(1)
   await eventually('another governs', () => governors().length === 1)
   // The next controller does not know who leads; what it tells brokers of is without the topic.
   const [governor] = governors()
@@ -206,11 +207,7 @@ test('states of several partitions that are changed by hand are all written anew
 })
 
 test.each([paths.isrChanges, paths.logDirEvents, paths.deletedTopics, paths.brokers])('when %s is deleted, brokers are registered again and the next controller begins', { timeout: 60_000 }, async (path) => {
-  cluster = await TestCluster.start()
-  for (const id of [1, 2, 3]) await cluster.add(id)
-  await create('before', [[2, 3]], topicIds(10))
-  await eventually('it is led', isLed('before'))
-  const { zookeeper } = cluster.members.get(3)!
+  const { zookeeper } = await three('before', topicIds(10))
   await zookeeper.run((zk) => zk.deleteTree(path))
   await zookeeper.run((zk) => zk.delete(paths.controller))
   await eventually('one governs', () => governors().length === 1)
@@ -221,18 +218,13 @@ test.each([paths.isrChanges, paths.logDirEvents, paths.deletedTopics, paths.brok
 })
 
 test('a topic whose id was changed by hand before a controller began, and that brokers refuse, is led again when the id is put back', { timeout: 60_000 }, async () => {
-  cluster = await TestCluster.start()
-  for (const id of [1, 2, 3]) await cluster.add(id)
-  await create('t', [[2, 3]], topicIds(12))
-  await eventually('it is led', isLed('t'))
-  const { zookeeper } = cluster.members.get(3)!
+  const { zookeeper } = await three('t', topicIds(12))
   const good = (await zookeeper.run((zk) => zk.getData(paths.topic('t')))).data!
   for (const broker of cluster.brokers.values()) broker.errors.set('t-0', errors.inconsistentTopicId.code)
   await zookeeper.run((zk) => zk.setData(paths.topic('t'), JSON.stringify({ ...(JSON.parse(String(good)) as object), topic_id: topicIds(13) })))
   const told = (): number => cluster.broker(2).partitions('LeaderAndIsr').length
   const before = told()
-  await cluster.remove(1)
-  cluster.brokers.delete(1)
+  await cluster.lose(1)
   await eventually('the next controller tells of it', () => told() > before)
   for (const broker of cluster.brokers.values()) broker.errors.clear()
   const { leaderEpoch } = (await zookeeper.partitionState('t', 0))!
@@ -249,11 +241,7 @@ test.each<[string, string | undefined]>([
   ['left without an ISR', '{"controller_epoch":1,"leader":3,"version":1,"leader_epoch":99,"isr":[]}'],
   ['given an ISR of strangers', '{"controller_epoch":1,"leader":3,"version":1,"leader_epoch":99,"isr":[77,3]}'],
 ])('a state that is %s before a controller begins is as that broker was told last, in the next epoch', { timeout: 60_000 }, async (_, text) => {
-  cluster = await TestCluster.start()
-  for (const id of [1, 2, 3]) await cluster.add(id)
-  await create('t', [[2, 3]], topicIds(14))
-  await eventually('it is led', isLed('t'))
-  const { zookeeper } = cluster.members.get(3)!
+  const { zookeeper } = await three('t', topicIds(14))
   const leaderOf = (): number | undefined => cluster.broker(3).metadata.partition('t', 0)?.leader
   // 3 alone is in sync, and leads in the second epoch.
   const [first] = governors()
@@ -268,8 +256,7 @@ test.each<[string, string | undefined]>([
   expect(leaderEpoch).toBeGreaterThan(0)
   const path = paths.partitionState('t', 0)
   await zookeeper.run((zk) => (text === undefined ? zk.delete(path) : zk.setData(path, text).then(() => undefined)))
-  await cluster.remove(1)
-  cluster.brokers.delete(1)
+  await cluster.lose(1)
   await eventually('the next epoch is known', () => [2, 3].every((id) => (cluster.broker(id).metadata.partition('t', 0)?.leaderEpoch ?? 0) > leaderEpoch))
   expect(await zookeeper.partitionState('t', 0)).toMatchObject({ leader: 3, isr: [3] })
 })
@@ -282,8 +269,7 @@ test('partitions that somebody has taken out of a topic before a controller bega
   const { zookeeper } = cluster.members.get(3)!
   const good = (await zookeeper.run((zk) => zk.getData(paths.topic('t')))).data!
   await zookeeper.run((zk) => zk.setData(paths.topic('t'), JSON.stringify({ ...(JSON.parse(String(good)) as object), partitions: {} })))
-  await cluster.remove(1)
-  cluster.brokers.delete(1)
+  await cluster.lose(1)
   await eventually('another governs', () => governors().length === 1)
   const [governor] = governors()
   await zookeeper.run((zk) => zk.setData(paths.topic('t'), good))
@@ -311,12 +297,8 @@ test.each<[string, string | undefined]>([
   ['given to another leader by hand', '{"controller_epoch":1,"leader":77,"version":1,"leader_epoch":5,"isr":[77]}'],
   ['deleted', undefined],
 ])('a state that is %s is written anew when its leader next asks for another ISR, with the next leader epoch', { timeout: 60_000 }, async (_, text) => {
-  cluster = await TestCluster.start()
-  for (const id of [1, 2, 3]) await cluster.add(id)
-  await create('t', [[2, 3]], topicIds(6))
-  await eventually('it is led', isLed('t'))
+  const { zookeeper } = await three('t', topicIds(6))
   const [governor] = governors()
-  const { zookeeper } = cluster.members.get(3)!
   const epoch = cluster.broker(3).metadata.partition('t', 0)!.leaderEpoch
   await zookeeper.run(async (zk) => {
     if (text === undefined) await zk.delete(paths.partitionState('t', 0))
@@ -330,17 +312,12 @@ test.each<[string, string | undefined]>([
 })
 
 test('a state that was missing when a controller began, and is put back, is what counts when its leader next speaks', { timeout: 60_000 }, async () => {
-  cluster = await TestCluster.start()
-  for (const id of [1, 2, 3]) await cluster.add(id)
-  await create('t', [[2, 3]], topicIds(7))
-  await eventually('it is led', isLed('t'))
-  const { zookeeper } = cluster.members.get(3)!
+  const { zookeeper } = await three('t', topicIds(7))
   const path = paths.partitionState('t', 0)
   await zookeeper.run((zk) => zk.delete(path))
   const [old] = governors()
   expect(old).toBe(1)
-  await cluster.remove(1)
-  cluster.brokers.delete(1)
+  await cluster.lose(1)
   await eventually('the next controller has made it anew', async () => (await zookeeper.partitionState('t', 0).catch(() => undefined)) !== undefined)
   await eventually('another governs', () => governors().length === 1)
   await zookeeper.run((zk) => zk.setData(path, '{"controller_epoch":1,"leader":3,"version":1,"leader_epoch":9,"isr":[3]}'))

@@ -1,5 +1,5 @@
 /** What tests of the log share: a host on a virtual disk, a manager on it, records that are easy to recognise. */
-import type { Clock, Disk, Host, Network, Timers } from '../../../src/host/host.ts'
+import type { Clock, Disk, Host, LogFacts, Logger, Network, Timers } from '../../../src/host/host.ts'
 import { silentLogger } from '../../../src/host/logger.ts'
 import { isRefused, type AppendOutcome } from '../../../src/kafka/log/append.ts'
 import { logConfigDefaults, type LogConfig } from '../../../src/kafka/log/log-config.ts'
@@ -95,3 +95,11 @@ export async function readAll(log: PartitionLog, maxBytes = 1000): Promise<Recor
   return records
 }
 export const textOf = (records: readonly Record[]): string[] => records.map(({ offset, key, value }) => `${offset}:${key?.toString() ?? 'null'}=${value?.toString() ?? 'null'}`)
+
+/** What warnings and errors say. */
+export function listening(): { events: string[]; logger: Logger } {
+  const events: string[] = []
+  const say = (event: string, facts?: LogFacts): void => void events.push(`${event} ${(facts?.['error'] as Error | undefined)?.message ?? JSON.stringify(facts)}`)
+  const logger: Logger = { debug() {}, info() {}, warn: say, error: say, named: () => logger }
+  return { events, logger }
+}

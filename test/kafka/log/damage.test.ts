@@ -1,13 +1,12 @@
 /** Files with wrong bytes: never a crash, always a message that names file and position, good data stays readable. */
 import { describe, expect, test } from 'vitest'
-import type { LogFacts, Logger } from '../../../src/host/host.ts'
 import { CorruptFileError } from '../../../src/kafka/log/corrupt-file-error.ts'
 import { isRefused } from '../../../src/kafka/log/append.ts'
 import { encodeBatch } from '../../../src/kafka/records/encode.ts'
 import { seededRandom } from '../../../src/simulation/random.ts'
 import { SimulatedDisk } from '../../../src/simulation/disk.ts'
 import { apacheClusterId, diskOf, filesOf, logDirs } from './apache-logs.ts'
-import { append, hostOn, numbered, openOn, produce, readAll, textOf } from './bench.ts'
+import { append, hostOn, listening, numbered, openOn, produce, readAll, textOf } from './bench.ts'
 
 const kinds = ['.log', '.index', '.timeindex', '.txnindex', '.snapshot', 'leader-epoch-checkpoint', 'partition.metadata', 'meta.properties', 'recovery-point-offset-checkpoint', 'replication-offset-checkpoint', 'log-start-offset-checkpoint', 'cleaner-offset-checkpoint']
 
@@ -57,14 +56,6 @@ describe.each(['broker-3-stopped', 'broker-1-killed'] as const)('%s', (broker) =
     }
   })
 })
-
-/** What warnings and errors say. */
-function listening(): { events: string[]; logger: Logger } {
-  const events: string[] = []
-  const say = (event: string, facts?: LogFacts): void => void events.push(`${event} ${(facts?.['error'] as Error | undefined)?.message ?? ''}`)
-  const logger: Logger = { debug() {}, info() {}, warn: say, error: say, named: () => logger }
-  return { events, logger }
-}
 
 test.each(['recovery-point-offset-checkpoint', 'log-start-offset-checkpoint', 'replication-offset-checkpoint', 'cleaner-offset-checkpoint'])('a %s that cannot be read is named with the position, and every record is there without it', async (name) => {
   for (const text of ['0\nx\n', '7\n0\n', '0\n1\nt 0 nothing\n']) {

@@ -1,10 +1,9 @@
 /** What may not be read, and what lies where something else belongs: a sentence says what to do, and no more is lost than has to be. */
 import { expect, test } from 'vitest'
-import type { LogFacts, Logger } from '../../../src/host/host.ts'
 import { isRefused } from '../../../src/kafka/log/append.ts'
 import { parseDirectoryName } from '../../../src/kafka/log/names.ts'
 import { SimulatedDisk } from '../../../src/simulation/disk.ts'
-import { append, hostOn, numbered, openOn, produce, readAll, textOf } from './bench.ts'
+import { append, hostOn, listening, numbered, openOn, produce, readAll, textOf } from './bench.ts'
 import { encodeBatch } from '../../../src/kafka/records/encode.ts'
 
 const logDirs = ['/a', '/b']
@@ -29,12 +28,6 @@ async function twoLogs(): Promise<SimulatedDisk> {
 const whole = textOf(numberedRecords())
 function numberedRecords() {
   return numbered(3, 57).map((record, index) => ({ ...record, offset: 3 + index })) as unknown as Parameters<typeof textOf>[0]
-}
-function listening(): { events: string[]; logger: Logger } {
-  const events: string[] = []
-  const say = (event: string, facts?: LogFacts): void => void events.push(`${event} ${(facts?.['error'] as Error | undefined)?.message ?? JSON.stringify(facts)}`)
-  const logger: Logger = { debug() {}, info() {}, warn: say, error: say, named: () => logger }
-  return { events, logger }
 }
 /** Opens, expects that /a is offline for a reason that names `path` and says what to do, and that /b is well. */
 async function expectOffline(disk: SimulatedDisk, path: string, todo: RegExp): Promise<void> {
