@@ -63,6 +63,20 @@ class Attacker {
   }
 }
 
+/** Sent on a connection of its own; there is an answer, or the server has closed it. */
+async function answered(bytes: Uint8Array): Promise<void> {
+  const connection = await host.network.connect({ host: '127.0.0.1', port: kafkaPort })
+  try {
+    await new Promise<void>((resolve) => {
+      connection.onData(() => resolve())
+      connection.onClose(() => resolve())
+      connection.write([bytes])
+    })
+  } finally {
+    connection.destroy()
+  }
+}
+
 async function stillServes(): Promise<void> {
   const admin = kafka().admin()
   await admin.connect()
@@ -70,9 +84,11 @@ async function stillServes(): Promise<void> {
   await admin.disconnect()
   expect(high).toBe('50')
 }
+/** Behind size and API: a request keeps to what it may ask for. */
+const mutableFrom = 6
 const mutate = (frame: Buffer, places: readonly [number, number][]): Buffer => {
   const bytes = Buffer.from(frame)
-  for (const [where, value] of places) bytes[4 + (where % (bytes.length - 4))] = value
+  for (const [where, value] of places) bytes[mutableFrom + (where % (bytes.length - mutableFrom))] = value
   return bytes
 }
 const places = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { minLength: 1, maxLength: 4 })
@@ -81,24 +97,38 @@ describe('the Kafka port', () => {
   // What changes the cluster is left to the tests of its handler: here a random name may be a good one, and whoever says that it is
   // the controller, of an epoch not seen before, is believed as long as there is no authorizer.
   const reading = handlers.filter(({ api }) => !/^(Create|Delete|Alter|Incremental)|^(LeaderAndIsr|StopReplica|UpdateMetadata|ControlledShutdown)$/.test(api.name))
-  const request = fc.constantFrom(...reading).chain(({ api }) =>
-    fc.integer({ min: api.versions[0], max: api.versions[1] }).chain((version) =>
-      fc.record({
-        bytes: messages(api.request.fields, version, version >= api.flexible ? 'compact' : 'classic').map((message) =>
+  const requestsOf = (served: typeof handlers, strings?: fc.Arbitrary<string>) =>
+    fc.constantFrom(...served).chain(({ api }) =>
+      fc.integer({ min: api.versions[0], max: api.versions[1] }).chain((version) =>
+        messages(api.request.fields, version, version >= api.flexible ? 'compact' : 'classic', strings).map((message) =>
           Buffer.concat(encodeRequest(api, { apiVersion: version, correlationId: 1, clientId: 'x' }, message as never)),
         ),
-      }),
-    ),
-  )
+      ),
+    )
+  const request = requestsOf(reading)
   test('outlives valid requests with absurd content, and mutated ones', async () => {
     const attacker = new Attacker(kafkaPort)
     await fc.assert(
-      fc.asyncProperty(request, fc.option(places), async ({ bytes }, changes) => {
+      fc.asyncProperty(request, fc.option(places), async (bytes, changes) => {
         await attacker.send([changes ? mutate(bytes, changes) : bytes])
         // A request that waits (a long poll, a group) would hold back what follows on its connection.
         attacker.drop()
       }),
       { numRuns: cases, endOnFailure: true },
+    )
+    await stillServes()
+    expect(warnings.filter((warning) => warning.startsWith('request failed'))).toEqual([])
+  }, 240_000)
+
+  // Names that are no names of topics, but parts of a znode's path; none that the server has.
+  const names = fc.oneof(fc.constantFrom('', '.', '..', '/', 'precious/', 'precious/partitions', '../precious', 'precious/../precious', 'x\0', '\ud800', 'x'.repeat(250), 'x'.repeat(30_000)), fc.string({ unit: 'binary', maxLength: 12 }))
+  const changing = handlers.filter(({ api }) => /^(Create|Delete|Alter|Incremental)/.test(api.name))
+  test('answers requests that would change what has an absurd name', async () => {
+    await fc.assert(
+      fc.asyncProperty(requestsOf(changing, names), async (bytes) => {
+        await answered(bytes)
+      }),
+      { numRuns: Math.ceil(cases / 3), endOnFailure: true },
     )
     await stillServes()
     expect(warnings.filter((warning) => warning.startsWith('request failed'))).toEqual([])

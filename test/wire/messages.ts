@@ -4,20 +4,22 @@ import type { Dialect } from '../../src/wire/codec.ts'
 import { defaultOf, type AnyField, type Fields } from '../../src/wire/schema.ts'
 import { isNullable, isPresent } from './interpreter.ts'
 
+const binaryStrings = fc.string({ unit: 'binary', maxLength: 12 })
 const buffer = fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes))
 
-export function messages(fields: Fields, version: number, dialect: Dialect): fc.Arbitrary<Record<string, unknown>> {
+/** `strings`: what its names and texts are drawn from. */
+export function messages(fields: Fields, version: number, dialect: Dialect, strings: fc.Arbitrary<string> = binaryStrings): fc.Arbitrary<Record<string, unknown>> {
   const entries = Object.entries(fields).map(([name, field]) => {
     const here = isPresent(field, version) && !(field.rules.tag >= 0 && dialect !== 'compact')
-    return [name, here ? values(field, version, dialect) : fc.constant(null).map(() => defaultOf(field))] as const
+    return [name, here ? values(field, version, dialect, strings) : fc.constant(null).map(() => defaultOf(field))] as const
   })
   return fc.record(Object.fromEntries(entries), { noNullPrototype: true })
 }
-function values(field: AnyField, version: number, dialect: Dialect): fc.Arbitrary<unknown> {
-  const value = plainValues(field, version, dialect)
+function values(field: AnyField, version: number, dialect: Dialect, strings: fc.Arbitrary<string>): fc.Arbitrary<unknown> {
+  const value = plainValues(field, version, dialect, strings)
   return isNullable(field, version) ? fc.option(value) : value
 }
-function plainValues({ wire }: AnyField, version: number, dialect: Dialect): fc.Arbitrary<unknown> {
+function plainValues({ wire }: AnyField, version: number, dialect: Dialect, strings: fc.Arbitrary<string>): fc.Arbitrary<unknown> {
   switch (wire.kind) {
     case 'int8': return fc.integer({ min: -0x80, max: 0x7f })
     case 'int16': return fc.integer({ min: -0x8000, max: 0x7fff })
@@ -29,10 +31,10 @@ function plainValues({ wire }: AnyField, version: number, dialect: Dialect): fc.
     case 'float64': return fc.double({ noNaN: true })
     case 'bool': return fc.boolean()
     case 'uuid': return fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes).toString('base64url'))
-    case 'string': return fc.string({ unit: 'binary', maxLength: 12 })
+    case 'string': return strings
     case 'bytes': case 'view': case 'records': return buffer
-    case 'array': return fc.array(values(wire.element, version, dialect), { maxLength: 3 })
-    case 'struct': return messages(wire.fields, version, dialect)
+    case 'array': return fc.array(values(wire.element, version, dialect, strings), { maxLength: 3 })
+    case 'struct': return messages(wire.fields, version, dialect, strings)
     default: return wire satisfies never
   }
 }

@@ -1,4 +1,5 @@
 /** Both ways of altering configurations: resource by resource, each answered by itself; one that is named twice is refused. */
+import { isTooLarge } from '../metadata/kafka-zookeeper.ts'
 import { errors, type KafkaError } from '../protocol/errors.ts'
 import { alterResource, type ConfigWish } from './config-resources.ts'
 import type { BrokerServices } from './services.ts'
@@ -22,8 +23,12 @@ export async function alterAll(broker: BrokerServices, resources: readonly Alter
     const { code, message } =
       same.length > 1
         ? { code: errors.invalidRequest.code, message: 'Each resource must appear at most once' }
-        : (refusal ?? (await alterResource(broker, { type: resourceType, name: resourceName }, wishes, how)))
+        : (refusal ?? (await alterResource(broker, { type: resourceType, name: resourceName }, wishes, how).catch(tooLarge)))
     responses.push({ errorCode: code, errorMessage: code === 0 ? null : message, resourceType, resourceName })
   }
   return { throttleTimeMs: 0, responses }
+}
+function tooLarge(error: unknown): Pick<KafkaError, 'code' | 'message'> {
+  if (!isTooLarge(error)) throw error
+  return { code: errors.invalidConfig.code, message: error.message }
 }

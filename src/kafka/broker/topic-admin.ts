@@ -4,11 +4,11 @@ import { uuidZero } from '../../wire/schema.ts'
 import type { BrokerSettings } from '../config/broker-settings.ts'
 import { checkTopicConfig } from '../config/topic-settings.ts'
 import type { Controller } from '../controller/controller.ts'
-import { NoControllerError, randomUuid, type KafkaZooKeeper } from '../metadata/kafka-zookeeper.ts'
+import { isTooLarge, NoControllerError, randomUuid, type KafkaZooKeeper } from '../metadata/kafka-zookeeper.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
-import { assignmentFault, assignReplicas, type AssignableBroker } from '../metadata/replica-assignment.ts'
+import { assignmentFault, assignReplicas, topicPartitionsMax, type AssignableBroker } from '../metadata/replica-assignment.ts'
 import { clusterMetadataTopic, collides, topicNameFault } from '../metadata/topic-names.ts'
-import { assigned, isReassigning, type TopicAssignment } from '../metadata/topic-znode.ts'
+import { assigned, isReassigning, sizeFault, type TopicAssignment } from '../metadata/topic-znode.ts'
 import { errors, type KafkaError } from '../protocol/errors.ts'
 import { internalTopics, transactionsTopic } from './internal-topics.ts'
 import { offsetsTopic } from './offsets-storage.ts'
@@ -150,14 +150,17 @@ export class TopicAdmin {
     if (isRefusal(assignment)) return assignment
     const [configRefusal] = checkTopicConfig(Object.entries(overrides), { internal: internalTopics.has(name) })
     if (configRefusal) return refuse(errors.invalidConfig, configRefusal.message)
-    const topicId = validateOnly ? uuidZero : randomUuid(this.#host)
-    const created = { topicId, partitions: assignment.size, replicationFactor: assignment.get(0)?.length ?? 0, overrides }
-    if (validateOnly) return created
+    const topicId = randomUuid(this.#host)
     const topic: TopicAssignment = { topicId, partitions: new Map([...assignment].map(([index, replicas]) => [index, assigned(replicas)])) }
+    const tooLarge = sizeFault(topic)
+    if (tooLarge !== undefined) return refuse(errors.invalidPartitions, tooLarge)
+    const created = { topicId: validateOnly ? uuidZero : topicId, partitions: assignment.size, replicationFactor: assignment.get(0)?.length ?? 0, overrides }
+    if (validateOnly) return created
     try {
       return (await zookeeper.createTopic(name, topic, overrides)) ? created : refuse(errors.topicAlreadyExists, `Topic '${name}' already exists.`)
     } catch (error) {
       if (error instanceof NoControllerError) return refuse(errors.notController, error.message)
+      if (isTooLarge(error)) return refuse(errors.invalidConfig, error.message)
       throw error
     }
   }
@@ -189,7 +192,7 @@ export class TopicAdmin {
     const factor = replicationFactor === -1 ? values['default.replication.factor'] : replicationFactor
     const brokers = this.#brokers()
     const fault = assignmentFault(brokers, { partitions: count, replicationFactor: factor })
-    if (fault === 'partitions') return refuse(errors.invalidPartitions, `Number of partitions must be larger than 0, and not ${count}.`)
+    if (fault === 'partitions') return refuse(errors.invalidPartitions, `Number of partitions must be larger than 0 and at most ${topicPartitionsMax}, and not ${count}.`)
     if (fault === 'replicationFactor')
       return refuse(errors.invalidReplicationFactor, factor <= 0 ? 'Replication factor must be larger than 0.' : `Replication factor: ${factor} larger than available brokers: ${brokers.length}.`)
     const { random } = this.#host
@@ -229,11 +232,14 @@ export class TopicAdmin {
     const before = topic.partitions.size
     if (count < before) return refuse(errors.invalidPartitions, `Topic currently has ${before} partitions, which is higher than the requested ${count}.`)
     if (count === before) return refuse(errors.invalidPartitions, `Topic already has ${before} partitions.`)
+    if (count > topicPartitionsMax) return refuse(errors.invalidPartitions, `A topic may have ${topicPartitionsMax} partitions, and not ${count}.`)
     const factor = topic.partitions.get(0)?.replicas.length ?? 1
     const added = assignments === null ? this.#spread(topic, count - before, factor) : this.#given(assignments, before, count, factor)
     if (isRefusal(added)) return added
-    if (validateOnly) return { count }
     const expanded = { topicId: topic.topicId, partitions: new Map([...topic.partitions, ...[...added].map(([index, replicas]) => [index, assigned(replicas)] as const)]) }
+    const tooLarge = sizeFault(expanded)
+    if (tooLarge !== undefined) return refuse(errors.invalidPartitions, tooLarge)
+    if (validateOnly) return { count }
     // Somebody has changed the topic meanwhile, as a reassignment does: what was decided may not hold any more.
     return (await zookeeper.replaceTopicAssignment(name, topic, expanded)) ? { count } : this.expand({ name, count, assignments }, { validateOnly })
   }

@@ -7,6 +7,7 @@ import { decodeBroker, type BrokerRegistration } from './broker-znode.ts'
 import { decodeClusterId, decodeController, decodeProducerIds, encodeClusterId, encodeLogDirEvent, encodeProducerIds, type ControllerNode } from './cluster-znodes.ts'
 import { decodeEntityConfig, encodeConfigChange, encodeEntityConfig, type ConfigChange, type ConfigOverrides } from './config-znodes.ts'
 import { decodePartitionState, type PartitionState } from './partition-state-znode.ts'
+import { topicNameFault } from './topic-names.ts'
 import { decodeTopic, encodeTopic, type TopicAssignment } from './topic-znode.ts'
 import { ZnodeError } from './znode-json.ts'
 import { paths, persistentPaths, type ConfigType } from './znode-paths.ts'
@@ -21,6 +22,9 @@ export interface LiveBroker {
   /** Broker epoch: the czxid of the node. */
   readonly epoch: bigint
 }
+
+/** The request was not sent: ZooKeeper would drop the connection for its size, and again with every repetition. */
+export const isTooLarge = (error: unknown): error is ZooKeeperError => isZooKeeperError(error, 'badArguments')
 
 /** The cluster has no controller: configurations cannot be written (since 3.9 each write is checked against it). */
 export class NoControllerError extends Error {}
@@ -132,7 +136,9 @@ export class KafkaZooKeeper {
   async topicNames(watch?: Watcher): Promise<string[]> {
     return this.children(paths.topics, watch)
   }
+  /** Undefined for what is no name of a topic: nothing below its path could be one. */
   async topic(topic: string, watch?: Watcher): Promise<TopicAssignment | undefined> {
+    if (topicNameFault(topic) !== undefined) return undefined
     const node = await this.#dataOf(paths.topic(topic), watch)
     return node && decodeTopic(topic, node.data)
   }
@@ -191,6 +197,7 @@ export class KafkaZooKeeper {
     })
   }
   async isMarkedForDeletion(topic: string): Promise<boolean> {
+    if (topicNameFault(topic) !== undefined) return false
     return (await this.run((zk) => zk.exists(paths.deletedTopic(topic)))) !== undefined
   }
   /** Asks the controller to delete a topic. False when that is under way already. */

@@ -14,9 +14,12 @@ export interface AssignmentOptions {
   readonly firstPartition?: number
 }
 
+/** More do not fit into a znode of 1 MiB: each takes nine bytes or more. Known before anything is allocated. */
+export const topicPartitionsMax = 100_000
+
 /** Why it cannot be done; undefined when it can. */
 export function assignmentFault(brokers: readonly AssignableBroker[], { partitions, replicationFactor }: { partitions: number; replicationFactor: number }): 'partitions' | 'replicationFactor' | undefined {
-  if (partitions <= 0) return 'partitions'
+  if (partitions <= 0 || partitions > topicPartitionsMax) return 'partitions'
   if (replicationFactor <= 0 || replicationFactor > brokers.length) return 'replicationFactor'
   return undefined
 }

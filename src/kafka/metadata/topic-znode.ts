@@ -1,7 +1,7 @@
 /** `/brokers/topics/<topic>`: id and assignment (reference §1.4). What is there decides, not the version; 3 is written. */
 import { paths } from './znode-paths.ts'
 import { isPartitionIndex } from './topic-names.ts'
-import { asIntegers, asObject, asUuid, encodeZnode, parseZnode, ZnodeError, type Json } from './znode-json.ts'
+import { asIntegers, asObject, asUuid, encodeZnode, parseZnode, requestSizeMax, ZnodeError, type Json } from './znode-json.ts'
 
 /** Where one partition lives. While it is moved, `replicas` holds old and new ones; adding and removing say which are which. */
 export interface Assignment {
@@ -45,6 +45,12 @@ export function encodeTopic({ topicId, partitions }: TopicAssignment): Buffer {
   })
 }
 
+/** Why ZooKeeper would not take the znode; undefined when it does. Leaves room for a request's head, path and ACL. */
+export function sizeFault(topic: TopicAssignment): string | undefined {
+  const size = encodeTopic(topic).length
+  const sizeMax = requestSizeMax - 1_024
+  return size > sizeMax ? `${topic.partitions.size} partitions take ${size} bytes in ZooKeeper, and a topic may have ${sizeMax} (jute.maxbuffer)` : undefined
+}
 export function decodeTopic(topic: string, data: Uint8Array | null): TopicAssignment {
   const path = paths.topic(topic)
   const json = parseZnode(path, data)

@@ -1,5 +1,8 @@
 /** Reads the JSON of znodes: unknown keys are ignored, wrong ones named with their path. */
 
+/** Bytes of one request that ZooKeeper takes by default (jute.maxbuffer): it drops whoever sends more. */
+export const requestSizeMax = 0xfffff
+
 export class ZnodeError extends Error {
   readonly path: string
   constructor(path: string, reason: string, options?: ErrorOptions) {

@@ -2,6 +2,7 @@
 import type { Host, Logger } from '../../host/host.ts'
 import { ZooKeeperClient, type Credentials } from '../../zookeeper/client/client.ts'
 import { isZooKeeperError } from '../../zookeeper/client/errors.ts'
+import { requestSizeMax } from './znode-json.ts'
 
 export interface ZooKeeperSessionOptions {
   /** `zookeeper.connect` */
@@ -144,7 +145,7 @@ export class ZooKeeperSessions {
 }
 
 async function connect(host: Host, { connect: text, sessionTimeoutMs, connectionTimeoutMs, inFlightMax, auth }: ZooKeeperSessionOptions): Promise<ZooKeeperClient> {
-  const client = await ZooKeeperClient.connect(host, { connect: text, sessionTimeoutMs, connectTimeoutMs: connectionTimeoutMs, inFlightMax, auth })
+  const client = await ZooKeeperClient.connect(host, { connect: text, sessionTimeoutMs, connectTimeoutMs: connectionTimeoutMs, inFlightMax, auth, requestSizeMax })
   if (client.chroot !== '') await makeChroot(host, text, client.chroot, sessionTimeoutMs, auth)
   return client
 }

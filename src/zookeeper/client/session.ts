@@ -31,6 +31,8 @@ export interface SessionOptions {
   readonly session?: { readonly id: bigint; readonly password: Uint8Array }
   /** Largest reply in bytes; a larger one ends the connection. Default 4 MiB, as Kafka sets it. */
   readonly frameSizeMax?: number
+  /** Largest request in bytes (jute.maxbuffer of the servers); a larger one is refused here, where a server would drop the connection. Default: any. */
+  readonly requestSizeMax?: number
   /** Requests sent and unanswered. Default 1,000: a server stops reading there (globalOutstandingLimit). */
   readonly inFlightMax?: number
   /** Requests waiting to be sent; beyond it a request is refused at once. Default 100,000. */
@@ -344,7 +346,9 @@ export class Session {
       const request = this.#queue.shift() as SessionRequest
       const xid = this.#xid === xidMax ? 1 : this.#xid + 1
       try {
-        pieces.push(...framed(xid, request.op, (writer) => request.write(writer)))
+        const frame = framed(xid, request.op, (writer) => request.write(writer))
+        this.#checkSize(request, frame)
+        pieces.push(...frame)
       } catch (error) {
         request.failed(error as Error)
         continue
@@ -355,6 +359,12 @@ export class Session {
     if (pieces.length === 0) return
     this.#sentAt = this.#host.clock.monotonic()
     this.#full = !connection.write(pieces)
+  }
+
+  #checkSize({ what, path }: SessionRequest, frame: readonly Uint8Array[]): void {
+    const sizeMax = this.#options.requestSizeMax ?? Infinity
+    const size = frame.reduce((sum, piece) => sum + piece.length, -4)
+    if (size > sizeMax) throw new ZooKeeperError(errorCodes.badArguments, `${what}${path === undefined ? '' : ` ${path}`}: a request of ${size} bytes; ZooKeeper takes ${sizeMax} (jute.maxbuffer)`, path)
   }
 
   #received(frame: Buffer): void {

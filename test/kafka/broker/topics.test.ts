@@ -4,6 +4,7 @@ import { CreateTopics } from '../../../src/kafka/protocol/create-topics.ts'
 import { DeleteTopics } from '../../../src/kafka/protocol/delete-topics.ts'
 import { ElectLeaders } from '../../../src/kafka/protocol/elect-leaders.ts'
 import { errors } from '../../../src/kafka/protocol/errors.ts'
+import { IncrementalAlterConfigs } from '../../../src/kafka/protocol/incremental-alter-configs.ts'
 import { Metadata } from '../../../src/kafka/protocol/metadata.ts'
 import { Produce } from '../../../src/kafka/protocol/produce.ts'
 import { uuidZero } from '../../../src/wire/schema.ts'
@@ -56,6 +57,25 @@ test('CreateTopics refuses what cannot be, each topic by itself, and says why', 
   expect(topics.find(({ name }) => name === 'a_b')?.errorMessage).toBe("Topic 'a_b' collides with existing topics: a.b")
 })
 
+test.each([100_001, 2_147_483_647])('a topic of %i partitions is refused: ZooKeeper would not take its znode', async (count) => {
+  broker = await startBroker()
+  await create(7, [wish('small')])
+  const [refused] = await create(7, [wish('large', { numPartitions: count })])
+  expect(refused).toMatchObject({ errorCode: errors.invalidPartitions.code, errorMessage: expect.stringContaining('at most 100000') })
+  const [expansion] = (await broker.ask(CreatePartitions, 3, { topics: [{ name: 'small', count, assignments: null }], timeoutMs: 60_000, validateOnly: false })).results
+  expect(expansion).toMatchObject({ errorCode: errors.invalidPartitions.code, errorMessage: expect.stringContaining('100000') })
+})
+test('partitions and configurations that do not fit into a znode are refused; the session stays', async () => {
+  broker = await startBroker()
+  const [partitions] = await create(7, [wish('large', { numPartitions: 90_000 })])
+  expect(partitions).toMatchObject({ errorCode: errors.invalidPartitions.code, errorMessage: expect.stringContaining('90000 partitions take 1068998 bytes in ZooKeeper') })
+  const throttled = Array.from({ length: 200_000 }, (_, index) => `${index}:0`).join()
+  const [config] = await create(7, [wish('wordy', { configs: [{ name: 'leader.replication.throttled.replicas', value: throttled }] })])
+  expect(config).toMatchObject({ errorCode: errors.invalidConfig.code, errorMessage: expect.stringMatching(/a request of \d+ bytes; ZooKeeper takes 1048575/) })
+  await create(7, [wish('wordy')])
+  const altered = await broker.ask(IncrementalAlterConfigs, 1, { resources: [{ resourceType: 2, resourceName: 'wordy', configs: [{ name: 'leader.replication.throttled.replicas', configOperation: 0, value: throttled }] }], validateOnly: false })
+  expect(altered.responses[0]).toMatchObject({ errorCode: errors.invalidConfig.code, errorMessage: expect.stringContaining('1048575') })
+})
 test('validateOnly makes nothing; a timeout of 0 says REQUEST_TIMED_OUT although the topic is made', async () => {
   broker = await startBroker()
   expect((await create(7, [wish('maybe')], { validateOnly: true }))[0]).toMatchObject({ errorCode: 0, topicId: uuidZero, numPartitions: 1 })
