@@ -1,20 +1,22 @@
 /**
  * Three brokers on three coordination servers under faults, while producers and consumers of kafkajs and librdkafka work: every
- * acknowledged record is there once, in order, at its offset, and every group was given it. `SOAK=minutes` goes on with faults by chance,
- * and with five requests of librdkafka in flight.
+ * acknowledged record is there once, in order, at its offset, and every group was given it. `BROKERS=ottla,apache,ottla` and
+ * `ZOOKEEPER=apache` put both makers together. `SOAK=minutes` goes on with all other faults once, in an order by chance, and then with any
+ * of them; where all brokers are Ottla's, with five requests of librdkafka in flight.
  */
 import { afterEach, describe, expect, test } from 'vitest'
 import { Brokers } from './brokers.ts'
-import { freeze, targetMake, thaw } from './ensemble.ts'
+import { freeze, thaw } from './ensemble.ts'
 import { KafkaLoad } from './kafka-load.ts'
 import { judgeLedger, type Entry, type Ledger } from './ledger.ts'
 import { Network, whyNoNetwork } from './network.ts'
 import { until } from './process.ts'
 import { describeWith } from './programs.ts'
-import { kafkaMaker, type Server } from './target.ts'
+import { brokerMakers, kafkaMaker, zookeeperMaker, type Maker, type Server } from './target.ts'
 
 const soakMinutes = Number(process.env.SOAK ?? 0)
 const noNetwork = whyNoNetwork()
+const makers: readonly Maker[] = brokerMakers.length === 3 ? brokerMakers : [kafkaMaker, kafkaMaker, kafkaMaker]
 
 describe('the ledger', () => {
   /** Two producers, two partitions, each record acknowledged and read by all. */
@@ -62,7 +64,7 @@ describe('the ledger', () => {
   })
 })
 
-describeWith(kafkaMaker === 'apache' ? ['python', 'apache'] : ['python'], 'three brokers under faults', () => {
+describeWith([...makers, zookeeperMaker].includes('apache') ? ['python', 'apache'] : ['python'], 'three brokers under faults', () => {
   let network: Network | undefined
   let brokers: Brokers | undefined
   let load: KafkaLoad | undefined
@@ -100,20 +102,31 @@ describeWith(kafkaMaker === 'apache' ? ['python', 'apache'] : ['python'], 'three
     const server = await roles[role]()
     await brokers!.frozen(server, () => load!.progress(100, 'librdkafka'))
   }
-  /** Clients still reach it, and it does not know yet that it leads nothing any more. */
-  const cutOff = (role: Role, what: 'all' | 'brokers' | 'ensemble', way: 'both ways' | 'what it sends' = 'both ways') => async (): Promise<void> => {
+  /**
+   * Clients still reach it, and it does not know yet that it leads nothing any more. Cut off from the other brokers alone it goes on leading, and nothing that it leads is
+   * acknowledged: it tells no controller of its followers' absence, and no controller has it replaced. Others lead something then, and one of them is the controller, who
+   * takes it out of their ISRs.
+   */
+  const cutOff = (role: Role, what: 'all' | 'brokers' | 'ensemble', way: 'both ways' | 'what it sends' | 'what it is sent' = 'both ways') => async (): Promise<void> => {
     const server = await roles[role]()
-    // With the controller on its side of the cut nobody can take it out of the other brokers' ISRs: nothing is acknowledged by anyone.
-    if (what === 'brokers' && server === (await roles.controller())) return
-    const at = 3 + brokers!.servers.indexOf(server)
+    const id = brokers!.id(server)
+    if (what === 'brokers') {
+      if ((await brokers!.controllerId()) === id) await brokers!.ruledBy((id % 3) + 1)
+      await until(`others than broker ${id} lead, too`, async () => {
+        if ((await brokers!.partitions(load!.topic)).some(({ leader }) => leader !== id)) return true
+        await brokers!.preferLeaders(load!.topic)
+        return false
+      })
+    }
+    const at = 2 + id
     const others = { all: [0, 1, 2, 3, 4, 5], brokers: [3, 4, 5], ensemble: [0, 1, 2] }[what].filter((other) => other !== at)
     for (const other of others) {
-      network!.cut(at, other)
-      if (way === 'both ways') network!.cut(other, at)
+      if (way !== 'what it is sent') network!.cut(at, other)
+      if (way !== 'what it sends') network!.cut(other, at)
     }
     try {
-      const shrunk = async (): Promise<boolean> => (await brokers!.partitions(load!.topic)).every(({ leader, isr }) => (what === 'brokers' || leader !== brokers!.id(server)) && isr.length < 3)
-      if (what !== 'brokers' || way !== 'both ways') await until(`broker ${brokers!.id(server)}, cut off, is missed`, shrunk)
+      await until(`broker ${id}, cut off, is missed`, async () =>
+        (await brokers!.partitions(load!.topic)).every(({ leader, isr }) => (leader === id ? what === 'brokers' : isr.length < 3)))
       await load!.progress(100, 'librdkafka')
     } finally {
       network!.heal()
@@ -149,9 +162,15 @@ describeWith(kafkaMaker === 'apache' ? ['python', 'apache'] : ['python'], 'three
       'the leader is cut off from the ensemble': cutOff('leader', 'ensemble'),
       'the controller is cut off from the ensemble': cutOff('controller', 'ensemble'),
       'what the leader sends to the other brokers is lost': cutOff('leader', 'brokers', 'what it sends'),
+      'what the other brokers send to the leader is lost': cutOff('leader', 'brokers', 'what it is sent'),
       'what the controller sends to all servers is lost': cutOff('controller', 'all', 'what it sends'),
+      'what all servers send to the controller is lost': cutOff('controller', 'all', 'what it is sent'),
     }),
     'the leader of the ensemble is frozen': electionOfCoordination('freeze'),
+  }
+
+  function shuffled<T>(values: readonly T[]): T[] {
+    return values.map((value) => ({ value, rank: Math.random() })).toSorted((one, other) => one.rank - other.rank).map(({ value }) => value)
   }
 
   /** A broker stands still, or does not reach some servers, for so long that all who ask it have given it up; records go on being acknowledged until it is back. */
@@ -187,8 +206,8 @@ describeWith(kafkaMaker === 'apache' ? ['python', 'apache'] : ['python'], 'three
 
   test(`nothing acknowledged is lost, doubled or reordered${noNetwork === undefined ? '' : ` (SKIPPED: cutting off, ${noNetwork})`}`, { timeout: soakMinutes * 60_000 + 600_000 }, async () => {
     if (noNetwork === undefined) network = Network.make(6)
-    brokers = await Brokers.start([targetMake, targetMake, targetMake], [kafkaMaker, kafkaMaker, kafkaMaker], { network, config: { 'replica.lag.time.max.ms': 5_000, 'zookeeper.connection.timeout.ms': 30_000 } })
-    load = await KafkaLoad.start({ addresses: brokers.addresses, perSecond: 300, inFlight: soakMinutes > 0 && kafkaMaker === 'ottla' ? 5 : 1 })
+    brokers = await Brokers.start([zookeeperMaker, zookeeperMaker, zookeeperMaker], makers, { network, config: { 'replica.lag.time.max.ms': 5_000, 'zookeeper.connection.timeout.ms': 30_000 } })
+    load = await KafkaLoad.start({ addresses: brokers.addresses, perSecond: 300, inFlight: soakMinutes > 0 && !makers.includes('apache') ? 5 : 1 })
     const happened: string[] = []
     const happen = async (name: string, fault: () => Promise<void>): Promise<void> => {
       const began = performance.now()
@@ -201,12 +220,11 @@ describeWith(kafkaMaker === 'apache' ? ['python', 'apache'] : ['python'], 'three
     }
     const wanted = ([name]: [string, unknown]): boolean => new RegExp(process.env.FAULTS ?? '').test(name)
     const isLong = soakMinutes >= 5 || (soakMinutes > 0 && process.env.FAULTS !== undefined)
+    const end = performance.now() + soakMinutes * 60_000
     for (const [name, fault] of Object.entries({ ...faults, ...(isLong && long) }).filter(wanted)) await happen(name, fault)
+    if (soakMinutes > 0) for (const [name, fault] of shuffled(Object.entries(more).filter(wanted))) await happen(name, fault)
     const all = Object.entries({ ...faults, ...more }).filter(wanted)
-    for (const end = performance.now() + soakMinutes * 60_000; all.length > 0 && performance.now() < end; ) {
-      const [name, fault] = all[Math.floor(Math.random() * all.length)]
-      await happen(name, fault)
-    }
+    while (all.length > 0 && performance.now() < end) await happen(...shuffled(all)[0])
     const tally = judgeLedger(await load.finish())
     console.log(`${happened.join(', ')}: ${JSON.stringify({ ...tally, pausesMs: load.pausesMs, restarts: load.restarts })}`)
     // As many as were waited for: what more there is is the machine's doing.
