@@ -29,22 +29,25 @@ export class Network {
   readonly #cuts: string[][] = []
   readonly #atExit = (): void => this.dispose()
 
-  private constructor(name: string, subnet: string) {
+  private constructor(name: string, subnet: number) {
     this.#name = name
-    this.#subnet = subnet
+    // 198.18.0.0/15 is for tests of networks (RFC 2544): nobody's real network.
+    this.#subnet = `198.${18 + (subnet % 2)}.${(subnet >> 1) % 256}`
   }
 
   static make(size: number): Network {
-    // 198.18.0.0/15 is for tests of networks (RFC 2544): nobody's real network.
-    const network = new Network(`ot${process.pid}`, `198.${18 + (process.pid % 2)}.${(process.pid >> 1) % 256}`)
-    process.on('exit', network.#atExit)
-    try {
-      network.#build(size)
-    } catch (error) {
-      network.dispose()
-      throw error
+    for (let attempt = 0; ; attempt++) {
+      const network = new Network(`ot${process.pid}`, process.pid + attempt)
+      process.on('exit', network.#atExit)
+      try {
+        network.#build(size)
+        return network
+      } catch (error) {
+        network.dispose()
+        // Another process has these addresses, or had them and was killed.
+        if (attempt === 8 || !(error as Error).message.includes('File exists')) throw error
+      }
     }
-    return network
   }
   #build(size: number): void {
     const router = this.#space('r')
@@ -91,6 +94,8 @@ export class Network {
   }
   dispose(): void {
     process.off('exit', this.#atExit)
+    // A namespace goes some time after its name has: the way out, at once, so that the same addresses can be had again.
+    spawnSync('ip', ['link', 'del', `${this.#name}f0`])
     for (const name of this.#spaces.splice(0)) spawnSync('ip', ['netns', 'del', name])
   }
 }
