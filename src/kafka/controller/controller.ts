@@ -340,7 +340,7 @@ export class Controller {
     await this.#dropOldNotifications()
     await this.#readBrokers()
     await this.#readTopics()
-    const setBack = takeBack(work)
+    const setBack = takeBack(work, context.partitions())
     const doomed = await this.#watchDeletions()
     if (this.#term !== term) return
     for (const id of context.brokers.keys()) this.#queues.add(id)
@@ -526,6 +526,10 @@ export class Controller {
       const names = new Set(await this.#options.zookeeper.topicNames(() => this.#topicsChanged()))
       const vanished = [...this.#context.topics.keys()].filter((name) => !names.has(name) && !this.#context.isDeleting(name))
       for (const name of vanished) this.#context.removeTopic(name)
+      if (vanished.length > 0)
+        this.#log.error('topics were deleted from ZooKeeper by somebody else than the controller: brokers go on with them as they are, and find no other leader. Put the znodes back with the topic_id that partition.metadata in the log directories has; kafka-topics.sh deletes topics', {
+          topics: vanished.length > 20 ? vanished.length : vanished, path: paths.topics,
+        })
       const fresh = [...names].filter((name) => !this.#context.topics.has(name))
       const partitions = await this.#addTopics(fresh)
       if (fresh.length > 0) this.#log.info('topics created', { topics: fresh.length > 20 ? fresh.length : fresh })
@@ -572,6 +576,7 @@ export class Controller {
       for (const id of partition.assignment.replicas) partition.replicas.set(id, this.#context.isReplicaOnline(id, partition) ? 'online' : 'offline')
       partition.phase = 'offline'
     }
+    takeBack(work, withState)
     await toOnline(work, withState, 'known')
   }
   #deletionsAsked(): void {

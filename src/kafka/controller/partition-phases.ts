@@ -19,12 +19,12 @@ export interface ElectionOutcome {
 }
 
 /**
- * States of an earlier leader epoch than the controllers before have told of, or with an ISR that cannot be: somebody has written them by hand, and brokers would
+ * Of partitions that the controller comes to know: states of an earlier leader epoch than its broker was told, or with an ISR that cannot be: somebody has written them by hand, and brokers would
  * obey no election by them, or none would be possible. What was told counts; who leads is elected anew.
  */
-export function takeBack({ context, toldBefore, log }: ControllerWork): PartitionContext[] {
+export function takeBack({ toldBefore, log }: ControllerWork, partitions: Iterable<PartitionContext>): PartitionContext[] {
   const taken: PartitionContext[] = []
-  for (const partition of context.partitions()) {
+  for (const partition of partitions) {
     const { state, topic, index } = partition
     const told = toldBefore(partition)
     const isPossible = state !== undefined && state.isr.length > 0 && state.isr.every((id) => partition.assignment.replicas.includes(id))
@@ -116,6 +116,7 @@ async function initialise(work: ControllerWork, partitions: readonly PartitionCo
     log.error('the first state of a partition could not be written', { partition: `${partition.topic}-${partition.index}`, outcome: outcome.kind, error: outcome.kind === 'failed' ? outcome.error : undefined })
     failed.push(partition)
   }
+  takeBack(work, known)
   return { elected, failed, known }
 }
 

@@ -67,6 +67,7 @@ export class TestCluster {
     const connection = { connect: this.service.connect, sessionTimeoutMs }
     const zookeeper = await KafkaZooKeeper.connect(testHost, connection)
     await zookeeper.makePersistentPaths()
+    await zookeeper.clusterId()
     if (!this.brokers.has(id)) this.brokers.set(id, new TestBroker())
     const registrar = new BrokerRegistrar(testHost, {
       zookeeper,

@@ -144,8 +144,8 @@ test.each(Object.entries(misdeeds))('when %s, there is one controller, all obey 
   if (path === paths.controllerEpoch) expect(epochs[0]).toBeGreaterThan(2)
   const gone = old === 3 ? 2 : old
   await cluster.lose(gone)
-  await create('at last', [[3, 1]], topicIds(3))
-  await eventually('the next governs and is obeyed', isLed('at last'))
+  await create('at-last', [[3, 1]], topicIds(3))
+  await eventually('the next governs and is obeyed', isLed('at-last'))
   expect(Number(await textOf(paths.controllerEpoch))).toBe(cluster.broker(3).controllerEpoch)
 })
 /** Brokers 1, 2 and 3, and a topic with one partition on 2 and 3; what the last of them knows of ZooKeeper. */
@@ -258,6 +258,39 @@ test.each<[string, string | undefined]>([
   await zookeeper.run((zk) => (text === undefined ? zk.delete(path) : zk.setData(path, text).then(() => undefined)))
   await cluster.lose(1)
   await eventually('the next epoch is known', () => [2, 3].every((id) => (cluster.broker(id).metadata.partition('t', 0)?.leaderEpoch ?? 0) > leaderEpoch))
+  expect(await zookeeper.partitionState('t', 0)).toMatchObject({ leader: 3, isr: [3] })
+})
+
+test.each([
+  ['deleted by hand', true],
+  ['emptied by hand before a controller began', false],
+])('a topic that is %s, and put back with a state of an earlier epoch, goes on as the controller was told last, in the next epoch', { timeout: 60_000 }, async (_, isDeleted) => {
+  const { zookeeper } = await three('t', topicIds(15))
+  const [path, top] = [paths.partitionState('t', 0), paths.topic('t')]
+  const [topic, early] = await Promise.all([top, path].map(async (each) => (await zookeeper.run((zk) => zk.getData(each))).data!))
+  expect(JSON.parse(String(early))).toMatchObject({ leader: 2, isr: [2, 3] })
+  expect(governors()).toEqual([1])
+  // Since then 3 alone is in sync, and leads.
+  await cluster.remove(2)
+  const told = () => [...cluster.members.keys()].map((id) => cluster.broker(id).metadata.partition('t', 0)!)
+  await eventually('3 leads', () => told().every(({ leader }) => leader === 3))
+  await cluster.add(2)
+  await eventually('all know that', () => told().every(({ leader }) => leader === 3))
+  const { leaderEpoch } = (await zookeeper.partitionState('t', 0))!
+  expect(leaderEpoch).toBeGreaterThan(0)
+  if (isDeleted) {
+    await zookeeper.run((zk) => zk.deleteTree(top))
+    const isForgotten = async () => (await cluster.members.get(1)!.controller.electLeaders('preferred', [{ topic: 't', partition: 0 }]))?.[0].errorCode === errors.unknownTopicOrPartition.code
+    await eventually('the controller has no such topic', isForgotten)
+    await zookeeper.run((zk) => zk.multi([[top, topic], [paths.partitions('t'), ''], [paths.partition('t', 0), ''], [path, early]].map(([at, data]) => ({ op: 'create', path: String(at), data }))))
+  } else {
+    await zookeeper.run((zk) => zk.setData(top, JSON.stringify({ ...(JSON.parse(String(topic)) as object), partitions: {} })))
+    await zookeeper.run((zk) => zk.setData(path, early))
+    await cluster.lose(1)
+    await eventually('another governs', () => governors().length === 1)
+    await zookeeper.run((zk) => zk.setData(top, topic))
+  }
+  await eventually('3 leads in the next epoch', () => told().every((each) => each.leader === 3 && each.leaderEpoch > leaderEpoch))
   expect(await zookeeper.partitionState('t', 0)).toMatchObject({ leader: 3, isr: [3] })
 })
 
