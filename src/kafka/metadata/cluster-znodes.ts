@@ -46,6 +46,7 @@ export function decodeProducerIds(data: Uint8Array | null): ProducerIdBlockNode 
   const first = Number(asText(paths.producerIds, 'block_start', json.block_start))
   const last = Number(asText(paths.producerIds, 'block_end', json.block_end))
   if (!Number.isSafeInteger(first) || !Number.isSafeInteger(last)) throw new ZnodeError(paths.producerIds, `has a block ${first}..${last} beyond 2^53`)
+  if (first < 0 || last < first) throw new ZnodeError(paths.producerIds, `has a block ${first}..${last}, which is none`)
   return { brokerId: asInteger(paths.producerIds, 'broker', json.broker), first, last }
 }
 

@@ -1,6 +1,9 @@
 /**
  * Follows `/config/changes`: each new notification makes its entity's configuration be read anew and handed on, in order. At start, and
  * nodes older than 15 minutes are removed by whoever sees them (reference §1.7). Handlers are idempotent: notifications may come twice.
+ *
+ * What is new is told by the zxid of its creation. The numbers of their names begin anew when somebody deletes `/config/changes`, and a node
+ * made by hand may have any: Apache's brokers, who go by the numbers, then pass over changes.
  */
 import type { Host, Logger } from '../../host/host.ts'
 import { isZooKeeperError } from '../../zookeeper/client/errors.ts'
@@ -22,12 +25,14 @@ export class ConfigChanges {
   readonly #log: Logger
   readonly #zookeeper: KafkaZooKeeper
   readonly #handler: ConfigChangeHandler
-  #last = -1
+  /** The zxid that created the newest notification that was handled, and the highest number in the name of one. */
+  #last = -1n
+  #highest = -1
   #again = false
   #running: Promise<void> | undefined
   #stopped = false
-  /** Who waits for the handling of notifications, by their number. */
-  readonly #waiting = new Map<number, () => void>()
+  /** Who waits for the handling of notifications, by the zxid of their creation. */
+  readonly #waiting = new Map<bigint, () => void>()
 
   constructor(host: Host, zookeeper: KafkaZooKeeper, handler: ConfigChangeHandler) {
     this.#host = host
@@ -45,23 +50,27 @@ export class ConfigChanges {
    * into force as they hear of it. Resolves after 5 s whether or not, and rejects when the notification cannot be written.
    */
   async announce(change: ConfigChange): Promise<void> {
-    const number = sequenceOf(await this.#zookeeper.notifyConfigChange(change))
-    if (number <= this.#last || this.#stopped) return
+    const zxid = await this.#zookeeper.notifyConfigChange(change)
+    if (zxid <= this.#last || this.#stopped) return
     await new Promise<void>((done) => {
       const timer = this.#host.timers.set(announceWaitMs, () => {
-        this.#waiting.delete(number)
+        this.#waiting.delete(zxid)
         done()
       })
-      this.#waiting.set(number, () => {
+      this.#waiting.set(zxid, () => {
         timer.cancel()
-        this.#waiting.delete(number)
+        this.#waiting.delete(zxid)
         done()
       })
     })
   }
-  #reached(number: number): void {
-    this.#last = number
-    for (const [awaited, done] of this.#waiting) if (awaited <= number) done()
+  #reached({ name, zxid }: { name: string; zxid: bigint }): void {
+    this.#last = zxid
+    const number = sequenceOf(name)
+    if (number <= this.#highest)
+      this.#log.warn('the numbers in /config/changes have gone back, because somebody has deleted it or made a notification by hand: brokers of Apache, if there are any, pass over changes of configurations until the numbers are above the highest they have seen. Restart those', { number, highest: this.#highest })
+    if (!Number.isNaN(number)) this.#highest = number
+    for (const [awaited, done] of this.#waiting) if (awaited <= zxid) done()
   }
   /** Waits for the pass that runs, but not for a ZooKeeper that is not there. */
   async stop(): Promise<void> {
@@ -96,19 +105,19 @@ export class ConfigChanges {
     this.#running = undefined
   }
   async #pass(): Promise<void> {
-    const names = (await this.#zookeeper.children(paths.configChanges, () => void this.#look())).sort((one, other) => sequenceOf(one) - sequenceOf(other))
-    for (const name of names) {
+    const zookeeper = this.#zookeeper
+    const names = await zookeeper.children(paths.configChanges, () => void this.#look())
+    const found = await zookeeper.each(names, async (name) => ({ name, node: await zookeeper.run((zk) => zk.getData(`${paths.configChanges}/${name}`)).catch(ignoreMissing) }))
+    const notifications = found.flatMap(({ name, node }) => (node ? [{ name, data: node.data, zxid: node.stat.czxid, ctime: node.stat.ctime }] : []))
+    for (const notification of notifications.toSorted((one, other) => Number(one.zxid - other.zxid))) {
       if (this.#stopped) return
-      if (sequenceOf(name) <= this.#last) continue
-      const node = await this.#read(name)
-      if (node) await this.#apply(name, node.data)
-      this.#reached(sequenceOf(name))
+      if (notification.zxid <= this.#last) continue
+      await this.#apply(notification.name, notification.data)
+      this.#reached(notification)
     }
     const now = this.#host.clock.now()
-    for (const name of names) {
-      const node = await this.#read(name)
-      if (node && now - node.stat.ctime > expiryMs) await this.#zookeeper.run((zk) => zk.delete(`${paths.configChanges}/${name}`)).catch(ignoreMissing)
-    }
+    for (const { name, ctime } of notifications)
+      if (now - ctime > expiryMs) await zookeeper.run((zk) => zk.delete(`${paths.configChanges}/${name}`)).catch(ignoreMissing)
   }
   /** What cannot be read must not hold back what comes after it. */
   async #apply(name: string, data: Uint8Array | null): Promise<void> {
@@ -119,9 +128,6 @@ export class ConfigChanges {
       if (!(error instanceof ZnodeError)) throw error
       this.#log.error('a change of a configuration cannot be read: what was known before stays in force. Write the configuration anew with kafka-configs.sh or kafka-topics.sh', { error })
     }
-  }
-  #read(name: string) {
-    return this.#zookeeper.run((zk) => zk.getData(`${paths.configChanges}/${name}`)).catch(ignoreMissing)
   }
 }
 

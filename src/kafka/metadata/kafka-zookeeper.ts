@@ -1,6 +1,6 @@
 /** What brokers, admin handlers and tools ask of the znodes: typed, repeated over lost connections. Controller writes: controller-zookeeper.ts. */
 import { uuidZero } from '../../wire/schema.ts'
-import type { Host } from '../../host/host.ts'
+import type { Host, Logger } from '../../host/host.ts'
 import type { ZooKeeperClient, Watcher } from '../../zookeeper/client/client.ts'
 import { isZooKeeperError, ZooKeeperError } from '../../zookeeper/client/errors.ts'
 import { decodeBroker, type BrokerRegistration } from './broker-znode.ts'
@@ -16,6 +16,8 @@ import { makePath, ZooKeeperSessions, type ZooKeeperSessionOptions } from './zoo
 /** Reads in flight at once when many nodes are read: enough to fill the pipe, bounded. */
 const batchSize = 1_000
 const producerIdBlockLength = 1_000
+/** Above all that were ever given one after the other; with 40 random bits of blocks above it still a safe integer. */
+const strangeIds = 2 ** 40
 
 export interface LiveBroker {
   readonly registration: BrokerRegistration
@@ -43,8 +45,12 @@ export interface Office {
 export class KafkaZooKeeper {
   readonly sessions: ZooKeeperSessions
   readonly #host: Host
+  readonly #log: Logger
+  /** The end of the last block that was taken here. */
+  #producerIdTaken = -1
   constructor(host: Host, sessions: ZooKeeperSessions) {
     this.#host = host
+    this.#log = host.logger.named('kafka.metadata')
     this.sessions = sessions
   }
   static async connect(host: Host, options: ZooKeeperSessionOptions): Promise<KafkaZooKeeper> {
@@ -68,6 +74,7 @@ export class KafkaZooKeeper {
         return await zk.listChildren(path, { watch })
       } catch (error) {
         if (!isZooKeeperError(error, 'noNode')) throw error
+        this.#log.error('a znode that every cluster has was deleted by somebody: it is made anew, without what was below it', { path })
         await makePath(zk, path)
         return zk.listChildren(path, { watch })
       }
@@ -124,7 +131,7 @@ export class KafkaZooKeeper {
       return node && { registration: decodeBroker(id, node.data), epoch: node.stat.czxid }
     } catch (error) {
       if (!(error instanceof ZnodeError)) throw error
-      this.#host.logger.named('kafka.metadata').error('the registration of a broker cannot be read; it counts as absent', { broker: id, error })
+      this.#log.error('the registration of a broker cannot be read; it counts as absent', { broker: id, error })
       return undefined
     }
   }
@@ -269,29 +276,58 @@ export class KafkaZooKeeper {
       }
     }
   }
-  /** Tells all brokers that an entity's configuration has changed; answers the notification's path. */
-  notifyConfigChange(change: ConfigChange): Promise<string> {
-    return this.run((zk) => zk.create(paths.configChange, encodeConfigChange(change), { mode: 'persistentSequential' }))
+  /** Tells all brokers that an entity's configuration has changed; answers the zxid of the notification. */
+  async notifyConfigChange(change: ConfigChange): Promise<bigint> {
+    return (await this.#notify(paths.configChange, encodeConfigChange(change))).czxid
   }
   /** Tells the controller that a log dir of this broker has failed. */
   async notifyLogDirFailure(brokerId: number): Promise<void> {
-    await this.run((zk) => zk.create(paths.logDirEvent, encodeLogDirEvent(brokerId), { mode: 'persistentSequential' }))
+    await this.#notify(paths.logDirEvent, encodeLogDirEvent(brokerId))
+  }
+  /** Below one of the persistent paths. Where somebody has deleted it, whoever follows it may not have heard of that yet. */
+  #notify(prefix: string, data: Buffer): Promise<{ czxid: bigint }> {
+    return this.run(async (zk) => {
+      const notify = async (): Promise<{ czxid: bigint }> => (await zk.createWithStat(prefix, data, { mode: 'persistentSequential' })).stat
+      try {
+        return await notify()
+      } catch (error) {
+        if (!isZooKeeperError(error, 'noNode')) throw error
+        await makePath(zk, prefix.slice(0, prefix.lastIndexOf('/')))
+        return notify()
+      }
+    })
   }
 
-  /** The next block of producer ids, taken for `brokerId`. */
+  /**
+   * The next block of producer ids, taken for `brokerId`. An id that is given twice makes one producer's records duplicates of another's,
+   * acknowledged and not written: where it cannot be told which were given, the block is one that nobody has come near.
+   */
   async takeProducerIds(brokerId: number): Promise<{ start: number; length: number }> {
     await this.run((zk) => makePath(zk, paths.producerIds))
     for (;;) {
       const { data, stat } = await this.run((zk) => zk.getData(paths.producerIds))
-      const last = decodeProducerIds(data)
-      const first = last ? last.last + 1 : 0
+      const known = await this.#nextProducerId(data, stat)
+      const first = known instanceof ZnodeError ? strangeIds + this.#host.random.bytes(5).readUIntBE(0, 5) * producerIdBlockLength : known
       const block = { brokerId, first, last: first + producerIdBlockLength - 1 }
-      if (!Number.isSafeInteger(block.last)) throw new RangeError(`producer ids are used up: the last block ended at ${last?.last}`)
       const taken = await this.run((zk) => zk.setData(paths.producerIds, encodeProducerIds(block), stat.version)).catch((error: unknown) => {
         if (!isZooKeeperError(error, 'badVersion')) throw error
       })
-      if (taken) return { start: first, length: producerIdBlockLength }
+      if (!taken) continue
+      if (known instanceof ZnodeError) this.#log.error('which producer ids were given cannot be told any more: they go on far away from those that were, so that no two producers have the same', { error: known, first })
+      this.#producerIdTaken = block.last
+      return { start: first, length: producerIdBlockLength }
     }
+  }
+  /** What comes after the last block; the error that says why that cannot be told. */
+  async #nextProducerId(data: Uint8Array | null, { version, czxid }: { version: number; czxid: bigint }): Promise<number | ZnodeError> {
+    const path = paths.producerIds
+    const block = readable(() => decodeProducerIds(data))
+    if (block instanceof ZnodeError) return block
+    if (block && block.last < this.#producerIdTaken) return new ZnodeError(path, `ends at ${block.last}, and ${this.#producerIdTaken} was given`)
+    if (block) return Number.isSafeInteger(block.last + producerIdBlockLength) ? block.last + 1 : new ZnodeError(path, `ends at ${block.last}, which leaves none`)
+    // Never written: the first broker makes it, and only then the cluster's id.
+    const cluster = await this.run((zk) => zk.exists(paths.clusterId))
+    return version === 0 && cluster && czxid < cluster.czxid ? 0 : new ZnodeError(path, 'was deleted or emptied')
   }
 
   /** Offsets of the old consumers, and of OffsetCommit v0. Undefined when none was committed. */

@@ -165,6 +165,41 @@ test('configurations are written only while there is a controller; listeners hea
   await changes.stop()
 })
 
+test('changes of configurations are heard after somebody has deleted their list, and its numbers begin anew', async () => {
+  const zookeeper = await connect()
+  const heard: string[] = []
+  const [changes, others] = [1, 2].map((id) => new ConfigChanges(testHost, zookeeper, ({ entity }) => void heard.push(`${id} ${entity}`)))
+  for (const each of [changes, others]) await each.start()
+  for (const entity of ['a', 'b', 'c']) await changes.announce({ type: 'topics', entity })
+  // A name that somebody has made by hand hides nothing either.
+  await zookeeper.run((zk) => zk.create(`${paths.configChanges}/config_change_9999999999`, '{"version":2,"entity_path":"topics/d"}'))
+  await eventually('all were heard by both', () => heard.length === 8)
+  await changes.announce({ type: 'topics', entity: 'e' })
+  await zookeeper.run((zk) => zk.deleteTree(paths.configChanges))
+  for (const entity of ['f', 'g']) await others.announce({ type: 'topics', entity })
+  expect(await zookeeper.children(paths.configChanges)).toContain('config_change_0000000000')
+  await eventually('the first of the new ones were heard by both', () => heard.length === 14)
+  for (const id of [1, 2]) expect(heard.filter((each) => each.startsWith(`${id}`)).join('')).toBe(['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((entity) => `${id} ${entity}`).join(''))
+  for (const each of [changes, others]) await each.stop()
+})
+
+test('blocks of producer ids follow one another; where it cannot be told which were given, they go on far away from those', async () => {
+  const zookeeper = await connect('/producers')
+  await zookeeper.clusterId()
+  const take = async (by = zookeeper): Promise<number> => (await by.takeProducerIds(1)).start
+  expect([await take(), await take()]).toEqual([0, 1_000])
+  const path = paths.producerIds
+  const wrongs = ['', 'no json', '{"version":1,"broker":1,"block_start":"0","block_end":"9007199254740991"}', '{"version":1,"broker":1,"block_start":"-2000","block_end":"-1001"}', '{"version":1,"broker":1,"block_start":"0","block_end":"999"}', undefined]
+  for (const wrong of wrongs) {
+    await zookeeper.run((zk) => (wrong === undefined ? zk.delete(path) : zk.setData(path, wrong).then(() => undefined)))
+    const start = await take()
+    expect(start).toBeGreaterThan(1_000_000_000)
+    // A broker that has given none knows the same.
+    expect(await take(await connect('/producers'))).toBe(start + 1_000)
+    expect(await take()).toBe(start + 2_000)
+  }
+})
+
 test('who announces a change waits until it is in force here, but not for ever', async () => {
   const zookeeper = await connect()
   const handled: string[] = []
