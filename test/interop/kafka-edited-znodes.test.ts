@@ -100,10 +100,16 @@ function misdeeds(topic: string): Record<string, Place | Place[]> {
     '/admin/reassign_partitions: to brokers that are not there': { path: '/admin/reassign_partitions', edit: as(JSON.stringify({ version: 1, partitions: [{ topic, partition: 0, replicas: [77, 78, 79] }] })) },
     '/admin/preferred_replica_election garbage': { path: '/admin/preferred_replica_election', edit: garbage },
     '/admin/preferred_replica_election: strangers': { path: '/admin/preferred_replica_election', edit: as(JSON.stringify({ version: 1, partitions: [{ topic: 'nobody', partition: 3 }, { topic, partition: 99 }] })) },
+    '/latest_producer_id_block deleted': { path: '/latest_producer_id_block', edit: deleted },
     '/latest_producer_id_block garbage': { path: '/latest_producer_id_block', edit: garbage },
     '/config/topics garbage': { path: `/config/topics/${topic}`, edit: garbage },
     '/config/changes garbage': { path: '/config/changes/config_change_0000000001', edit: garbage },
+    '/config/changes deleted': { path: '/config/changes', edit: deleted },
+    '/config deleted': { path: '/config', edit: deleted },
+    '/brokers/seqid deleted': { path: '/brokers/seqid', edit: deleted },
+    '/feature deleted': { path: '/feature', edit: deleted },
     '/feature garbage': { path: '/feature', edit: garbage },
+    '/cluster deleted': { path: '/cluster', edit: deleted },
     '/cluster/id garbage': { path: '/cluster/id', edit: garbage },
   }
 }
@@ -169,14 +175,17 @@ if (isWanted) describeWith(makers.includes('apache') ? ['python', 'apache'] : ['
       }
       const step = async (what: string, disturb: () => Promise<void>): Promise<void> => {
         const began = performance.now()
-        await disturb()
-        const ended = performance.now()
+        let ended: number | undefined
         try {
+          await disturb()
+          ended = performance.now()
           await goesOn(patienceMs)
           report.push(`${what} ${seconds(ended)}`)
         } catch {
           const repaired = await repair()
           const since = performance.now()
+          // A broker that was refused.
+          if (ended === undefined) await disturb()
           waitedForRepair++
           report.push(`${what}: NOTHING for ${seconds(began)} s, repaired ${repaired.join(' ') || 'nothing'}`)
           await goesOn(60_000).catch(async (cause: Error) => {

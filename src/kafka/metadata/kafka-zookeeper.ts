@@ -80,10 +80,17 @@ export class KafkaZooKeeper {
       }
     })
   }
-  /** The cluster's id; given at random by the first broker. */
+  /**
+   * The cluster's id; given at random by the first broker, before there is a controller. One that was deleted or damaged since is not given
+   * anew: no broker of the cluster could start with the log directories that it has. Rejects with a ZnodeError then.
+   */
   async clusterId(): Promise<string> {
+    const remedy = `Write {"version":"1","id":"<id>"} there, with the cluster.id that meta.properties has in a log directory of this cluster`
     const known = await this.#dataOf(paths.clusterId)
-    if (known) return decodeClusterId(known.data)
+    const found = known && readable(() => decodeClusterId(known.data))
+    if (found instanceof ZnodeError) throw new ZnodeError(paths.clusterId, `cannot be read. ${remedy}`, { cause: found })
+    if (found !== undefined) return found
+    if (await this.run((zk) => zk.exists(paths.controllerEpoch))) throw new ZnodeError(paths.clusterId, `is missing, and the cluster is no new one. ${remedy}`)
     const id = randomUuid(this.#host)
     try {
       await this.run(async (zk) => {

@@ -47,6 +47,19 @@ test('the chroot is made, and one cluster id for all', async () => {
   expect(await other.generateBrokerId(1_000)).toBe(1_002)
 })
 
+test('an id of the cluster that was damaged or deleted is not given anew: what is to be done is said', async () => {
+  const zookeeper = await connect('/lived')
+  const id = await zookeeper.clusterId()
+  await new ControllerZooKeeper(zookeeper).elect(1, { nowMs: 0, obeyed: 0 })
+  await zookeeper.run((zk) => zk.setData(paths.clusterId, '{"vers'))
+  await expect(zookeeper.clusterId()).rejects.toThrow(/\/cluster\/id cannot be read.*meta\.properties/)
+  await zookeeper.run((zk) => zk.deleteTree('/cluster'))
+  await expect(zookeeper.clusterId()).rejects.toThrow(/\/cluster\/id is missing.*meta\.properties/)
+  await zookeeper.run((zk) => zk.create('/cluster'))
+  await zookeeper.run((zk) => zk.create(paths.clusterId, `{"version":"1","id":"${id}"}`))
+  expect(await zookeeper.clusterId()).toBe(id)
+})
+
 test('a counter of broker ids that was damaged goes on; one that was deleted gives no id that is registered or has replicas', async () => {
   const zookeeper = await connect('/ids')
   await zookeeper.makePersistentPaths()
