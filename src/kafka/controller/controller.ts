@@ -550,6 +550,16 @@ export class Controller {
         }
         this.#log.error('the id of a topic was changed by somebody else than the controller: brokers keep the one they know; put it back, or the next controller begins with a topic that they refuse', { topic, known: known.topicId, found: assignment.topicId })
       }
+      const moved = [...known.partitions.values()].filter(({ index, assignment: { replicas } }) => assignment.partitions.has(index) && assignment.partitions.get(index)?.replicas.join() !== replicas.join())
+      if (moved.length > 0 && assignment.topicId === known.topicId && !this.#context.isDeleting(topic)) {
+        // Begun with what somebody had written, where nobody in sync is a replica: this is its repair.
+        const isRepaired = moved.some(({ index, state, assignment: { replicas } }) => state?.isr.some((id) => !replicas.includes(id)) && state.isr.every((id) => assignment.partitions.get(index)?.replicas.includes(id)))
+        if (isRepaired) {
+          this.#context.removeTopic(topic)
+          return this.#topicsChanged()
+        }
+        this.#log.error('the replicas of partitions were changed by somebody else than the controller: they stay where they are. Put back what stood there, and move partitions with kafka-reassign-partitions.sh', { topic, path: paths.topic(topic), partitions: moved.map(({ index }) => index) })
+      }
       const added = [...assignment.partitions].filter(([index]) => !known.partitions.has(index))
       if (added.length === 0) return
       if (this.#context.isDeleting(topic)) {

@@ -261,6 +261,23 @@ test.each<[string, string | undefined]>([
   expect(await zookeeper.partitionState('t', 0)).toMatchObject({ leader: 3, isr: [3] })
 })
 
+test('a partition that somebody has given replicas that are not there before a controller began is led again when they are put back', { timeout: 60_000 }, async () => {
+  const { zookeeper } = await three('t', topicIds(16))
+  const path = paths.topic('t')
+  const good = (await zookeeper.run((zk) => zk.getData(path))).data!
+  const { leaderEpoch } = (await zookeeper.partitionState('t', 0))!
+  await zookeeper.run((zk) => zk.setData(path, JSON.stringify({ ...(JSON.parse(String(good)) as object), partitions: { 0: [77, 78] } })))
+  await cluster.lose(1)
+  await eventually('another governs', () => governors().length === 1)
+  // Answered when it has begun.
+  await cluster.members.get(governors()[0])!.controller.electLeaders('preferred', [])
+  await zookeeper.run((zk) => zk.setData(path, good))
+  await eventually('it is led in the next epoch', () => [2, 3].every((id) => {
+    const found = cluster.broker(id).metadata.partition('t', 0)
+    return found?.leader === 2 && found.leaderEpoch > leaderEpoch
+  }))
+})
+
 test.each([
   ['deleted by hand', true],
   ['emptied by hand before a controller began', false],
