@@ -82,24 +82,45 @@ describeWith([...makers, zookeeperMaker].includes('apache') ? ['python', 'apache
     coordinator: () => brokers!.coordinator(load!.groups[1]),
   }
   type Role = keyof typeof roles
+  /** Who suffers, and who rules when it begins: what a soak prints beside each fault. */
+  let who = ''
+  async function struck(role: Role): Promise<Server> {
+    const server = await roles[role]()
+    who = `broker ${brokers!.id(server)}, ${server.maker}'s, under ${await brokers!.controllerId()}`
+    return server
+  }
   async function settled(): Promise<void> {
     await brokers!.inSync(load!.topic, '__consumer_offsets')
     await load!.progress(50)
   }
+  /**
+   * Records are acknowledged without this broker, which is gone. Where it was told late that others had missed it (it was cut off from them just before), it may have been alone
+   * in an ISR: nobody else may lead that partition, for which kafkajs waits.
+   */
+  async function without(server: Server): Promise<void> {
+    const id = brokers!.id(server)
+    let waiting = false
+    await until(`broker ${id}, gone, leads nothing`, async () => {
+      const partitions = await brokers!.partitions(load!.topic)
+      waiting = partitions.some(({ leader, isr }) => leader < 1 && isr.join() === String(id))
+      return partitions.every(({ leader, isr }) => leader !== id && (leader > 0 || isr.join() === String(id)))
+    })
+    await load!.progress(100, waiting ? 'librdkafka' : 'both')
+  }
   const kill = (role: Role) => async (): Promise<void> => {
-    const server = await roles[role]()
+    const server = await struck(role)
     await server.kill()
-    await load!.progress(100)
+    await without(server)
     await brokers!.revive(server)
   }
   const stop = (role: Role) => async (): Promise<void> => {
-    const server = await roles[role]()
+    const server = await struck(role)
     await server.stop()
-    await load!.progress(100)
+    await without(server)
     await server.start()
   }
   const freezeIt = (role: Role) => async (): Promise<void> => {
-    const server = await roles[role]()
+    const server = await struck(role)
     await brokers!.frozen(server, () => load!.progress(100, 'librdkafka'))
   }
   /**
@@ -108,7 +129,7 @@ describeWith([...makers, zookeeperMaker].includes('apache') ? ['python', 'apache
    * takes it out of their ISRs.
    */
   const cutOff = (role: Role, what: 'all' | 'brokers' | 'ensemble', way: 'both ways' | 'what it sends' | 'what it is sent' = 'both ways') => async (): Promise<void> => {
-    const server = await roles[role]()
+    const server = await struck(role)
     const id = brokers!.id(server)
     if (what === 'brokers') {
       if ((await brokers!.controllerId()) === id) await brokers!.ruledBy((id % 3) + 1)
@@ -175,7 +196,7 @@ describeWith([...makers, zookeeperMaker].includes('apache') ? ['python', 'apache
 
   /** A broker stands still, or does not reach some servers, for so long that all who ask it have given it up; records go on being acknowledged until it is back. */
   const away = (role: Role, seconds: number, how: 'frozen' | 'all' | 'ensemble') => async (): Promise<void> => {
-    const server = await roles[role]()
+    const server = await struck(role)
     const at = 3 + brokers!.servers.indexOf(server)
     const others = how === 'frozen' ? [] : { all: [0, 1, 2, 3, 4, 5], ensemble: [0, 1, 2] }[how].filter((other) => other !== at)
     const until = performance.now() + seconds * 1_000
@@ -211,12 +232,13 @@ describeWith([...makers, zookeeperMaker].includes('apache') ? ['python', 'apache
     const happened: string[] = []
     const happen = async (name: string, fault: () => Promise<void>): Promise<void> => {
       const began = performance.now()
+      who = 'no broker'
       await fault().catch((cause: Error) => {
         throw new Error(`while ${name}: ${cause.message}`, { cause })
       })
       await settled()
       happened.push(`${name} (${((performance.now() - began) / 1000).toFixed(1)} s)`)
-      if (soakMinutes > 0) console.log(happened.at(-1))
+      if (soakMinutes > 0) console.log(`${happened.at(-1)}: ${who}`)
     }
     const wanted = ([name]: [string, unknown]): boolean => new RegExp(process.env.FAULTS ?? '').test(name)
     const isLong = soakMinutes >= 5 || (soakMinutes > 0 && process.env.FAULTS !== undefined)

@@ -14,13 +14,15 @@ export interface ControllerLinkOptions {
   brokerId: number
   controller: Controller
   /** Who is controller, and where, as this broker was last told: a stop must not wait for a ZooKeeper that is away. */
-  metadata: Pick<MetadataCache, 'controllerId' | 'brokers'>
+  metadata: Pick<MetadataCache, 'controllerId' | 'brokers' | 'onChange'>
   interBrokerListener: string
   timeoutMs: number
 }
 interface Open {
   controllerId: number
+  /** Rejects when it cannot be made, or is given up before it is. */
   connection: Promise<KafkaConnection>
+  giveUp: () => void
 }
 /** The versions of AlterPartition: the controller answers within the highest that both know. */
 const alterPartitionById = 3
@@ -28,11 +30,16 @@ const alterPartitionById = 3
 export class ControllerLink {
   readonly #host: Host
   readonly #options: ControllerLinkOptions
+  readonly #stopListening: () => void
   #open: Open | undefined
 
   constructor(host: Host, options: ControllerLinkOptions) {
     this.#host = host
     this.#options = options
+    // Who is controller no more may be cut off: its answer is not waited for, the new one's is to be had at once.
+    this.#stopListening = options.metadata.onChange(() => {
+      if (this.#open?.controllerId !== options.metadata.controllerId) this.#forget(this.#open)
+    })
   }
 
   /** Rejects when no controller can be reached. All topics have ids: with `named` the names count (version 1). */
@@ -60,6 +67,7 @@ export class ControllerLink {
     return answer.remainingPartitions.length
   }
   close(): void {
+    this.#stopListening()
     this.#forget(this.#open)
   }
 
@@ -68,7 +76,7 @@ export class ControllerLink {
     if (controllerId < 0) throw new ConnectionError('no controller is known')
     if (this.#open?.controllerId !== controllerId) {
       this.#forget(this.#open)
-      this.#open = { controllerId, connection: this.#connect(controllerId) }
+      this.#open = this.#connect(controllerId)
     }
     const open = this.#open
     try {
@@ -84,9 +92,20 @@ export class ControllerLink {
   #forget(open: Open | undefined): void {
     if (!open) return
     if (this.#open === open) this.#open = undefined
-    open.connection.then((connection) => connection.close()).catch(() => undefined)
+    open.giveUp()
   }
-  async #connect(controllerId: number): Promise<KafkaConnection> {
+  #connect(controllerId: number): Open {
+    const opening = this.#dial(controllerId)
+    let giveUp!: () => void
+    const givenUp = new Promise<never>((_, reject) => {
+      giveUp = () => {
+        reject(new ConnectionError(`broker ${controllerId} is asked no more`))
+        opening.then((connection) => connection.close()).catch(() => undefined)
+      }
+    })
+    return { controllerId, connection: Promise.race([opening, givenUp]), giveUp }
+  }
+  async #dial(controllerId: number): Promise<KafkaConnection> {
     const { brokerId, metadata, interBrokerListener, timeoutMs } = this.#options
     const to = metadata.brokers.get(controllerId)?.endpoints.get(interBrokerListener)
     if (!to) throw new ConnectionError(`broker ${controllerId}, the controller, is not known with the listener ${interBrokerListener}`)

@@ -34,7 +34,8 @@ export function judge(proposal: Proposal, state: PartitionState, mayJoin: (broke
   if (proposal.brokerId !== state.leader || !proposal.isr.includes(state.leader) || new Set(proposal.isr).size < proposal.isr.length) return errors.invalidRequest.code
   const { recovering, recovered } = recoveryStates
   if (proposal.leaderRecoveryState === recovering && (proposal.isr.length > 1 || state.leaderRecoveryState === recovered)) return errors.invalidRequest.code
-  if (!proposal.isr.every(mayJoin)) return ineligible
+  // A leader that shuts down and is alone in its ISR may still take in who can lead after it; Apache's is refused, and leaves the partition without a leader.
+  if (!proposal.isr.every((id) => id === state.leader || mayJoin(id))) return ineligible
   return { ...state, isr: proposal.isr, leaderRecoveryState: proposal.leaderRecoveryState }
 }
 

@@ -51,6 +51,9 @@ test('proposals of another ISR are judged in the order of the rules', () => {
   // Compared as lists: the same members in another order are a change.
   expect(verdict({ isr: [2, 1, 3] })).toEqual(state({ isr: [2, 1, 3] }))
   expect(verdict({ isr: [1, 4] })).toBe(errors.ineligibleReplica.code)
+  const shuttingDown = (isr: number[]): unknown => judge({ ...proposal, isr }, state({ isr: [1] }), online(2), errors.ineligibleReplica.code)
+  expect(shuttingDown([1, 2])).toEqual(state({ isr: [1, 2] }))
+  expect(shuttingDown([1, 3])).toBe(errors.ineligibleReplica.code)
   // The leader alone proposes, itself among the others, each once.
   for (const forged of [{ brokerId: 2 }, { isr: [] }, { isr: [2, 3] }, { isr: [1, 2, 2] }]) expect(verdict(forged)).toBe(errors.invalidRequest.code)
   expect(verdict({ leaderRecoveryState: 1, isr: [1] })).toBe(errors.invalidRequest.code)
