@@ -127,7 +127,7 @@ async function startRooms(
     brokerId: values['broker.id'] >= 0 ? values['broker.id'] : undefined,
     generateBrokerId: () => zookeeper.generateBrokerId(values['reserved.broker.max.id']),
     clusterId,
-    defaults: logConfigOf(settings.topic()),
+    defaults: logConfigOf(settings.topic(), { isInternal: false }),
     configOf: (topic) => overrides.logConfig(topic),
     settings: values,
     settingsNow: () => settings.values,

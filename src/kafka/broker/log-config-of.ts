@@ -5,7 +5,8 @@ import type { LogConfig } from '../log/log-config.ts'
 /** Beyond it a long no longer means a time or a size. */
 const forever = 2 ** 62
 
-export function logConfigOf(topic: TopicConfig): LogConfig {
+/** `isInternal`: what coordinators promise lies there, and its segments are small; waiting for them costs little. */
+export function logConfigOf(topic: TopicConfig, { isInternal }: { isInternal: boolean }): LogConfig {
   const bounded = (value: number): number => (value >= forever ? Infinity : value)
   return {
     segmentBytes: topic['segment.bytes'],
@@ -32,5 +33,6 @@ export function logConfigOf(topic: TopicConfig): LogConfig {
     maxCompactionLagMs: bounded(topic['max.compaction.lag.ms']),
     minCleanableDirtyRatio: topic['min.cleanable.dirty.ratio'],
     preallocate: topic['preallocate'],
+    segmentsInOrder: isInternal,
   }
 }

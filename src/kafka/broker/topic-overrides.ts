@@ -5,6 +5,7 @@ import type { TopicConfig } from '../config/topic-configs.ts'
 import type { LogConfig } from '../log/log-config.ts'
 import type { KafkaZooKeeper } from '../metadata/kafka-zookeeper.ts'
 import { ZnodeError } from '../metadata/znode-json.ts'
+import { internalTopics } from './internal-topics.ts'
 import { logConfigOf } from './log-config-of.ts'
 
 type Overrides = Readonly<Record<string, string>>
@@ -63,6 +64,6 @@ export class TopicOverrides {
     return config
   }
   logConfig(topic: string): LogConfig {
-    return logConfigOf(this.config(topic))
+    return logConfigOf(this.config(topic), { isInternal: internalTopics.has(topic) })
   }
 }

@@ -113,7 +113,9 @@ export async function loadLog(context: LogContext, wish: LoadWish): Promise<Load
     }
     const next = segments[index + 1] as Segment | undefined
     // After a power cut a segment may be there that was written later than what an older one has lost. Apache's broker offers it, with the gap.
-    if (!lostFrom && hasNoGaps && segment.baseOffset >= firstToRecover && next && next.baseOffset > recovered.nextOffset) {
+    // An empty one behind it tells of no compaction, only of an end that is no longer there.
+    const isGap = next !== undefined && next.baseOffset > recovered.nextOffset && (hasNoGaps || (next.size === 0 && index === segments.length - 2))
+    if (!lostFrom && isGap && segment.baseOffset >= firstToRecover) {
       lostFrom = segment
       log.warn('a segment ends where more was written before the power went', { file: segment.log.path, nextOffset: recovered.nextOffset, nextSegment: next.baseOffset })
     }

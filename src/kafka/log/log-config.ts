@@ -25,6 +25,11 @@ export interface LogConfig {
   maxCompactionLagMs: number
   minCleanableDirtyRatio: number
   preallocate: boolean
+  /**
+   * A segment takes records only when the one before it is on the device, so that a power cut leaves no gap between them. Where offsets are
+   * compacted away such a gap could not be told from theirs. No setting of Apache's: its rolls wait for nothing.
+   */
+  segmentsInOrder: boolean
 }
 
 /** Kafka 3.9's defaults; "for ever" is Infinity. */
@@ -53,4 +58,5 @@ export const logConfigDefaults: LogConfig = {
   maxCompactionLagMs: Infinity,
   minCleanableDirtyRatio: 0.5,
   preallocate: false,
+  segmentsInOrder: false,
 }

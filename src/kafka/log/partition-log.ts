@@ -379,7 +379,10 @@ export class PartitionLog {
     this.#queue.closing(old, () => {
       old.seal()
       // On the device soon, so that recovery need not begin before the new segment.
-      this.#flusher.flushTo(rollOffset).catch(nobody)
+      const flushed = this.#flusher.flushTo(rollOffset)
+      if (this.#config.segmentsInOrder) return flushed
+      flushed.catch(nobody)
+      return undefined
     })
     return segment
   }

@@ -24,8 +24,8 @@ interface Group {
   dones: AppendDone[]
   flush: boolean
   joined: Buffer | undefined
-  /** Runs when everything before it is written: the closing of a segment. */
-  after: (() => void) | undefined
+  /** Runs when everything before it is written: the closing of a segment. What comes behind waits for what it returns. */
+  after: (() => Promise<void> | undefined) | undefined
 }
 export interface Written {
   startOffset: number
@@ -78,8 +78,8 @@ export class WriteQueue {
   afterAll(done: AppendDone, segment: Segment, endOffset: number): void {
     this.place(segment, [], { position: segment.size, startOffset: endOffset, size: 0, endOffset, done, flush: false })
   }
-  /** Closes `segment` after its last write. */
-  closing(segment: Segment, after: () => void): void {
+  /** Closes `segment` after its last write. Writes placed later wait for the promise of `after`, if there is one. */
+  closing(segment: Segment, after: () => Promise<void> | undefined): void {
     this.#groups.push({ segment, position: segment.size, startOffset: -1, pieces: [], size: 0, endOffset: -1, dones: [], flush: false, joined: undefined, after })
   }
 
@@ -87,7 +87,8 @@ export class WriteQueue {
     while (!this.#writing && this.#groups.length > 0 && !this.#failure) {
       const group = this.#groups.shift()!
       if (group.after || group.size === 0) {
-        this.#finish(group)
+        const closing = this.#finish(group)
+        if (closing) return this.#resumeAfter(closing, group, () => {})
         continue
       }
       if (group.size <= syncSizeMax && this.#clock.monotonic() >= this.#avoidSyncUntil) {
@@ -102,23 +103,23 @@ export class WriteQueue {
         this.#finish(group)
         continue
       }
-      this.#writing = true
-      group.segment.log
-        .with((file) => file.write(group.pieces, group.position))
-        .then(
-          () => {
-            this.#writing = false
-            this.#finish(group)
-            this.write()
-          },
-          (error: Error) => {
-            this.#writing = false
-            this.#fail(error, group)
-          },
-        )
-      return
+      return this.#resumeAfter(group.segment.log.with((file) => file.write(group.pieces, group.position)), group, () => void this.#finish(group))
     }
     if (this.isEmpty) this.#tellIdle()
+  }
+  #resumeAfter(step: Promise<unknown>, group: Group, finish: () => void): void {
+    this.#writing = true
+    step.then(
+      () => {
+        this.#writing = false
+        finish()
+        this.write()
+      },
+      (error: Error) => {
+        this.#writing = false
+        this.#fail(error, group)
+      },
+    )
   }
   /** What a synchronous write is given. */
   #joined(group: Group): readonly Uint8Array[] {
@@ -132,19 +133,22 @@ export class WriteQueue {
     }
     return [joined]
   }
-  #finish(group: Group): void {
+  #finish(group: Group): Promise<void> | undefined {
     const { segment } = group
+    let closing: Promise<void> | undefined
     try {
       if (group.size > 0) {
         segment.writtenSize = group.position + group.size
         segment.hint(group.startOffset, group.position)
         segment.writeIndexes()
       }
-      group.after?.()
+      closing = group.after?.()
     } catch (error) {
-      return this.#fail(error as Error, group)
+      this.#fail(error as Error, group)
+      return undefined
     }
     if (group.dones.length > 0) this.#written(group)
+    return closing
   }
   #fail(failure: Error, group: Group): void {
     const waiting = [group, ...this.#groups]

@@ -77,8 +77,11 @@ test('whatever moment the power is cut, what was acknowledged and flushed is the
   }
 })
 
-test('where records are not flushed one by one a power cut leaves no gap: behind what an older segment has lost nothing is offered', async () => {
-  const lazy = { flushMessages: 1_000_000 }
+test.each<[string, Partial<LogConfig>]>([
+  ['behind what an older segment has lost nothing is offered', {}],
+  ['where compaction may leave gaps a segment waits until the one before is on the device', { cleanupPolicy: ['compact'], segmentsInOrder: true }],
+])('where records are not flushed one by one a power cut leaves no gap: %s', async (_, changed) => {
+  const lazy = { flushMessages: 1_000_000, ...changed }
   const whole = new SimulatedDisk()
   await workload(whole, lazy)
   for (let cut = 1; cut <= whole.changes; cut++) {
@@ -86,7 +89,7 @@ test('where records are not flushed one by one a power cut leaves no gap: behind
       const disk = new SimulatedDisk()
       disk.powerCutAt = cut
       await workload(disk, lazy)
-      const { manager } = await openOn(disk.afterPowerCut({ seed, keep: 'some' }), config)
+      const { manager } = await openOn(disk.afterPowerCut({ seed, keep: 'some' }), { ...config, ...changed })
       const log = manager.get('t', 0)
       if (log) {
         const offsets = (await readAll(log)).map(({ offset }) => offset)
@@ -95,4 +98,20 @@ test('where records are not flushed one by one a power cut leaves no gap: behind
       await manager.close()
     }
   }
+})
+
+test('with segments in order the next takes records when the one before is on the device, also while an earlier flush is under way', async () => {
+  const disk = new SimulatedDisk()
+  const { manager } = await openOn(disk, { segmentBytes: 300, cleanupPolicy: ['compact'], segmentsInOrder: true })
+  const log = await manager.create('t', 0, { topicId: 'AAAAAAAAAAAAAAAAAAAAAQ' })
+  await produce(log, numbered(0, 3))
+  const operations: string[] = []
+  disk.failure = ({ kind, path }) => {
+    if ((kind === 'write' || kind === 'sync') && path.endsWith('.log')) operations.push(`${kind} ${Number(path.slice(path.lastIndexOf('/') + 1, -4))}`)
+    return undefined
+  }
+  const flushed = log.flush()
+  await Promise.all([flushed, produce(log, numbered(3, 3)), produce(log, numbered(6, 3))])
+  expect(operations.slice(operations.lastIndexOf('write 0') + 1, operations.indexOf('write 6'))).toContain('sync 0')
+  await manager.close()
 })
