@@ -19,6 +19,8 @@ export const ledger = 'ledger'
 export const ledgerPartitions = 2
 /** Longer than most faults last, shorter than a run is calm at its end. */
 const timeoutMs = 8_000
+/** Records. */
+const batchMax = 3
 interface Identity {
   readonly producerId: number
   readonly producerEpoch: number
@@ -28,7 +30,8 @@ export class TransactionalProducer extends Actor {
   readonly #laws: TransactionLaws
   readonly #name: string
   #identity: Identity | undefined
-  #sequences = new Map<number, number>()
+  /** What each instance has written, by partition. */
+  readonly #sequences = new WeakMap<Identity, Map<number, number>>()
   #number = 0
 
   constructor(facts: KafkaClientFacts, laws: TransactionLaws) {
@@ -66,13 +69,13 @@ export class TransactionalProducer extends Actor {
     const { producerId, producerEpoch } = await this.client.call(this.#coordinator, InitProducerId, { transactionalId: this.#name, transactionTimeoutMs: timeoutMs }, { callTimeoutMs: 4_000 })
     this.#laws.replaced(this.#name)
     this.#identity = { producerId, producerEpoch }
-    this.#sequences = new Map()
+    this.#sequences.set(this.#identity, new Map())
   }
   async #transaction(number: number, identity: Identity): Promise<void> {
     const { random } = this
     await this.#addPartitions(identity)
     for (let partition = 0; partition < ledgerPartitions; partition++) {
-      const values = Array.from({ length: 1 + random.below(3) }, (_, index) => `${this.#name}.${number}.${partition}-${index}`)
+      const values = Array.from({ length: 1 + random.below(batchMax) }, (_, index) => `${this.#name}.${number}.${partition}-${index}`)
       this.#laws.wrote(this.#name, number, values)
       const errorCode = await this.#write(identity, partition, values)
       if (errorCode !== 0) throw new RefusedError(errorCode)
@@ -97,7 +100,9 @@ export class TransactionalProducer extends Actor {
     const coordinator = await this.client.connectionTo(this.#coordinator)
     const { errorCode } = await coordinator.send(EndTxn, { transactionalId: this.#name, ...zombie, committed: true })
     this.#laws.zombie(this.#name, 'commit', errorCode)
-    this.#laws.zombie(this.#name, 'write', await this.#write(zombie, 0, [`${this.#name}.${number}.zombie`]))
+    // More records than any batch before: one like a batch that is there would rightly be told that it succeeded.
+    const values = Array.from({ length: batchMax + 1 }, (_, index) => `${this.#name}.${number}.zombie-${index}`)
+    this.#laws.zombie(this.#name, 'write', await this.#write(zombie, 0, values))
     this.#laws.asks(this.#name, number, 'aborted')
     await this.client.call(this.#coordinator, EndTxn, { transactionalId: this.#name, ...identity, committed: false }, { callTimeoutMs: 0 })
   }
@@ -117,11 +122,12 @@ export class TransactionalProducer extends Actor {
       this.client.forget(target)
       throw error
     }
-    const baseSequence = this.#sequences.get(partition) ?? 0
+    const sequences = this.#sequences.get(identity)!
+    const baseSequence = sequences.get(partition) ?? 0
     const records = encodeBatch(values.map((value) => ({ key: null, value })), { timestamp: this.host.clock.now(), ...identity, baseSequence, isTransactional: true })
     const answer = await connection.send(Produce, { transactionalId: this.#name, acks: -1, timeoutMs: 2_000, topicData: [{ name: ledger, partitionData: [{ index: partition, records }] }] })
     const { errorCode } = answer.responses[0].partitionResponses[0]
-    if (errorCode === 0) this.#sequences.set(partition, baseSequence + values.length)
+    if (errorCode === 0) sequences.set(partition, baseSequence + values.length)
     else this.client.forget(target)
     return errorCode
   }
