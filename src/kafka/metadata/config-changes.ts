@@ -14,6 +14,14 @@ import { paths, sequenceOf } from './znode-paths.ts'
 
 export type ConfigChangeHandler = (change: ConfigChange, overrides: Readonly<Record<string, string>>) => void | Promise<void>
 
+interface Notification {
+  readonly name: string
+  readonly data: Buffer | null
+  readonly zxid: bigint
+  /** Milliseconds since 1970. */
+  readonly ctime: number
+}
+
 /** By creation time on ZooKeeper's clock. */
 const expiryMs = 15 * 60 * 1000
 const stopWaitMs = 2_000
@@ -27,6 +35,8 @@ export class ConfigChanges {
   readonly #handler: ConfigChangeHandler
   /** The zxid that created the newest notification that was handled, and the highest number in the name of one. */
   #last = -1n
+  /** Notifications that were read, by name, below the node of that creation: none is read twice. */
+  #known = { parent: -1n, notifications: new Map<string, Notification>() }
   #highest = -1
   #again = false
   #running: Promise<void> | undefined
@@ -106,9 +116,11 @@ export class ConfigChanges {
   }
   async #pass(): Promise<void> {
     const zookeeper = this.#zookeeper
-    const names = await zookeeper.children(paths.configChanges, () => void this.#look())
-    const found = await zookeeper.each(names, async (name) => ({ name, node: await zookeeper.run((zk) => zk.getData(`${paths.configChanges}/${name}`)).catch(ignoreMissing) }))
-    const notifications = found.flatMap(({ name, node }) => (node ? [{ name, data: node.data, zxid: node.stat.czxid, ctime: node.stat.ctime }] : []))
+    const { names, parent } = await zookeeper.childrenOf(paths.configChanges, () => void this.#look())
+    const known = this.#known.parent === parent ? this.#known.notifications : new Map<string, Notification>()
+    const found = await zookeeper.each(names, async (name) => known.get(name) ?? this.#read(name))
+    const notifications = found.filter((notification) => notification !== undefined)
+    this.#known = { parent, notifications: new Map(notifications.map((notification) => [notification.name, notification])) }
     for (const notification of notifications.toSorted((one, other) => Number(one.zxid - other.zxid))) {
       if (this.#stopped) return
       if (notification.zxid <= this.#last) continue
@@ -118,6 +130,10 @@ export class ConfigChanges {
     const now = this.#host.clock.now()
     for (const { name, ctime } of notifications)
       if (now - ctime > expiryMs) await zookeeper.run((zk) => zk.delete(`${paths.configChanges}/${name}`)).catch(ignoreMissing)
+  }
+  async #read(name: string): Promise<Notification | undefined> {
+    const node = await this.#zookeeper.run((zk) => zk.getData(`${paths.configChanges}/${name}`)).catch(ignoreMissing)
+    return node && { name, data: node.data, zxid: node.stat.czxid, ctime: node.stat.ctime }
   }
   /** What cannot be read must not hold back what comes after it. */
   async #apply(name: string, data: Uint8Array | null): Promise<void> {

@@ -69,14 +69,22 @@ export class KafkaZooKeeper {
   }
   /** Of one of the persistent paths. Where somebody has deleted it, it is made anew: nobody would hear of what is to come below it. */
   async children(path: string, watch?: Watcher): Promise<string[]> {
+    return (await this.childrenOf(path, watch)).names
+  }
+  /** The same, and the zxid that created the path: another one, and what has a name seen before is something else. */
+  async childrenOf(path: string, watch?: Watcher): Promise<{ names: string[]; parent: bigint }> {
     return this.run(async (zk) => {
+      const list = async (): Promise<{ names: string[]; parent: bigint }> => {
+        const { children, stat } = await zk.getChildren(path, { watch })
+        return { names: children, parent: stat.czxid }
+      }
       try {
-        return await zk.listChildren(path, { watch })
+        return await list()
       } catch (error) {
         if (!isZooKeeperError(error, 'noNode')) throw error
         this.#log.error('a znode that every cluster has was deleted by somebody: it is made anew, without what was below it', { path })
         await makePath(zk, path)
-        return zk.listChildren(path, { watch })
+        return list()
       }
     })
   }
@@ -86,11 +94,20 @@ export class KafkaZooKeeper {
    */
   async clusterId(): Promise<string> {
     const remedy = `Write {"version":"1","id":"<id>"} there, with the cluster.id that meta.properties has in a log directory of this cluster`
-    const known = await this.#dataOf(paths.clusterId)
-    const found = known && readable(() => decodeClusterId(known.data))
-    if (found instanceof ZnodeError) throw new ZnodeError(paths.clusterId, `cannot be read. ${remedy}`, { cause: found })
-    if (found !== undefined) return found
-    if (await this.run((zk) => zk.exists(paths.controllerEpoch))) throw new ZnodeError(paths.clusterId, `is missing, and the cluster is no new one. ${remedy}`)
+    const given = async (): Promise<string | undefined> => {
+      const known = await this.#dataOf(paths.clusterId)
+      const found = known && readable(() => decodeClusterId(known.data))
+      if (found instanceof ZnodeError) throw new ZnodeError(paths.clusterId, `cannot be read. ${remedy}`, { cause: found })
+      return found
+    }
+    const known = await given()
+    if (known !== undefined) return known
+    if (await this.run((zk) => zk.exists(paths.controllerEpoch))) {
+      // The first broker may have given it, and become controller, since it was looked for.
+      const givenSince = await given()
+      if (givenSince !== undefined) return givenSince
+      throw new ZnodeError(paths.clusterId, `is missing, and the cluster is no new one. ${remedy}`)
+    }
     const id = randomUuid(this.#host)
     try {
       await this.run(async (zk) => {
