@@ -2,7 +2,7 @@
  * Somebody edits, damages and deletes the controller's znodes by hand while producers and consumers of two libraries work. After each misdeed records go on being
  * acknowledged, also when a leader is stopped and another controller elected; what cannot go on before the node is repaired goes on when it is. Nothing acknowledged is
  * lost, doubled or reordered. `SOAK=1` runs it (some ten minutes; `FAULTS='state|/controller'` chooses), and prints what each step took. With TARGET=apache it fails at some
- misdeeds: Apache's cluster does not go on after `/controller_epoch` or a registration was deleted or a state was damaged; garbage in notifications and below /admin it survives.
+ * misdeeds: Apache's cluster does not go on after `/controller_epoch` or a registration was deleted or a state was damaged; garbage in notifications and below /admin it survives.
  */
 import { afterEach, describe, expect, test } from 'vitest'
 import type { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
