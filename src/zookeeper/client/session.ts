@@ -22,7 +22,10 @@ export interface SessionOptions {
   /** `host:port,host:port/chroot` */
   readonly connect: string
   readonly sessionTimeoutMs: number
-  /** How long one attempt at one server may take; default: the session timeout divided by the number of servers. */
+  /**
+   * How long one attempt at one server may take; default: the session timeout divided by the number of servers, and 4 s at first, twice as long after
+   * each that was not answered. A server of Apache's that is just starting may keep a connection open and never answer there.
+   */
   readonly attemptTimeoutMs?: number
   readonly auth?: readonly Credentials[]
   /** Accept a server that is read-only because it has lost its quorum. */
@@ -61,6 +64,7 @@ interface SentCredentials {
 const xidMax = 0x7fff_ffff
 /** Between attempts: doubling from the first to the second, at random within. */
 const backoffMs = { min: 20, max: 1_000 } as const
+const patienceMs = 4_000
 const probeMs = { min: 100, max: 60_000 } as const
 const pingIntervalMsMax = 10_000
 
@@ -95,6 +99,8 @@ export class Session {
   #ticking: Timer | undefined
   #wake: (() => void) | undefined
   #probeMs: number = probeMs.min
+  /** Attempts one after the other that ended because no answer came. */
+  #unanswered = 0
 
   constructor(host: Host, options: SessionOptions) {
     const { servers, chroot } = parseConnectString(options.connect)
@@ -215,7 +221,8 @@ export class Session {
   /** Tries the next server; true when the session stands there. */
   async #attempt(): Promise<boolean> {
     const server = this.#servers[this.#nextServer++ % this.#servers.length]
-    const timeoutMs = Math.max(this.#options.attemptTimeoutMs ?? Math.floor(this.#timeoutMs / this.#servers.length), 100)
+    const share = Math.floor(this.#timeoutMs / this.#servers.length)
+    const timeoutMs = Math.max(this.#options.attemptTimeoutMs ?? Math.min(share, patienceMs * 2 ** this.#unanswered), 100)
     let connection: Connection
     try {
       connection = await this.#host.network.connect({ host: server.host, port: server.port, timeoutMs })
@@ -231,6 +238,7 @@ export class Session {
       let open = false
       const frames = new FrameReader(this.#options.frameSizeMax ?? 4 * 1024 * 1024)
       const timer = this.#host.timers.set(timeoutMs, () => {
+        this.#unanswered++
         this.#lostReason = `${server.host}:${server.port} took the connection and did not answer within ${timeoutMs} ms`
         connection.destroy()
       })
@@ -298,6 +306,7 @@ export class Session {
     this.#connection = connection
     this.#full = false
     this.#sentAt = this.#heardAt = this.#host.clock.monotonic()
+    this.#unanswered = 0
     this.#state = readOnly ? 'readOnly' : 'connected'
     this.#log.debug('session stands', { session: hexId(sessionId), server: `${server.host}:${server.port}`, timeoutMs: timeOut, before })
     const tickMs = Math.max(Math.floor(timeOut / 12), 5)

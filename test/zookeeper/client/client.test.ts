@@ -1,4 +1,6 @@
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
+import type { Host } from '../../../src/host/host.ts'
 import { ZooKeeperClient, type WatchEvent } from '../../../src/zookeeper/client/client.ts'
 import { MultiError, ZooKeeperError } from '../../../src/zookeeper/client/errors.ts'
 import { eventually, startService, testHost, type Service } from './service.ts'
@@ -215,4 +217,27 @@ test('no server, a stranger, or a path that is none: errors say what was asked a
   await expect(zk.create('a')).rejects.toThrow('Path must start with / character')
   await expect(zk.exists('/a/../b')).rejects.toThrow('relative paths not allowed')
   await expect(ZooKeeperClient.connect(testHost, { connect: 'host:99999', sessionTimeoutMs: 1 })).rejects.toThrow("'host:99999'")
+})
+
+test('a server that takes connections and does not answer is asked anew long before the session could expire', async () => {
+  service = await startService()
+  // As Apache's while it is starting: the first two connections are taken, and nobody ever looks at them again.
+  const taken: Socket[] = []
+  const silent = createServer((socket) => {
+    socket.on('error', () => {})
+    if (taken.push(socket) <= 2) return
+    const onward = connect(service.port, '127.0.0.1')
+    onward.on('error', () => {})
+    socket.pipe(onward).pipe(socket)
+  })
+  await new Promise<void>((done) => silent.listen(0, '127.0.0.1', done))
+  const waits: number[] = []
+  const quick: Host = { ...testHost, timers: { ...testHost.timers, set: (ms, run) => (waits.push(ms), testHost.timers.set(ms / 20, run)) } }
+  const { port } = silent.address() as AddressInfo
+  const zk = await ZooKeeperClient.connect(quick, { connect: `127.0.0.1:${port}`, sessionTimeoutMs: 300_000, connectTimeoutMs: 3_000_000 })
+  expect(waits.filter((ms) => ms === 4_000 || ms === 8_000)).toEqual([4_000, 8_000])
+  expect(await zk.exists('/')).toBeDefined()
+  zk.abandon()
+  for (const socket of taken) socket.destroy()
+  await new Promise((done) => silent.close(done))
 })
