@@ -5,12 +5,10 @@ import { join } from 'node:path'
 import type { Admin, ITopicConfig, Kafka } from 'kafkajs'
 import { afterAll, beforeAll } from 'vitest'
 import { offsetsPartitionOf } from '../../src/kafka/groups/offsets-partition-of.ts'
-import { nodeHost } from '../../src/host/node.ts'
-import { silentLogger } from '../../src/host/logger.ts'
-import { KafkaConnection } from '../../src/kafka/client/connection.ts'
 import { ElectLeaders } from '../../src/kafka/protocol/elect-leaders.ts'
 import type { ZooKeeperClient } from '../../src/zookeeper/client/client.ts'
 import { isZooKeeperError } from '../../src/zookeeper/client/errors.ts'
+import { askBroker } from './ask-broker.ts'
 import { Ensemble, freeze, thaw, type Make } from './ensemble.ts'
 import { asking, kafkaAt } from './kafkajs.ts'
 import type { Network } from './network.ts'
@@ -192,14 +190,8 @@ export class Brokers {
   }
   /** Asks the controller once for elections of the preferred leaders of a topic: what it can do now is done, or the next who asks has it done. */
   async preferLeaders(topic: string): Promise<void> {
-    const { host, port } = await this.controller()
     const partitions = (await this.partitions(topic)).map(({ id }) => id)
-    const connection = await KafkaConnection.open({ host: nodeHost({ logger: silentLogger }), to: { host, port }, clientId: 'elections', requestTimeoutMs: 30_000 })
-    try {
-      await connection.send(ElectLeaders, { electionType: 0, timeoutMs: 5_000, topicPartitions: [{ topic, partitions }] }, { version: 2 })
-    } finally {
-      connection.close()
-    }
+    await askBroker(await this.controller(), ElectLeaders, { electionType: 0, timeoutMs: 5_000, topicPartitions: [{ topic, partitions }] }, { version: 2 })
   }
   /** Starts a broker that was killed. Apache's refuses while the session of its former life lasts. */
   async revive(server: Server): Promise<void> {

@@ -7,7 +7,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { silentLogger } from '../../src/host/logger.ts'
 import { nodeHost } from '../../src/host/node.ts'
 import { KafkaClient } from '../../src/kafka/client/client.ts'
-import { KafkaConnection } from '../../src/kafka/client/connection.ts'
 import { AddPartitionsToTxn } from '../../src/kafka/protocol/add-partitions-to-txn.ts'
 import { AlterPartitionReassignments } from '../../src/kafka/protocol/alter-partition-reassignments.ts'
 import type { Api, RequestTo, ResponseOf } from '../../src/kafka/protocol/api.ts'
@@ -21,6 +20,7 @@ import { Metadata } from '../../src/kafka/protocol/metadata.ts'
 import { Produce } from '../../src/kafka/protocol/produce.ts'
 import { encodeBatch } from '../../src/kafka/records/encode.ts'
 import type { Fields } from '../../src/wire/schema.ts'
+import { askBroker } from './ask-broker.ts'
 import { freeze, thaw } from './ensemble.ts'
 import { asking, kafkaAt } from './kafkajs.ts'
 import { until } from './process.ts'
@@ -61,15 +61,8 @@ describeWith(['apache'], 'transactions whose coordinator moves between the maker
   disposeOf(() => [...brokers, zookeeper])
   afterAll(() => client?.close())
 
-  /** One request to one broker; whoever else stands still does not matter. */
-  async function ask<Q extends Fields, S extends Fields>(id: number, api: Api<Q, S>, request: RequestTo<Api<Q, S>>, version?: number): Promise<ResponseOf<Api<Q, S>>> {
-    const server = brokers[id - 1]
-    const connection = await KafkaConnection.open({ host, to: { host: server.host, port: server.port }, clientId: 'moves' })
-    try {
-      return await connection.send(api, request, version === undefined ? {} : { version })
-    } finally {
-      connection.close()
-    }
+  function ask<Q extends Fields, S extends Fields>(id: number, api: Api<Q, S>, request: RequestTo<Api<Q, S>>, version?: number): Promise<ResponseOf<Api<Q, S>>> {
+    return askBroker(brokers[id - 1], api, request, version === undefined ? {} : { version })
   }
   /** The coordinator, once every broker that is awake names the same, and its epoch: that of the leader of the partition of transactions. */
   async function coordinator(transactionalId: string): Promise<{ id: number; epoch: number } | undefined> {

@@ -3,9 +3,6 @@
  * three brokers of one maker. Also what a client is told of a topic that comes into being on its mention.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { silentLogger } from '../../src/host/logger.ts'
-import { nodeHost } from '../../src/host/node.ts'
-import { KafkaConnection } from '../../src/kafka/client/connection.ts'
 import type { Api, RequestTo, ResponseOf } from '../../src/kafka/protocol/api.ts'
 import { AlterPartitionReassignments } from '../../src/kafka/protocol/alter-partition-reassignments.ts'
 import { CreateTopics } from '../../src/kafka/protocol/create-topics.ts'
@@ -13,6 +10,7 @@ import { ElectLeaders } from '../../src/kafka/protocol/elect-leaders.ts'
 import { IncrementalAlterConfigs } from '../../src/kafka/protocol/incremental-alter-configs.ts'
 import { Metadata } from '../../src/kafka/protocol/metadata.ts'
 import type { Fields } from '../../src/wire/schema.ts'
+import { askBroker } from './ask-broker.ts'
 import { Brokers } from './brokers.ts'
 import { targetMake } from './ensemble.ts'
 import { until } from './process.ts'
@@ -47,13 +45,8 @@ describeWith(kafkaMaker === 'apache' ? ['apache'] : [], 'leaders are elected', (
     await brokers?.dispose()
   })
 
-  async function ask<Q extends Fields, S extends Fields>(server: Server, api: Api<Q, S>, version: number, request: RequestTo<Api<Q, S>>): Promise<ResponseOf<Api<Q, S>>> {
-    const connection = await KafkaConnection.open({ host: nodeHost({ logger: silentLogger }), to: { host: server.host, port: server.port }, clientId: 'elections' })
-    try {
-      return (await connection.send(api, request, { version, timeoutMs: 120_000 })) as ResponseOf<Api<Q, S>>
-    } finally {
-      connection.close()
-    }
+  function ask<Q extends Fields, S extends Fields>(server: Server, api: Api<Q, S>, version: number, request: RequestTo<Api<Q, S>>): Promise<ResponseOf<Api<Q, S>>> {
+    return askBroker(server, api, request, { version, timeoutMs: 120_000 })
   }
   /** `topic-partition code`, sorted; topics by the names they were given above. */
   async function elect(kind: number, partitions: Record<string, number[]> | null, { version = 2, at = 2 } = {}): Promise<string[]> {

@@ -10,7 +10,6 @@ import { encodeRequest } from '../../src/kafka/protocol/headers.ts'
 import { Ottla } from '../../src/ottla.ts'
 import type { JuteRecord } from '../../src/wire/codec.ts'
 import type { Fields } from '../../src/wire/schema.ts'
-import { Writer } from '../../src/wire/writer.ts'
 import { FrameReader } from '../../src/zookeeper/client/frame-reader.ts'
 import { op } from '../../src/zookeeper/protocol/op-codes.ts'
 import {
@@ -90,11 +89,6 @@ async function answered(port: number, pieces: readonly Uint8Array[], { repliesMi
   } finally {
     connection.destroy()
   }
-}
-function written(write: (writer: Writer) => void): Buffer {
-  const writer = new Writer()
-  write(writer)
-  return Buffer.concat(writer.finish())
 }
 
 async function stillServes(): Promise<void> {
@@ -209,18 +203,12 @@ describe("ZooKeeper's port", () => {
   const operation = (types: readonly number[]) =>
     fc.constantFrom(...types).chain((type) => {
       const record = requests.get(type) as JuteRecord<Fields>
-      return messages(record.fields, 0, 'jute', path).map((message) => ({ type, body: written((writer) => record.write(writer, message as never)) }))
+      return messages(record.fields, 0, 'jute', path).map((message) => ({ type, body: record.encode(message as never) }))
     })
   const several = fc.constantFrom(op.multi, op.multiRead).chain((type) =>
     fc.array(operation([op.create, op.create2, op.createContainer, op.createTTL, op.delete, op.setData, op.check, op.getData, op.getChildren]), { maxLength: 4 }).map((parts) => ({
       type,
-      body: written((writer) => {
-        for (const part of parts) {
-          MultiHeader.write(writer, { type: part.type, done: false, err: -1 })
-          writer.raw(part.body)
-        }
-        MultiHeader.write(writer, { type: -1, done: true, err: -1 })
-      }),
+      body: Buffer.concat([...parts.flatMap((part) => [MultiHeader.encode({ type: part.type, done: false, err: -1 }), part.body]), MultiHeader.encode({ type: -1, done: true, err: -1 })]),
     })),
   )
   test('answers valid requests with absurd content', async () => {

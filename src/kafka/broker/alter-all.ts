@@ -1,5 +1,5 @@
 /** Both ways of altering configurations: resource by resource, each answered by itself; one that is named twice is refused. */
-import { isTooLarge } from '../metadata/kafka-zookeeper.ts'
+import { RequestTooLargeError } from '../../zookeeper/client/errors.ts'
 import { errors, type KafkaError } from '../protocol/errors.ts'
 import { alterResource, type ConfigWish } from './config-resources.ts'
 import type { BrokerServices } from './services.ts'
@@ -29,6 +29,6 @@ export async function alterAll(broker: BrokerServices, resources: readonly Alter
   return { throttleTimeMs: 0, responses }
 }
 function tooLarge(error: unknown): Pick<KafkaError, 'code' | 'message'> {
-  if (!isTooLarge(error)) throw error
+  if (!(error instanceof RequestTooLargeError)) throw error
   return { code: errors.invalidConfig.code, message: error.message }
 }

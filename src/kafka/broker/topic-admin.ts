@@ -1,10 +1,11 @@
 /** Creates, expands and deletes topics, for admins and by themselves (reference §4.8). Writes the znodes; the controller does the rest. */
 import type { Host } from '../../host/host.ts'
 import { uuidZero } from '../../wire/schema.ts'
+import { RequestTooLargeError } from '../../zookeeper/client/errors.ts'
 import type { BrokerSettings } from '../config/broker-settings.ts'
 import { checkTopicConfig } from '../config/topic-settings.ts'
 import type { Controller } from '../controller/controller.ts'
-import { isTooLarge, NoControllerError, randomUuid, type KafkaZooKeeper } from '../metadata/kafka-zookeeper.ts'
+import { NoControllerError, randomUuid, type KafkaZooKeeper } from '../metadata/kafka-zookeeper.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import { assignmentFault, assignReplicas, topicPartitionsMax, type AssignableBroker } from '../metadata/replica-assignment.ts'
 import { clusterMetadataTopic, collides, topicNameFault } from '../metadata/topic-names.ts'
@@ -160,7 +161,7 @@ export class TopicAdmin {
       return (await zookeeper.createTopic(name, topic, overrides)) ? created : refuse(errors.topicAlreadyExists, `Topic '${name}' already exists.`)
     } catch (error) {
       if (error instanceof NoControllerError) return refuse(errors.notController, error.message)
-      if (isTooLarge(error)) return refuse(errors.invalidConfig, error.message)
+      if (error instanceof RequestTooLargeError) return refuse(errors.invalidConfig, error.message)
       throw error
     }
   }

@@ -528,11 +528,11 @@ export class Controller {
       for (const name of vanished) this.#context.removeTopic(name)
       if (vanished.length > 0)
         this.#log.error('topics were deleted from ZooKeeper by somebody else than the controller: brokers go on with them as they are, and find no other leader. Put the znodes back with the topic_id that partition.metadata in the log directories has; kafka-topics.sh deletes topics', {
-          topics: vanished.length > 20 ? vanished.length : vanished, path: paths.topics,
+          topics: fewOf(vanished), path: paths.topics,
         })
       const fresh = [...names].filter((name) => !this.#context.topics.has(name))
       const partitions = await this.#addTopics(fresh)
-      if (fresh.length > 0) this.#log.info('topics created', { topics: fresh.length > 20 ? fresh.length : fresh })
+      if (fresh.length > 0) this.#log.info('topics created', { topics: fewOf(fresh) })
       await this.#partitionsCreated(work, partitions)
     })
   }
@@ -758,3 +758,5 @@ export class Controller {
     }
   }
 }
+/** For the log: the names, or of many how many there are. */
+const fewOf = (names: readonly string[]): readonly string[] | number => (names.length > 20 ? names.length : names)

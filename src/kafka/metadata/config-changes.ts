@@ -35,9 +35,9 @@ export class ConfigChanges {
   readonly #handler: ConfigChangeHandler
   /** The zxid that created the newest notification that was handled, and the highest number in the name of one. */
   #last = -1n
+  #highest = -1
   /** Notifications that were read, by name, below the node of that creation: none is read twice. */
   #known = { parent: -1n, notifications: new Map<string, Notification>() }
-  #highest = -1
   #again = false
   #running: Promise<void> | undefined
   #stopped = false

@@ -25,9 +25,6 @@ export interface LiveBroker {
   readonly epoch: bigint
 }
 
-/** The request was not sent: ZooKeeper would drop the connection for its size, and again with every repetition. */
-export const isTooLarge = (error: unknown): error is ZooKeeperError => isZooKeeperError(error, 'badArguments')
-
 /** The cluster has no controller: configurations cannot be written (since 3.9 each write is checked against it). */
 export class NoControllerError extends Error {}
 export class MigrationError extends Error {}
@@ -73,18 +70,19 @@ export class KafkaZooKeeper {
   }
   /** The same, and the zxid that created the path: another one, and what has a name seen before is something else. */
   async childrenOf(path: string, watch?: Watcher): Promise<{ names: string[]; parent: bigint }> {
+    const { children, stat } = await this.#below(path, (zk) => zk.getChildren(path, { watch }))
+    return { names: children, parent: stat.czxid }
+  }
+  /** What needs one of the persistent paths. Where somebody has deleted it, who follows it may not have heard of that yet. */
+  #below<T>(path: string, operation: (zk: ZooKeeperClient) => Promise<T>): Promise<T> {
     return this.run(async (zk) => {
-      const list = async (): Promise<{ names: string[]; parent: bigint }> => {
-        const { children, stat } = await zk.getChildren(path, { watch })
-        return { names: children, parent: stat.czxid }
-      }
       try {
-        return await list()
+        return await operation(zk)
       } catch (error) {
         if (!isZooKeeperError(error, 'noNode')) throw error
         this.#log.error('a znode that every cluster has was deleted by somebody: it is made anew, without what was below it', { path })
         await makePath(zk, path)
-        return list()
+        return operation(zk)
       }
     })
   }
@@ -301,25 +299,16 @@ export class KafkaZooKeeper {
     }
   }
   /** Tells all brokers that an entity's configuration has changed; answers the zxid of the notification. */
-  async notifyConfigChange(change: ConfigChange): Promise<bigint> {
-    return (await this.#notify(paths.configChange, encodeConfigChange(change))).czxid
+  notifyConfigChange(change: ConfigChange): Promise<bigint> {
+    return this.#notify(paths.configChange, encodeConfigChange(change))
   }
   /** Tells the controller that a log dir of this broker has failed. */
   async notifyLogDirFailure(brokerId: number): Promise<void> {
     await this.#notify(paths.logDirEvent, encodeLogDirEvent(brokerId))
   }
-  /** Below one of the persistent paths. Where somebody has deleted it, whoever follows it may not have heard of that yet. */
-  #notify(prefix: string, data: Buffer): Promise<{ czxid: bigint }> {
-    return this.run(async (zk) => {
-      const notify = async (): Promise<{ czxid: bigint }> => (await zk.createWithStat(prefix, data, { mode: 'persistentSequential' })).stat
-      try {
-        return await notify()
-      } catch (error) {
-        if (!isZooKeeperError(error, 'noNode')) throw error
-        await makePath(zk, prefix.slice(0, prefix.lastIndexOf('/')))
-        return notify()
-      }
-    })
+  async #notify(prefix: string, data: Buffer): Promise<bigint> {
+    const { stat } = await this.#below(prefix.slice(0, prefix.lastIndexOf('/')), (zk) => zk.createWithStat(prefix, data, { mode: 'persistentSequential' }))
+    return stat.czxid
   }
 
   /**

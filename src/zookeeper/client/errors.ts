@@ -19,6 +19,9 @@ export class ZooKeeperError extends Error {
   }
 }
 
+/** The request was not sent: servers drop the connection for its size, and again with every repetition. */
+export class RequestTooLargeError extends ZooKeeperError {}
+
 /** A multi was refused as a whole; `results` says for each operation why: ok for those before the one at fault. */
 export class MultiError extends ZooKeeperError {
   readonly codes: readonly number[]

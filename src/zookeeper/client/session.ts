@@ -9,7 +9,7 @@ import { encodeConnectRequest, readConnectResponse } from '../protocol/connect.t
 import { errorCode as errorCodes } from '../protocol/errors.ts'
 import { op, xid as xids } from '../protocol/op-codes.ts'
 import { AuthPacket, SetWatches, SetWatches2, WatcherEvent } from '../protocol/records.ts'
-import { ZooKeeperError } from './errors.ts'
+import { RequestTooLargeError, ZooKeeperError } from './errors.ts'
 import { FrameReader } from './frame-reader.ts'
 import { parseConnectString, withoutChroot, type ServerAddress } from './paths.ts'
 import { Fifo } from './fifo.ts'
@@ -64,6 +64,7 @@ interface SentCredentials {
 const xidMax = 0x7fff_ffff
 /** Between attempts: doubling from the first to the second, at random within. */
 const backoffMs = { min: 20, max: 1_000 } as const
+/** How long the first attempt may take. */
 const patienceMs = 4_000
 const probeMs = { min: 100, max: 60_000 } as const
 const pingIntervalMsMax = 10_000
@@ -373,7 +374,7 @@ export class Session {
   #checkSize({ what, path }: SessionRequest, frame: readonly Uint8Array[]): void {
     const sizeMax = this.#options.requestSizeMax ?? Infinity
     const size = frame.reduce((sum, piece) => sum + piece.length, -4)
-    if (size > sizeMax) throw new ZooKeeperError(errorCodes.badArguments, `${what}${path === undefined ? '' : ` ${path}`}: a request of ${size} bytes; ZooKeeper takes ${sizeMax} (jute.maxbuffer)`, path)
+    if (size > sizeMax) throw new RequestTooLargeError(errorCodes.badArguments, `${what}${path === undefined ? '' : ` ${path}`}: a request of ${size} bytes; ZooKeeper takes ${sizeMax} (jute.maxbuffer)`, path)
   }
 
   #received(frame: Buffer): void {

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { ControllerLink } from '../../../src/kafka/broker/controller-link.ts'
 import type { Controller } from '../../../src/kafka/controller/controller.ts'
 import { MetadataCache } from '../../../src/kafka/metadata/metadata-cache.ts'
-import { fakeBroker, host, type FakeBroker, type Reaction } from '../client/fake-broker.ts'
+import { fakeBroker, host, type FakeBroker, type Handlers, type Reaction } from '../client/fake-broker.ts'
 
 const block = { errorCode: 0, producerIdStart: 7_000, producerIdLen: 1_000 }
 const never = new Promise<Reaction>(() => {})
@@ -21,27 +21,16 @@ function linkAmong(brokers: readonly FakeBroker[]): { link: ControllerLink; rule
   return { link, ruledBy }
 }
 
-test('who is controller no more is not waited for, and the new one is asked next', async () => {
-  const silent = await fakeBroker({ AllocateProducerIds: () => 'silence' })
+test.each<[string, string, Handlers, string]>([
+  ['a question to it', 'AllocateProducerIds', { AllocateProducerIds: () => 'silence' }, 'was closed'],
+  ['a connection to it that is being made', 'ApiVersions', { ApiVersions: () => never, AllocateProducerIds: () => block }, 'broker 0 is asked no more'],
+])('who is controller no more is not waited for, and the new one is asked next: %s', async (_, reached, reactions, refusal) => {
+  const former = await fakeBroker(reactions)
   const next = await fakeBroker({ AllocateProducerIds: () => block })
-  const { link, ruledBy } = linkAmong([silent, next])
+  const { link, ruledBy } = linkAmong([former, next])
   ruledBy(0)
-  const asked = link.allocateProducerIds(1n)
-  const refused = expect(asked).rejects.toThrow('was closed')
-  while (silent.requests('AllocateProducerIds').length === 0) await host.timers.sleep(1)
-  ruledBy(1)
-  await refused
-  expect(await link.allocateProducerIds(1n)).toEqual({ start: 7_000, length: 1_000 })
-  link.close()
-})
-
-test('nor is a connection to it that is being made', async () => {
-  const mute = await fakeBroker({ ApiVersions: () => never, AllocateProducerIds: () => block })
-  const next = await fakeBroker({ AllocateProducerIds: () => block })
-  const { link, ruledBy } = linkAmong([mute, next])
-  ruledBy(0)
-  const refused = expect(link.allocateProducerIds(1n)).rejects.toThrow('broker 0 is asked no more')
-  while (mute.requests('ApiVersions').length === 0) await host.timers.sleep(1)
+  const refused = expect(link.allocateProducerIds(1n)).rejects.toThrow(refusal)
+  while (former.requests(reached).length === 0) await host.timers.sleep(1)
   ruledBy(1)
   await refused
   expect(await link.allocateProducerIds(1n)).toEqual({ start: 7_000, length: 1_000 })
