@@ -3,6 +3,7 @@ import type { Timers } from '../../host/host.ts'
 import { uuidZero } from '../../wire/schema.ts'
 import type { RequestOf } from '../protocol/api.ts'
 import type { UpdateMetadata } from '../protocol/update-metadata.ts'
+import { leaderDuringDelete } from './partition-state-znode.ts'
 
 export interface BrokerView {
   readonly id: number
@@ -33,9 +34,6 @@ export interface MetadataChange {
   /** Partitions that the controller has deleted. */
   readonly removed: readonly { topic: string; partition: number }[]
 }
-
-/** Leader of a partition that is being deleted: it leaves the view. */
-const leaderDuringDelete = -2
 
 export class MetadataCache {
   #brokers: ReadonlyMap<number, BrokerView> = new Map()
@@ -106,6 +104,7 @@ export class MetadataCache {
       const partitions = before && before.topicId === topicId ? [...before.partitions] : []
       for (const state of partitionStates) {
         const index = state.partitionIndex
+        // It leaves the view.
         if (state.leader === leaderDuringDelete) {
           delete partitions[index]
           removed.push({ topic: topicName, partition: index })

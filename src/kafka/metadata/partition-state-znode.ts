@@ -3,6 +3,7 @@ import { paths } from './znode-paths.ts'
 import { asInteger, asIntegers, encodeZnode, parseZnode } from './znode-json.ts'
 
 export const noLeader = -1
+/** What brokers are told of a partition that is being deleted. */
 export const leaderDuringDelete = -2
 export const recoveryStates = { recovered: 0, recovering: 1 } as const
 

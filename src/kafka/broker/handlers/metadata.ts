@@ -60,17 +60,20 @@ function answer(request: RequestOf<typeof Metadata>, context: RequestContext): R
     )
   }
   const names = [...new Set(topics.map(({ name }) => name ?? ''))]
-  const unknown = names.filter((name) => !broker.metadata.topic(name))
-  if (unknown.length === 0) return whole(names.map((name) => answerOf(broker.metadata.topic(name)!)))
-  // As Apache's: whoever mentions a topic that is made for that is told to ask again, at once; its leaders are on the way.
-  return broker.topics.autoCreate(unknown, { allowed: request.allowAutoTopicCreation }).then((errorCodes) =>
-    whole(
-      names.map((name) => {
-        const errorCode = errorCodes.get(name)
-        return errorCode === undefined ? answerOf(broker.metadata.topic(name)!) : { errorCode, name, isInternal: internalTopics.has(name), partitions: [] }
-      }),
-    ),
-  )
+  const answers = new Map<string, TopicAnswer>()
+  const unknown: string[] = []
+  for (const name of names) {
+    const topic = broker.metadata.topic(name)
+    if (topic) answers.set(name, answerOf(topic))
+    else unknown.push(name)
+  }
+  if (unknown.length === 0) return whole([...answers.values()])
+  // As Apache's: whoever mentions a topic that is made for that is told to ask again, at once; its leaders are on the way. What is there is answered as it
+  // was before: it may be deleted meanwhile.
+  return broker.topics.autoCreate(unknown, { allowed: request.allowAutoTopicCreation }).then((errorCodes) => {
+    for (const [name, errorCode] of errorCodes) answers.set(name, { errorCode, name, isInternal: internalTopics.has(name), partitions: [] })
+    return whole(names.map((name) => answers.get(name)!))
+  })
 }
 
 function describe(topic: TopicView, context: RequestContext, withOperations: boolean): TopicAnswer {
