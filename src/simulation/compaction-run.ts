@@ -6,6 +6,7 @@ import { recordsOf } from '../kafka/records/decode.ts'
 import { CreateTopics } from '../kafka/protocol/create-topics.ts'
 import { CompactionLaws, type Seen } from './checkers/compaction.ts'
 import { ReplicaLaws } from './checkers/replicas.ts'
+import { bugIn } from './checkers/bug-in.ts'
 import { Violation } from './checkers/violation.ts'
 import { Faults, type FaultKind } from './faults.ts'
 import { kafkaPort, SimulatedBroker } from './kafka-broker.ts'
@@ -33,9 +34,10 @@ export async function runCompaction({ seed, onTrace, faultyMs = 20_000, kinds, s
   const failed = new Promise<never>((_, reject) => (fail = reject))
   failed.catch(() => {})
   let cleanings = 0
-  const heard = ({ event, facts, level, machine }: LogLine): void => {
-    if (event === 'compacted') cleanings++
-    if (level === 'error' && /\bbug\b|digest|cannot be compacted/.test(event)) fail(new Violation('a server meets no bug of its own', `${machine}: ${event} ${String((facts?.['error'] as Error | undefined)?.message ?? (facts?.['cause'] as Error | undefined)?.stack ?? '')}`))
+  const heard = (line: LogLine): void => {
+    if (line.event === 'compacted') cleanings++
+    const bug = bugIn(line)
+    if (bug !== undefined) fail(new Violation('a server meets no bug of its own', bug))
   }
   const machineOf = (name: string, address: string): Machine => new Machine(world, network, { name, address, onLog: heard })
   const zookeeper = new SimulatedZooKeeper(world, machineOf('zookeeper', '10.0.0.1'), { settings: { tickTime: 500, snapCount: 200, maxClientCnxns: 0 }, violated: fail })

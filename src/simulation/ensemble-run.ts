@@ -6,6 +6,7 @@ import { EnsembleLaws } from './checkers/ensembles.ts'
 import { Registers } from './checkers/registers.ts'
 import { Sequences } from './checkers/sequences.ts'
 import { SessionLaws } from './checkers/sessions.ts'
+import { bugIn } from './checkers/bug-in.ts'
 import { Violation } from './checkers/violation.ts'
 import { Faults, type FaultKind } from './faults.ts'
 import { Machine, type LogLine } from './machine.ts'
@@ -92,8 +93,9 @@ export async function runEnsemble({ seed, onTrace, faultyMs = 20_000, kinds, sce
       sessionEnds: (session, leadership) => guarded(() => laws.sessions.ends(session, leadership, silentMs)),
     }),
   }))
-  function heard({ machine, event, facts, level }: LogLine): void {
-    if (level === 'error' && /\bbug\b|digest/.test(event)) fail(new Violation('a server meets no bug of its own', `${machine}: ${event} ${String((facts?.['cause'] as Error | undefined)?.stack ?? '')}`))
+  function heard(line: LogLine): void {
+    const bug = bugIn(line)
+    if (bug !== undefined) fail(new Violation('a server meets no bug of its own', bug))
   }
   /** For how long no member has heard of a client; undefined where they could not have told their leader. */
   function silentMs(client: string, timeoutMs: number): number | undefined {

@@ -6,6 +6,7 @@ import { PowerCuts, type InSync } from './checkers/power-cuts.ts'
 import { LogLaws } from './checkers/logs.ts'
 import { ReplicaLaws } from './checkers/replicas.ts'
 import { TransactionLaws } from './checkers/transactions.ts'
+import { bugIn } from './checkers/bug-in.ts'
 import { Violation } from './checkers/violation.ts'
 import { Faults, type FaultKind } from './faults.ts'
 import { type Actor, Committer, Consumer, IdempotentProducer, PlainProducer, topic, type KafkaClientFacts } from './kafka-clients.ts'
@@ -36,8 +37,9 @@ async function run({ seed, onTrace, faultyMs = 30_000, ...options }: RunOptions,
   let fail!: (violation: unknown) => void
   const failed = new Promise<never>((_, reject) => (fail = reject))
   failed.catch(() => {})
-  const heard = ({ event, facts, level, machine }: LogLine): void => {
-    if (level === 'error' && /\bbug\b|digest/.test(event)) fail(new Violation('a server meets no bug of its own', `${machine}: ${event} ${String((facts?.['cause'] as Error | undefined)?.stack ?? '')}`))
+  const heard = (line: LogLine): void => {
+    const bug = bugIn(line)
+    if (bug !== undefined) fail(new Violation('a server meets no bug of its own', bug))
   }
   const machineOf = (name: string, address: string): Machine => new Machine(world, network, { name, address, onLog: heard })
 

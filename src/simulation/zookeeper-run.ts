@@ -3,6 +3,7 @@ import { isZooKeeperError } from '../zookeeper/client/errors.ts'
 import { Registers } from './checkers/registers.ts'
 import { Sequences } from './checkers/sequences.ts'
 import { SessionLaws } from './checkers/sessions.ts'
+import { bugIn } from './checkers/bug-in.ts'
 import { Violation } from './checkers/violation.ts'
 import { Faults, type FaultKind } from './faults.ts'
 import { Machine, type LogLine } from './machine.ts'
@@ -28,9 +29,11 @@ export async function runZooKeeper({ seed, onTrace, faultyMs = 40_000, kinds = a
   const zookeeper = new SimulatedZooKeeper(world, machine, {
     settings: { tickTime, snapCount: 20 + world.random.below(100), 'znode.container.checkIntervalMs': 5_000, maxClientCnxns: 0 }, violated: fail,
   })
-  function heard({ event, facts, level }: LogLine): void {
+  function heard(line: LogLine): void {
+    const { event, facts } = line
     try {
-      if (level === 'error' && /\bbug\b|digest/.test(event)) throw new Violation('the server meets no bug of its own', `${event} ${String((facts?.['cause'] as Error | undefined)?.stack ?? '')}`)
+      const bug = bugIn(line)
+      if (bug !== undefined) throw new Violation('a server meets no bug of its own', bug)
       if (event !== 'session expired') return
       laws.sessions.expires(BigInt(String(facts?.['session'])), Number(facts?.['timeoutMs']), {
         server: 'zookeeper', start: zookeeper.starts,
