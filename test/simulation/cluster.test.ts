@@ -17,6 +17,7 @@ test.each([
   [7_700_133, 'a controller that had only had another session took itself for restarted'],
   [7_700_220, 'the same, and the one that came back led everything'],
   [7_800_175, 'a broker looked for the id of the cluster, and for its first controller when another broker had made both'],
+  [7_900_610, 'a transaction hung on for half a minute: its coordinator waited for the answer of a broker that had lost power and led nothing any more'],
 ])('seed %i, which broke a law: %s', { timeout: 240_000 }, async (seed) => {
   expect((await runCluster({ seed })).lost).toBeUndefined()
 })

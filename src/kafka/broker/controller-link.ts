@@ -2,6 +2,7 @@
 import type { Host } from '../../host/host.ts'
 import type { Fields } from '../../wire/schema.ts'
 import { ConnectionError, KafkaConnection } from '../client/connection.ts'
+import { lineOf, type Line } from '../client/line.ts'
 import type { Controller } from '../controller/controller.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import type { Api, RequestOf, RequestTo, ResponseOf } from '../protocol/api.ts'
@@ -18,11 +19,8 @@ export interface ControllerLinkOptions {
   interBrokerListener: string
   timeoutMs: number
 }
-interface Open {
-  controllerId: number
-  /** Rejects when it cannot be made, or is given up before it is. */
-  connection: Promise<KafkaConnection>
-  giveUp: () => void
+interface Open extends Line {
+  readonly controllerId: number
 }
 /** The versions of AlterPartition: the controller answers within the highest that both know. */
 const alterPartitionById = 3
@@ -76,7 +74,7 @@ export class ControllerLink {
     if (controllerId < 0) throw new ConnectionError('no controller is known')
     if (this.#open?.controllerId !== controllerId) {
       this.#forget(this.#open)
-      this.#open = this.#connect(controllerId)
+      this.#open = { controllerId, ...lineOf(this.#dial(controllerId), `broker ${controllerId} is asked no more`) }
     }
     const open = this.#open
     try {
@@ -93,17 +91,6 @@ export class ControllerLink {
     if (!open) return
     if (this.#open === open) this.#open = undefined
     open.giveUp()
-  }
-  #connect(controllerId: number): Open {
-    const opening = this.#dial(controllerId)
-    let giveUp!: () => void
-    const givenUp = new Promise<never>((_, reject) => {
-      giveUp = () => {
-        reject(new ConnectionError(`broker ${controllerId} is asked no more`))
-        opening.then((connection) => connection.close()).catch(() => undefined)
-      }
-    })
-    return { controllerId, connection: Promise.race([opening, givenUp]), giveUp }
   }
   async #dial(controllerId: number): Promise<KafkaConnection> {
     const { brokerId, metadata, interBrokerListener, timeoutMs } = this.#options
