@@ -115,6 +115,15 @@ export class Ensemble {
   async allServe(): Promise<void> {
     await until('all serve', async () => (await Promise.all(this.servers.filter(({ running }) => running).map(modeOf))).every((mode) => /leader|follower|observer/.test(mode)))
   }
+  /** Every server that runs has applied what was committed before. */
+  async caughtUp(): Promise<void> {
+    await Promise.all(this.servers.filter(({ running }) => running).map((server) => until(`${server.address} has caught up`, async () => {
+      const client = await this.connect(server).catch(() => undefined)
+      const isSynced = await client?.sync('/').then(() => true, onLoss(false))
+      await client?.close()
+      return isSynced
+    })))
+  }
   /** Every server shows the same tree, down to zxids and times. Whose connection breaks meanwhile is asked again. */
   async agreed(): Promise<void> {
     const trees = await Promise.all(this.servers.map((server) => until(`the whole tree of ${server.address}`, async () => {

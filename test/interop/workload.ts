@@ -1,6 +1,6 @@
 /** Clients that keep an ensemble busy and write down what they asked and what they were told, for the checker of histories. */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { nodeHost } from '../../src/host/node.ts'
@@ -39,6 +39,10 @@ export class Workload {
   #inSet = Infinity
   #sessions = 0
   #isOver = false
+  /** While they rest: resolves when they go on. */
+  #rest: Promise<void> | undefined
+  /** Own clients that work, those that wait for a connection among them. */
+  #busy = 0
   /** Sessions that ended although their client went on. */
   expired = 0
 
@@ -64,6 +68,22 @@ export class Workload {
   async progress(count: number): Promise<void> {
     const before = this.answered
     await until(`${count} answers more`, () => this.answered >= before + count)
+  }
+  /** Nobody asks anything, and everything asked has been answered or was lost, while `action` runs. */
+  async atRest(action: () => Promise<void>): Promise<void> {
+    let goOn!: () => void
+    const [rest, resting] = [join(this.#folder, 'rest'), join(this.#folder, 'resting')]
+    await until('kazoo works again', () => !existsSync(resting))
+    this.#rest = new Promise((resolve) => (goOn = resolve))
+    try {
+      if (this.#options.kazoo) writeFileSync(rest, '')
+      await until('the clients rest', () => this.#busy === 0 && (!this.#options.kazoo || existsSync(resting)), kazooTimeoutMs)
+      await action()
+    } finally {
+      this.#rest = undefined
+      rmSync(rest, { force: true })
+      goOn()
+    }
   }
   /** Lets the clients end; then each server, synced, shows what it has. */
   async finish(addresses: readonly string[]): Promise<readonly Operation[]> {
@@ -104,7 +124,10 @@ export class Workload {
       if (!client) continue
       const name = `session ${++this.#sessions} at ${addresses.length === 1 ? addresses[0] : 'all'}`
       for (let round = 0; !this.#isOver && client.state !== 'expired' && client.state !== 'closed'; round++) {
+        while (this.#rest) await this.#rest
+        this.#busy++
         await this.#batch(name, client, round)
+        this.#busy--
         if (client.state !== 'connected') await client.connected(10_000).catch(() => undefined)
         else await host.timers.sleep(4)
       }
@@ -183,7 +206,7 @@ export class Workload {
 
   /** kazoo does the same in a process of its own, on the same registers and a set of its own. */
   async #kazoo(addresses: readonly string[]): Promise<void> {
-    const child = spawn(where('python'), [new URL('python/history_client.py', import.meta.url).pathname, addresses.join(','), join(this.#folder, 'stop'), registers.join(',')], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(where('python'), [new URL('python/history_client.py', import.meta.url).pathname, addresses.join(','), this.#folder, registers.join(',')], { stdio: ['ignore', 'pipe', 'pipe'] })
     const said = { stdout: '', stderr: '' }
     for (const stream of ['stdout', 'stderr'] as const) child[stream].on('data', (chunk: Buffer) => (said[stream] += chunk.toString()))
     const code = await new Promise<number | null>((resolve) => {

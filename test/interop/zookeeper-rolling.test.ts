@@ -7,7 +7,7 @@ import { judge } from '../../src/simulation/checkers/histories.ts'
 import { Ensemble, patiently, type Make } from './ensemble.ts'
 import { until } from './process.ts'
 import { describeWith } from './programs.ts'
-import type { ApacheRelease } from './target.ts'
+import type { ApacheRelease, Server } from './target.ts'
 import { Workload } from './workload.ts'
 
 let ensemble: Ensemble | undefined
@@ -17,6 +17,21 @@ afterEach(async () => {
   await ensemble?.dispose()
   ensemble = workload = undefined
 })
+
+/**
+ * Apache's follower does not wait for its own CommitProcessor before it makes up its mind about its history: when its leader ends while it applies
+ * something, that may be applied once more behind what follows it, and the server, leading next, has lost what it had acknowledged
+ * ("Digests are not matching" in its log; seen with three of Apache's 3.8.0 alone, ZOOKEEPER-4712 is its neighbour). So such a leader ends at rest.
+ */
+async function stopped(server: Server): Promise<void> {
+  const { servers } = ensemble!
+  const others = servers.filter((other) => other !== server && other.running)
+  if (server !== (await ensemble!.leader()) || others.every(({ maker }) => maker === 'ottla')) return void (await server.stop())
+  await workload!.atRest(async () => {
+    await ensemble!.caughtUp()
+    await server.stop()
+  })
+}
 
 const ways: readonly [ApacheRelease, 'first' | 'last'][] = [['zookeeper-3.8.0', 'last'], ['zookeeper-3.9', 'first'], ['zookeeper-3.8.0', 'first'], ['zookeeper-3.9', 'last'], ['apache', 'last']]
 // `SOAK=1`: all of them.
@@ -37,7 +52,7 @@ for (const [release, leaderIs] of process.env.SOAK ? ways : ways.slice(0, 2)) {
         const leader = servers.indexOf(await ensemble.leader())
         const others = [0, 1, 2].filter((at) => at !== leader)
         for (const at of leaderIs === 'first' ? [leader, ...others] : [...others, leader]) {
-          await servers[at].stop()
+          await stopped(servers[at])
           await workload.progress(100)
           await (await ensemble.replace(at, make)).start()
           await ensemble.allServe()

@@ -1,4 +1,5 @@
-"""kazoo under faults: history_client.py HOSTS STOPFILE REGISTERS. Works until the file is there; prints what was asked and told as one JSON document."""
+"""kazoo under faults: history_client.py HOSTS FOLDER REGISTERS. Works until FOLDER/stop is there, and rests, with FOLDER/resting to say so, while
+FOLDER/rest is; prints what was asked and told as one JSON document."""
 import json
 import os
 import sys
@@ -8,7 +9,8 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import BadVersionError, NodeExistsError, NoNodeError
 from kazoo.protocol.states import KazooState
 
-HOSTS, STOP, REGISTERS = sys.argv[1], sys.argv[2], sys.argv[3].split(",")
+HOSTS, FOLDER, REGISTERS = sys.argv[1], sys.argv[2], sys.argv[3].split(",")
+STOP, REST, RESTING = (os.path.join(FOLDER, name) for name in ("stop", "rest", "resting"))
 SET = "/kazoo"
 operations = []
 sessions = 1
@@ -85,6 +87,11 @@ client.add_listener(on)
 client.start(timeout=120)
 round = 0
 while not os.path.exists(STOP):
+    if os.path.exists(REST):
+        open(RESTING, "w").close()
+        while os.path.exists(REST) and not os.path.exists(STOP):
+            time.sleep(0.005)
+        os.remove(RESTING)
     path = REGISTERS[round % len(REGISTERS)]
     value = "kazoo-%d" % round
     first = read(path)
