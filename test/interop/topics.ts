@@ -3,27 +3,16 @@
  * have heard of yet.
  */
 import type { Admin, ITopicConfig } from 'kafkajs'
-import { nodeHost } from '../../src/host/node.ts'
-import { silentLogger } from '../../src/host/logger.ts'
-import { KafkaConnection } from '../../src/kafka/client/connection.ts'
 import { Metadata, type MetadataResponse } from '../../src/kafka/protocol/metadata.ts'
+import { askBroker } from './ask-broker.ts'
 import { asking, kafkaAt } from './kafkajs.ts'
 import { until } from './process.ts'
 
-const host = nodeHost({ logger: silentLogger })
-
 /** Metadata as the broker at `host:port` tells it of these topics; undefined when it does not answer. */
 export async function viewOf(address: string, topics: readonly string[] = []): Promise<MetadataResponse | undefined> {
-  const [name, port] = address.split(':')
-  let connection: KafkaConnection | undefined
-  try {
-    connection = await KafkaConnection.open({ host, to: { host: name, port: Number(port) }, clientId: 'view', versions: 'fixed', requestTimeoutMs: 10_000 })
-    return await connection.send(Metadata, { topics: topics.map((topic) => ({ name: topic })), allowAutoTopicCreation: false }, { version: 7 })
-  } catch {
-    return undefined
-  } finally {
-    connection?.close()
-  }
+  const [host, port] = address.split(':')
+  const request = { topics: topics.map((name) => ({ name })), allowAutoTopicCreation: false }
+  return askBroker({ host, port: Number(port) }, Metadata, request, { version: 7, timeoutMs: 10_000 }).catch(() => undefined)
 }
 
 /** Waits until every broker at these addresses tells of a leader of every partition, of which there are at least so many. */
