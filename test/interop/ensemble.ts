@@ -115,14 +115,10 @@ export class Ensemble {
   async allServe(): Promise<void> {
     await until('all serve', async () => (await Promise.all(this.servers.filter(({ running }) => running).map(modeOf))).every((mode) => /leader|follower|observer/.test(mode)))
   }
-  /** Every server that runs has applied what was committed before. */
+  /** Every server that runs has applied what was committed before; nothing is written for that after this has resolved. */
   async caughtUp(): Promise<void> {
-    await Promise.all(this.servers.filter(({ running }) => running).map((server) => until(`${server.address} has caught up`, async () => {
-      const client = await this.connect(server).catch(() => undefined)
-      const isSynced = await client?.sync('/').then(() => true, onLoss(false))
-      await client?.close()
-      return isSynced
-    })))
+    const clients = await Promise.all(this.servers.filter(({ running }) => running).map((server) => this.connect(server)))
+    await Promise.all(clients.map((client) => patiently(client, () => client.sync('/'))))
   }
   /** Every server shows the same tree, down to zxids and times. Whose connection breaks meanwhile is asked again. */
   async agreed(): Promise<void> {

@@ -44,7 +44,7 @@ export class BrokerLinks {
   /** Rejects when the broker cannot be reached, does not answer in time or is gone; the next request tries a new connection. */
   async send<Q extends Fields, S extends Fields>(brokerId: number, api: Api<Q, S>, request: RequestTo<Api<Q, S>>, version: number): Promise<ResponseOf<Api<Q, S>>> {
     let link = this.#links.get(brokerId)
-    if (!link) this.#links.set(brokerId, (link = { to: this.#endpointOf(brokerId), ...lineOf(this.#dial(brokerId), `broker ${brokerId} is gone`) }))
+    if (!link) this.#links.set(brokerId, (link = { to: this.#endpointOf(brokerId), ...lineOf(this.#dial(brokerId), `broker ${brokerId} is not waited for any more`) }))
     try {
       return await (await link.connection).send(api, request, { version })
     } catch (error) {

@@ -41,7 +41,7 @@ test.each<[string, boolean]>([['is gone', false], ['is back at another address',
 test('nor is a connection that is being made', async () => {
   const { links, alive, ask } = linksAmong({ ...host, network: { ...host.network, connect: () => new Promise<never>(() => {}) } })
   alive({ 1: 9092 })
-  const refused = expect(ask(1)).rejects.toThrow('broker 1 is gone')
+  const refused = expect(ask(1)).rejects.toThrow('broker 1 is not waited for any more')
   alive({})
   await refused
   links.close()
