@@ -366,6 +366,7 @@ export class PartitionLog {
       old.createdMs = host.clock.now()
       return old
     }
+    this.#queue.writeAhead()
     const segment = Segment.create(this.#context.files, this.#directory, baseOffset, {
       indexSizeMax: this.#config.segmentIndexBytes,
       createdMs: host.clock.now(),

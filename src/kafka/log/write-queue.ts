@@ -24,6 +24,8 @@ interface Group {
   dones: AppendDone[]
   flush: boolean
   joined: Buffer | undefined
+  /** The bytes are in the file; who waits for that is not told yet. */
+  isInFile: boolean
   /** Runs when everything before it is written: the closing of a segment. What comes behind waits for what it returns. */
   after: (() => Promise<void> | undefined) | undefined
 }
@@ -64,7 +66,7 @@ export class WriteQueue {
     if (!group || group.segment !== segment || group.after) {
       // Most groups keep their first append alone: lists of its size, not ones that have grown.
       const { position, startOffset, size, endOffset, done, flush } = facts
-      group = { segment, position, startOffset, pieces: pieces.slice(), size, endOffset, dones: [done], flush, joined: undefined, after: undefined }
+      group = { segment, position, startOffset, pieces: pieces.slice(), size, endOffset, dones: [done], flush, joined: undefined, isInFile: false, after: undefined }
       this.#groups.push(group)
       return
     }
@@ -80,13 +82,31 @@ export class WriteQueue {
   }
   /** Closes `segment` after its last write. Writes placed later wait for the promise of `after`, if there is one. */
   closing(segment: Segment, after: () => Promise<void> | undefined): void {
-    this.#groups.push({ segment, position: segment.size, startOffset: -1, pieces: [], size: 0, endOffset: -1, dones: [], flush: false, joined: undefined, after })
+    this.#groups.push({ segment, position: segment.size, startOffset: -1, pieces: [], size: 0, endOffset: -1, dones: [], flush: false, joined: undefined, isInFile: false, after })
   }
 
+  /**
+   * Small writes that wait are put into their files now, and told of in their turn: a new segment must not be seen, by whoever reads the directory
+   * after a kill, before what lies in front of it.
+   */
+  writeAhead(): void {
+    if (this.#writing || this.#failure || this.#clock.monotonic() < this.#avoidSyncUntil) return
+    for (const group of this.#groups) {
+      if (group.after || group.size > syncSizeMax) return
+      if (group.size === 0 || group.isInFile) continue
+      try {
+        group.segment.log.file.writeSync([Buffer.concat(group.pieces)], group.position)
+      } catch {
+        // Tried again in its turn, where whoever waits is told.
+        return
+      }
+      group.isInFile = true
+    }
+  }
   write(): void {
     while (!this.#writing && this.#groups.length > 0 && !this.#failure) {
       const group = this.#groups.shift()!
-      if (group.after || group.size === 0) {
+      if (group.after || group.size === 0 || group.isInFile) {
         const closing = this.#finish(group)
         if (closing) return this.#resumeAfter(closing, group, () => {})
         continue
